@@ -1,0 +1,255 @@
+//! Prometheus metrics, in a registry of each gateway instance's own.
+//!
+//! Label values are bounded: never an alert's name, a fingerprint or a resource's name.
+
+use prometheus::{
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// A metric could not be registered or written.
+#[derive(Debug, thiserror::Error)]
+#[error("metrics: {0}")]
+pub struct Error(#[from] prometheus::Error);
+
+/// The metrics of one gateway instance.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "each field's help text is its documentation")]
+pub struct Metrics {
+    registry: Registry,
+    pub lock_acquisition_failures: IntCounter,
+    pub lock_contention: IntCounter,
+    pub lock_takeovers: IntCounter,
+    pub lock_wait_seconds: Histogram,
+    pub lock_hold_seconds: Histogram,
+    pub leases_collected: IntCounter,
+    pub signals_received: IntCounterVec,
+    pub signals_deduplicated: IntCounterVec,
+    pub signals_rejected: IntCounterVec,
+    pub signals_parse_dropped: IntCounterVec,
+    pub alerts_truncated: IntCounter,
+    pub crds_created: IntCounterVec,
+    pub crd_creation_errors: IntCounterVec,
+    pub http_request_duration_seconds: HistogramVec,
+    pub http_requests_in_flight: IntGauge,
+    pub http_requests_overload: IntCounter,
+    pub owner_resolution: IntCounterVec,
+    pub kubernetes_requests: IntCounterVec,
+    pub kubernetes_request_duration_seconds: HistogramVec,
+    pub commit_batch_size: Histogram,
+    pub commit_conflicts: IntCounter,
+    pub view_age_seconds: Gauge,
+    pub view_objects: IntGauge,
+    pub view_restarts: IntCounterVec,
+    pub view_fallback_lists: IntCounter,
+    pub fence_claims: IntCounter,
+    pub fence_claims_cleared: IntCounter,
+    pub blocked_by_deletion: IntCounter,
+    pub twins_detected: IntCounter,
+    pub circuit_breaker_state: IntGaugeVec,
+    pub audit_queue_depth: IntGauge,
+    pub audit_events: IntCounterVec,
+    pub auth_decisions: IntCounterVec,
+    pub build_info: IntGaugeVec,
+}
+
+/// Seconds, from a millisecond to half a minute: an API round trip sits in the lower, a deadline in the upper half.
+const LATENCY_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+impl Metrics {
+    /// Metrics in a fresh registry, all at zero.
+    ///
+    /// # Errors
+    /// If two metrics have the same name, which a test excludes.
+    pub fn new() -> Result<Self, Error> {
+        let r = Register(Registry::new());
+        let metrics = Self {
+            lock_acquisition_failures: r.counter(
+                "gateway_lock_acquisition_failures_total",
+                "Total number of failed distributed lock acquisitions",
+            )?,
+            lock_contention: r.counter(
+                "gateway_lock_contention_total",
+                "Total number of lock acquisitions that found the lease held by another replica",
+            )?,
+            lock_takeovers: r.counter("gateway_lock_takeovers_total", "Total number of expired leases taken over")?,
+            lock_wait_seconds: r.histogram(
+                "gateway_lock_wait_seconds",
+                "Time a new signal waited for its lock, acquired or not",
+                &LATENCY_BUCKETS,
+            )?,
+            lock_hold_seconds: r.histogram(
+                "gateway_lock_hold_seconds",
+                "Time from a lock's acquisition to its release",
+                &LATENCY_BUCKETS,
+            )?,
+            leases_collected: r.counter(
+                "gateway_leases_collected_total",
+                "Total number of abandoned leases deleted by the collector",
+            )?,
+            signals_received: r.counters(
+                "gateway_signals_received_total",
+                "Total number of signals received",
+                &["source_type", "severity"],
+            )?,
+            signals_deduplicated: r.counters(
+                "gateway_signals_deduplicated_total",
+                "Total number of signals counted on an existing RemediationRequest",
+                &["source_type"],
+            )?,
+            signals_rejected: r.counters(
+                "gateway_signals_rejected_total",
+                "Total number of signals rejected",
+                &["reason"],
+            )?,
+            signals_parse_dropped: r.counters(
+                "gateway_signals_parse_dropped_total",
+                "Total number of alerts or events that could not be used",
+                &["reason"],
+            )?,
+            alerts_truncated: r.counter(
+                "gateway_alerts_truncated_total",
+                "Total number of alerts that Alertmanager left out of its webhooks (truncatedAlerts)",
+            )?,
+            crds_created: r.counters(
+                "gateway_crds_created_total",
+                "Total number of RemediationRequests created",
+                &["source_type", "status"],
+            )?,
+            crd_creation_errors: r.counters(
+                "gateway_crd_creation_errors_total",
+                "Total number of signals for which no RemediationRequest could be created or counted on",
+                &["error_type"],
+            )?,
+            http_request_duration_seconds: r.histograms(
+                "gateway_http_request_duration_seconds",
+                "Duration of HTTP requests",
+                &["endpoint", "method", "status"],
+            )?,
+            http_requests_in_flight: r.gauge("gateway_http_requests_in_flight", "HTTP requests being worked on")?,
+            http_requests_overload: r.counter(
+                "gateway_http_requests_overload_total",
+                "Total number of HTTP requests answered 503 because too many were being worked on",
+            )?,
+            owner_resolution: r.counters(
+                "gateway_owner_resolution_total",
+                "Total number of owner chains followed, by kind of the first object and by where the owner came from",
+                &["kind", "outcome"],
+            )?,
+            kubernetes_requests: r.counters(
+                "gateway_kubernetes_requests_total",
+                "Total number of requests to the Kubernetes API",
+                &["verb", "resource", "code"],
+            )?,
+            kubernetes_request_duration_seconds: r.histograms(
+                "gateway_kubernetes_request_duration_seconds",
+                "Duration of requests to the Kubernetes API",
+                &["verb", "resource"],
+            )?,
+            commit_batch_size: r.histogram(
+                "gateway_commit_batch_size",
+                "Signals counted by one status patch",
+                &BATCH_BUCKETS,
+            )?,
+            commit_conflicts: r
+                .counter("gateway_commit_conflicts_total", "Total number of status patches that met a newer version")?,
+            view_age_seconds: r
+                .float_gauge("gateway_view_age_seconds", "Age of the view of RemediationRequests at the last signal")?,
+            view_objects: r.gauge("gateway_view_objects", "RemediationRequests in the view")?,
+            view_restarts: r.counters(
+                "gateway_view_restarts_total",
+                "Total number of times the watch of RemediationRequests was begun again",
+                &["reason"],
+            )?,
+            view_fallback_lists: r.counter(
+                "gateway_view_fallback_lists_total",
+                "Total number of signals for which the view was too old and the API was asked",
+            )?,
+            fence_claims: r.counter(
+                "gateway_fence_claims_total",
+                "Total number of claims and renewals of claims on a terminal RemediationRequest",
+            )?,
+            fence_claims_cleared: r.counter(
+                "gateway_fence_claims_cleared_total",
+                "Total number of abandoned claims cleared by the collector",
+            )?,
+            blocked_by_deletion: r.counter(
+                "gateway_blocked_by_deletion",
+                "Total number of signals refused because a predecessor's deletion did not finish in time",
+            )?,
+            twins_detected: r.counter(
+                "gateway_twins_detected_total",
+                "Total number of times a second active RemediationRequest of one fingerprint was seen",
+            )?,
+            circuit_breaker_state: r.gauges(
+                "gateway_circuit_breaker_state",
+                "State of a circuit breaker: 0 closed, 1 half open, 2 open",
+                &["name"],
+            )?,
+            audit_queue_depth: r.gauge("gateway_audit_queue_depth", "Audit events waiting to be sent")?,
+            audit_events: r.counters(
+                "gateway_audit_events_total",
+                "Total number of audit events by what became of them",
+                &["outcome"],
+            )?,
+            auth_decisions: r.counters(
+                "gateway_auth_decisions_total",
+                "Total number of senders authenticated and authorised, by result",
+                &["outcome"],
+            )?,
+            build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
+            registry: r.0,
+        };
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(metrics)
+    }
+
+    /// The text exposition format of all metrics.
+    ///
+    /// # Errors
+    /// If a metric cannot be encoded.
+    pub fn render(&self) -> Result<Vec<u8>, Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+struct Register(Registry);
+
+impl Register {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(&self, metric: C) -> Result<C, Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, Error> {
+        self.add(Gauge::new(name, help)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, Error> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, Error> {
+        let opts = HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
+        self.add(HistogramVec::new(opts, labels)?)
+    }
+}

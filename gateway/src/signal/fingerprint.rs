@@ -1,0 +1,50 @@
+//! The identity of an incident.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(String);
+
+/// The text is no fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint has 64 lower-case hexadecimal digits")]
+pub struct InvalidFingerprint;
+
+impl Fingerprint {
+    /// The SHA-256 of `identity`.
+    pub fn of(identity: &str) -> Self {
+        Self(hex(&Sha256::digest(identity.as_bytes())))
+    }
+
+    /// Reads a fingerprint written by [`fmt::Display`].
+    ///
+    /// # Errors
+    /// If `text` is anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidFingerprint> {
+        let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidFingerprint) }
+    }
+
+    /// The 64 digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Lower-case hexadecimal digits of `bytes`.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

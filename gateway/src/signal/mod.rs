@@ -1,0 +1,77 @@
+//! Signals: what senders say, brought into one form.
+//!
+//! A body is parsed into [`Draft`]s, one per alert or event; a draft whose target's owner and scope are known becomes a
+//! [`Signal`], which is what the deduplication works on.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+pub mod alertmanager;
+pub mod event;
+mod fingerprint;
+pub mod resolve;
+pub mod target;
+
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A Prometheus Alertmanager webhook.
+    Prometheus,
+    /// A Kubernetes Event.
+    KubernetesEvents,
+}
+
+impl Source {
+    /// The value of `spec.signalSource` and of the metric label `source_type`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Prometheus => "prometheus",
+            Self::KubernetesEvents => "kubernetes-events",
+        }
+    }
+}
+
+/// The Kubernetes resource a signal is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TargetResource {
+    /// `group/version` or `version`; empty if the kind is none that this gateway knows.
+    pub api_version: String,
+    /// CamelCase kind.
+    pub kind: String,
+    /// RFC 1123 name.
+    pub name: String,
+    /// Empty for cluster-scoped kinds.
+    pub namespace: String,
+}
+
+/// One signal, ready to be deduplicated.
+#[derive(Clone, Debug)]
+pub struct Signal {
+    /// The incident it belongs to.
+    pub fingerprint: Fingerprint,
+    /// The alert's or event's name, at most 253 bytes.
+    pub name: String,
+    /// As sent, `unknown` if absent, 1–50 bytes.
+    pub severity: String,
+    /// Who sent it.
+    pub source: Source,
+    /// What it is about, after following owners.
+    pub target: TargetResource,
+    /// The common label `cluster`, at most 253 bytes.
+    pub cluster_id: Option<String>,
+    /// When the condition began.
+    pub firing_time: Timestamp,
+    /// When this replica received it.
+    pub received_time: Timestamp,
+    /// As sent.
+    pub labels: BTreeMap<String, String>,
+    /// As sent.
+    pub annotations: BTreeMap<String, String>,
+    /// JSON of what the provider says beyond the fields above.
+    pub provider_data: String,
+    /// JSON of the alert or event as received.
+    pub original_payload: String,
+}

@@ -1,0 +1,2 @@
+//! Embedded Kubernetes API, faults, oracles and scenarios.
+pub mod api;
