@@ -251,6 +251,17 @@ pub enum LogFormat {
     Human,
 }
 
+/// Who this replica is, from the downward API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `POD_NAME`.
+    pub pod_name: String,
+    /// `POD_NAMESPACE`.
+    pub pod_namespace: String,
+    /// `POD_UID`, if it is known.
+    pub pod_uid: Option<String>,
+}
+
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }

@@ -1,3 +1,5 @@
 //! The gateway binary.
 
-fn main() {}
+fn main() {
+    print!("{}", gateway::remediation::crd_yaml().unwrap_or_default());
+}

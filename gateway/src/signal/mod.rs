@@ -13,6 +13,7 @@ mod fingerprint;
 pub mod resolve;
 pub mod target;
 
+pub(crate) use fingerprint::hex;
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 
 /// Who sent a signal.
