@@ -2,10 +2,11 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use kube::{Api, Client, api::ListParams};
+use tokio::sync::watch;
 
 use super::{
     Error,
@@ -42,7 +43,8 @@ pub(super) struct Core {
     pub(super) writer: String,
     attempts: AtomicU64,
     sequences: AtomicI64,
-    outdated_crd: AtomicBool,
+    /// Whether the CRD was last seen to lack a field that exactly-once counting needs.
+    pub(super) outdated_crd: watch::Sender<bool>,
 }
 
 impl Core {
@@ -64,7 +66,7 @@ impl Core {
             namespace: namespace.to_owned(),
             attempts: AtomicU64::new(1),
             sequences: AtomicI64::new(1),
-            outdated_crd: AtomicBool::new(false),
+            outdated_crd: watch::Sender::new(false),
             context,
             metrics,
             kubernetes,
@@ -84,14 +86,9 @@ impl Core {
         self.sequences.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Notes that the CRD lacks a field that exactly-once counting needs.
-    pub(super) fn report_outdated_crd(&self) {
-        self.outdated_crd.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether [`Core::report_outdated_crd`] was called.
-    pub(super) fn has_outdated_crd(&self) -> bool {
-        self.outdated_crd.load(Ordering::Relaxed)
+    /// Notes whether the CRD lacks a field that exactly-once counting needs.
+    pub(super) fn report_crd(&self, outdated: bool) {
+        self.outdated_crd.send_if_modified(|known| std::mem::replace(known, outdated) != outdated);
     }
 
     /// What is known of `fingerprint`, from a view that is fresh and has come as far as `known` (`seen` is what the last
@@ -137,17 +134,6 @@ impl Core {
     pub(super) fn refused(&self, operation: Operation, error: &kubernetes::Error) -> Error {
         let Operation { verb, resource } = operation;
         tracing::error!(verb, resource, %error, "a request to the Kubernetes API failed");
-        into_error(error)
-    }
-}
-
-/// What a signal's sender is told of a failed request.
-pub(super) fn into_error(error: &kubernetes::Error) -> Error {
-    match error {
-        kubernetes::Error::Throttled { retry_after, .. } => {
-            Error::Busy { reason: "the Kubernetes API is throttling", retry_after: *retry_after }
-        }
-        kubernetes::Error::Deadline => Error::Deadline,
-        other => Error::Kubernetes(other.to_string()),
+        Error::from(error)
     }
 }

@@ -73,7 +73,10 @@ impl<'a> Counter<'a> {
             let action = commit.step(observation, core.context.now());
             tracing::trace!(?action, "commit");
             observation = match action {
-                Action::Counted { record, before } => return Ok(Outcome::Counted { record, before }),
+                Action::Counted { record, before } => {
+                    core.report_crd(false);
+                    return Ok(Outcome::Counted { record, before });
+                }
                 Action::Elsewhere { newest } => return Ok(Outcome::Elsewhere(newest)),
                 Action::Unsettled => return Err(unsettled()),
                 Action::FieldMissing => return Err(self.field_missing()),
@@ -181,7 +184,7 @@ impl<'a> Counter<'a> {
         let message = "the CRD remediationrequests.kubernaut.ai in the cluster does not keep \
                        status.deduplication.writers: apply gateway/deploy/crd";
         tracing::error!("{message}");
-        self.core.report_outdated_crd();
+        self.core.report_crd(true);
         Error::Kubernetes(message.to_owned())
     }
 }

@@ -139,9 +139,13 @@ impl<'a> Finder<'a> {
             return Ok(Observation::Locked);
         }
         let core = self.core;
+        if core.config.lock.patience.is_zero() {
+            // No lock at all: the fence alone keeps it true, at the price of more conflicts.
+            return Ok(Observation::Impatient);
+        }
         let before = core.context.monotonic();
         let acquired =
-            core.lock.acquire(self.lease, self.deadline).await.map_err(|error| super::core::into_error(&error))?;
+            core.lock.acquire(self.lease, self.deadline).await.map_err(|error| Error::from(&error))?;
         let now = core.context.monotonic();
         let over = now.since(self.began) >= core.config.lock.patience;
         let observation = match acquired {

@@ -21,6 +21,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use self::{
     core::Core,
@@ -32,7 +33,7 @@ use self::{
 use crate::{
     config::{Config, Identity},
     context::{Context, Monotonic},
-    kubernetes::Kubernetes,
+    kubernetes::{self, Kubernetes},
     metrics::Metrics,
     remediation::LeaseName,
     signal::Signal,
@@ -99,6 +100,18 @@ pub enum Error {
     /// The signal's own deadline has come: 504.
     #[error("no result within the deadline")]
     Deadline,
+}
+
+impl From<&kubernetes::Error> for Error {
+    fn from(error: &kubernetes::Error) -> Self {
+        match error {
+            kubernetes::Error::Throttled { retry_after, .. } => {
+                Self::Busy { reason: "the Kubernetes API is throttling", retry_after: *retry_after }
+            }
+            kubernetes::Error::Deadline => Self::Deadline,
+            other => Self::Kubernetes(other.to_string()),
+        }
+    }
 }
 
 /// The deduplication of one gateway instance; cheap to clone.
@@ -179,19 +192,14 @@ impl Deduplicator {
         }
     }
 
-    /// Whether the view is synchronised: before, `/readyz` must say no.
-    pub fn is_synced(&self) -> bool {
-        self.shared.core.view.version().is_some()
-    }
-
     /// Waits until the view is synchronised.
     pub async fn synced(&self) {
         self.shared.core.view.synced().await;
     }
 
-    /// Whether the CRD in the cluster was seen to lack a field that exactly-once counting needs.
-    pub fn has_outdated_crd(&self) -> bool {
-        self.shared.core.has_outdated_crd()
+    /// Whether the CRD in the cluster was last seen to lack a field that exactly-once counting needs.
+    pub fn crd_outdated(&self) -> watch::Receiver<bool> {
+        self.shared.core.outdated_crd.subscribe()
     }
 
     fn is_draining(&self) -> bool {
