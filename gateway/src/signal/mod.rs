@@ -12,12 +12,16 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub mod alertmanager;
+mod cache;
 pub mod event;
 mod fingerprint;
 mod kind;
 mod limits;
+mod naming;
+mod owner;
 mod rejection;
 pub mod resolve;
+mod scope;
 mod strict;
 pub mod target;
 #[cfg(test)]
@@ -26,6 +30,7 @@ mod time;
 
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use rejection::{Rejection, reason};
+pub use resolve::{ResolveError, Resolver};
 
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

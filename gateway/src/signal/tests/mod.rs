@@ -2,9 +2,12 @@
 
 mod bad_input;
 mod event;
+mod owners;
 mod properties;
+mod resolver;
 mod target;
 mod webhook;
+mod world;
 
 use std::collections::BTreeMap;
 
