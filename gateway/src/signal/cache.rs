@@ -162,7 +162,12 @@ impl MetadataCache {
                 break;
             }
         }
-        let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.is_some()).cloned();
+        // Another object of the same name is no answer: following it would be a guess, and so might split the incident.
+        let suits = |metadata: &Arc<Metadata>| match purpose {
+            Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
+            Purpose::Scope => true,
+        };
+        let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
         match stale {
             Some(entry) => Ok(Answer { current: entry.last_known.clone(), ..entry.answer(Origin::Stale) }),
             None => Err(ResolveError::Kubernetes { object: key.to_string(), source: failure }),

@@ -126,6 +126,25 @@ async fn a_failing_api_never_splits_an_incident(#[case] code: u16) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failing_api_is_not_answered_for_by_another_object_of_the_same_name() {
+    let world = World::unscoped();
+    world.put_checkout();
+    let replicaset = "checkout-7d9f8b6c5d";
+    world.set_uid(&format!("apis/apps/v1/namespaces/shop/replicasets/{replicaset}"), "old");
+    world.owner_of("replicaset", replicaset).await;
+    world.context.sleep(Duration::from_secs(200)).await;
+    // The pod refers to the new ReplicaSet, the cache still holds the old one, and then the API fails.
+    assert_eq!(world.owner_of("pod", POD).await, "Deployment/checkout");
+    world.context.sleep(NEGATIVE_TTL).await;
+    world.set_mood(Mood::Fails(500));
+    let error = world.resolve(draft_of(&[("pod", POD)])).await.unwrap_err();
+    assert!(
+        matches!(error, ResolveError::Kubernetes { ref object, .. } if object.starts_with("ReplicaSet")),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn absence_is_believed_for_a_shorter_time() {
     let world = World::unscoped();
     assert_eq!(world.owner_of("pod", "db-0").await, "Pod/db-0");
