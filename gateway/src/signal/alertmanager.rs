@@ -119,6 +119,11 @@ fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
         return Ok(Parsed::Ignored(Ignored::Resolved));
     }
     let target = target::of_labels(&labels, fingerprint.as_deref())?;
+    // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
+    let cluster_id = common.cluster_id.as_ref().or(labels.get("cluster")).cloned();
+    if let Some(cluster) = &cluster_id {
+        check_line("label `cluster`", cluster, MAX_NAME_BYTES)?;
+    }
     let mut provider_data = common.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
     Ok(Parsed::Draft(Box::new(Draft {
@@ -126,7 +131,7 @@ fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
         severity,
         source: Source::Prometheus,
         target,
-        cluster_id: common.cluster_id.clone(),
+        cluster_id,
         firing_time,
         received_time: common.now,
         labels,

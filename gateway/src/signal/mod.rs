@@ -78,7 +78,7 @@ pub struct Signal {
     pub source: Source,
     /// What it is about, after following owners.
     pub target: TargetResource,
-    /// The common label `cluster`, at most 253 bytes.
+    /// The label `cluster`, at most 253 bytes.
     pub cluster_id: Option<String>,
     /// When the condition began.
     pub firing_time: Timestamp,
@@ -105,7 +105,7 @@ pub struct Draft {
     pub source: Source,
     /// What it is about, before following owners.
     pub target: TargetResource,
-    /// The common label `cluster`, 1–253 bytes.
+    /// The label `cluster`, common to the webhook or the alert's own, 1–253 bytes.
     pub cluster_id: Option<String>,
     /// When the condition began.
     pub firing_time: Timestamp,
