@@ -23,3 +23,4 @@ pub mod remediation;
 pub mod runtime;
 pub mod signal;
 pub mod telemetry;
+pub mod ttl_cache;
