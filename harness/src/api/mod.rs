@@ -1,3 +1,5 @@
 //! The embedded Kubernetes API.
 
+pub mod apply;
+pub mod patch;
 pub mod schema;
