@@ -3,3 +3,4 @@
 pub mod apply;
 pub mod patch;
 pub mod schema;
+pub mod table;
