@@ -17,9 +17,8 @@ use crate::{
 const CONCURRENT_ALERTS: usize = 64;
 
 /// Severities that are labels of metrics; any other one is `other`, so that senders cannot make up label values.
-const SEVERITIES: [&str; 12] = [
-    "critical", "error", "fatal", "high", "info", "low", "medium", "none", "notice", "page", "unknown", "warning",
-];
+const SEVERITIES: [&str; 12] =
+    ["critical", "error", "fatal", "high", "info", "low", "medium", "none", "notice", "page", "unknown", "warning"];
 
 /// Handles the bodies of one gateway instance.
 pub struct Intake {
@@ -32,13 +31,7 @@ pub struct Intake {
 
 impl Intake {
     /// What is received goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
-    pub fn new(
-        context: Context,
-        metrics: Metrics,
-        resolver: Resolver,
-        dedup: Deduplicator,
-        audit: Recorder,
-    ) -> Self {
+    pub fn new(context: Context, metrics: Metrics, resolver: Resolver, dedup: Deduplicator, audit: Recorder) -> Self {
         Self { context, metrics, resolver, dedup, audit }
     }
 
@@ -83,9 +76,9 @@ impl Intake {
                 self.metrics.signals_rejected.with_label_values(&["out_of_scope"]).inc();
                 return Item::OutOfScope { message: error.to_string() };
             }
-            Err(ResolveError::Kubernetes(error)) => {
-                tracing::error!(%error, "the owner or scope of a resource could not be looked up");
-                return Item::Failed(dedup::Error::from(&error));
+            Err(ResolveError::Kubernetes { object, source }) => {
+                tracing::error!(object, error = %source, "the owner or scope of a resource could not be looked up");
+                return Item::Failed(dedup::Error::from(&source));
             }
         };
         let fingerprint = signal.fingerprint.clone();

@@ -5,6 +5,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`http`] | routes, authentication, limits, problem+json; knows `signal` and `dedup`, not kube |
+//! | [`intake`] | from a body to what became of each alert in it |
 //! | [`signal`] | one module per source; target, owner, scope, fingerprint |
 //! | [`dedup`] | the heart: view, decision, lock, fence, group commit |
 //! | [`remediation`] | the RemediationRequest type, its phases and names |
@@ -17,6 +18,7 @@ pub mod config;
 pub mod context;
 pub mod dedup;
 pub mod http;
+pub mod intake;
 pub mod kubernetes;
 pub mod metrics;
 pub mod remediation;

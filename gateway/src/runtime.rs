@@ -121,8 +121,7 @@ impl Gateway {
         let metrics = Metrics::new()?;
         let retry = config.processing.retry.clone();
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
-        let dedup =
-            Deduplicator::new(context.clone(), metrics.clone(), kubernetes.clone(), config.clone(), identity);
+        let dedup = Deduplicator::new(context.clone(), metrics.clone(), kubernetes.clone(), config.clone(), identity);
         let audit = match config.datastorage.url {
             Some(_) => Some(audit::start(&config.datastorage, &context, &metrics)?),
             None => None,
@@ -190,12 +189,8 @@ impl Gateway {
     /// Serves until `shutdown`, then answers what is under way, releases what is held and flushes the audit trail.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
         let operations = CancellationToken::new();
-        let server = |router, tls| Server {
-            router,
-            tls,
-            settings: self.config.server.clone(),
-            context: self.context.clone(),
-        };
+        let server =
+            |router, tls| Server { router, tls, settings: self.config.server.clone(), context: self.context.clone() };
         let health = server(self.health(), None);
         let metrics = server(http::operations::metrics_router(self.metrics.clone()), None);
         self.context.spawn(health.serve(listeners.health, operations.clone()));

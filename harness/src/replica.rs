@@ -167,8 +167,7 @@ impl Served {
     ) -> Result<Self, gateway::runtime::Error> {
         let listeners = Listeners::bind(&config.server).await?;
         let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
-        let (api, health, metrics) =
-            (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
+        let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
         let gateway = Gateway::new(config, &identity(name), client, context)?;
         gateway.start();
         gateway.ready().await;

@@ -144,8 +144,7 @@ impl<'a> Finder<'a> {
             return Ok(Observation::Impatient);
         }
         let before = core.context.monotonic();
-        let acquired =
-            core.lock.acquire(self.lease, self.deadline).await.map_err(|error| Error::from(&error))?;
+        let acquired = core.lock.acquire(self.lease, self.deadline).await.map_err(|error| Error::from(&error))?;
         let now = core.context.monotonic();
         let over = now.since(self.began) >= core.config.lock.patience;
         let observation = match acquired {

@@ -31,7 +31,9 @@ impl Oracle for Counts {
         }
         wrong.extend(counted.keys().map(|unknown| format!("a RemediationRequest of {unknown}, which nobody sent")));
         let exists = |told: &&String| !end.requests.iter().any(|request| name(request) == *told);
-        wrong.extend(end.told.iter().filter(exists).map(|told| format!("a sender was told of {told}, which is not there")));
+        wrong.extend(
+            end.told.iter().filter(exists).map(|told| format!("a sender was told of {told}, which is not there")),
+        );
         wrong
     }
 }
@@ -56,9 +58,7 @@ mod tests {
         #[case] counts: &[u64],
         #[case] violations: usize,
     ) {
-        let request = |count: &u64| {
-            json!({"spec": {"signalFingerprint": "f"}, "status": {"deduplication": {"occurrenceCount": count}}})
-        };
+        let request = |count: &u64| json!({"spec": {"signalFingerprint": "f"}, "status": {"deduplication": {"occurrenceCount": count}}});
         let end = End {
             requests: counts.iter().map(request).collect(),
             attempted: BTreeMap::from([("f".to_owned(), attempted)]),

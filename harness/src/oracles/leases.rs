@@ -56,7 +56,11 @@ mod tests {
     #[case::of_another(10, "gateway-pod-2", true)]
     #[case::of_another_but_expired(31, "gateway-pod-2", false)]
     #[case::by_a_user(10, "kubernetes-admin", false)]
-    fn a_valid_lease_is_deleted_by_its_holder_only(#[case] after_secs: i64, #[case] caller: &str, #[case] violated: bool) {
+    fn a_valid_lease_is_deleted_by_its_holder_only(
+        #[case] after_secs: i64,
+        #[case] caller: &str,
+        #[case] violated: bool,
+    ) {
         let lease = json!({
             "metadata": {"name": "gw-lock-a"},
             "spec": {
@@ -67,8 +71,7 @@ mod tests {
         });
         let renewed: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let at_ms = renewed.as_millisecond() + after_secs * 1000;
-        let write =
-            Write { version: 1, resource: LEASES, verb: "delete", caller, old: Some(&lease), new: None, at_ms };
+        let write = Write { version: 1, resource: LEASES, verb: "delete", caller, old: Some(&lease), new: None, at_ms };
         assert_eq!(Leases.on_write(&write).is_some(), violated);
     }
 }

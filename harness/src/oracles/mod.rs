@@ -106,12 +106,7 @@ struct State {
 impl Default for Oracles {
     /// All of them.
     fn default() -> Self {
-        Self::new(vec![
-            Box::new(SingleActive::default()),
-            Box::new(Counts),
-            Box::new(Monotonic),
-            Box::new(Leases),
-        ])
+        Self::new(vec![Box::new(SingleActive::default()), Box::new(Counts), Box::new(Monotonic), Box::new(Leases)])
     }
 }
 

@@ -20,7 +20,11 @@ impl Oracle for Monotonic {
         }
         let (before, after) = (occurrences(old), occurrences(new));
         if after < before {
-            return Some(format!("the count of {} fell from {before} to {after}, written by {}", name(new), write.caller));
+            return Some(format!(
+                "the count of {} fell from {before} to {after}, written by {}",
+                name(new),
+                write.caller
+            ));
         }
         let (before, after) = (version(old), version(new));
         (after <= before).then(|| format!("the version of {} went from {before:?} to {after:?}", name(new)))

@@ -30,7 +30,8 @@ impl Oracle for SingleActive {
         } else {
             active.remove(name(object));
         }
-        (active.len() > 1).then(|| format!("{} active RemediationRequests of one fingerprint: {active:?}", active.len()))
+        (active.len() > 1)
+            .then(|| format!("{} active RemediationRequests of one fingerprint: {active:?}", active.len()))
     }
 }
 

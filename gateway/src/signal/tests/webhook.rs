@@ -46,8 +46,8 @@ fn a_single_firing_alert_is_read_with_its_cluster_and_everything_it_says() {
 
 #[test]
 fn alerts_of_several_clusters_in_one_group_stay_apart() {
-    let alert_of = |cluster: &str| alert(json!({"labels": {"alertname": "A", "pod": "web-0", "cluster": cluster}}));
-    let webhook = parse(&webhook(vec![alert_of("eu"), alert_of("us")])).unwrap();
+    let alert_of = |cluster| alert(&[("pod", "web-0"), ("cluster", cluster)]);
+    let webhook = parse(&webhook(&[alert_of("eu"), alert_of("us")])).unwrap();
     let clusters: Vec<_> = webhook.alerts.into_iter().map(|alert| draft(alert).cluster_id).collect();
     assert_eq!(clusters, [Some("eu".to_owned()), Some("us".to_owned())]);
 }
