@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
+//! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`load`] | signals to send, and what came of them |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
+pub mod fleet;
 pub mod load;
 pub mod oracles;
 pub mod replica;

@@ -38,9 +38,9 @@ pub fn config() -> Config {
     config
 }
 
-/// Who the pod `name` is.
-pub fn identity(name: &str) -> Identity {
-    Identity { pod_name: name.to_owned(), pod_namespace: NAMESPACE.to_owned(), pod_uid: None }
+/// Who the pod `name` in `namespace` is.
+pub fn identity(name: &str, namespace: &str) -> Identity {
+    Identity { pod_name: name.to_owned(), pod_namespace: namespace.to_owned(), pod_uid: None }
 }
 
 /// An answer of a gateway.
@@ -72,7 +72,7 @@ impl Replica {
         client: Client,
         context: Context,
     ) -> Result<Self, gateway::runtime::Error> {
-        let gateway = Gateway::new(config, &identity(name), client, context.clone())?;
+        let gateway = Gateway::new(config, &identity(name, NAMESPACE), client, context.clone())?;
         gateway.start();
         let api = gateway.api();
         Ok(Self { name: name.to_owned(), context, gateway, api })
@@ -168,7 +168,7 @@ impl Served {
         let listeners = Listeners::bind(&config.server).await?;
         let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
         let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
-        let gateway = Gateway::new(config, &identity(name), client, context)?;
+        let gateway = Gateway::new(config, &identity(name, NAMESPACE), client, context)?;
         gateway.start();
         gateway.ready().await;
         let shutdown = CancellationToken::new();
