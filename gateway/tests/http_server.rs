@@ -238,6 +238,34 @@ async fn a_body_of_the_limit_is_taken_and_one_more_byte_is_413(#[case] in_chunks
     assert_eq!(rig.metrics.http_requests_in_flight.get(), 0);
 }
 
+#[rstest]
+#[case::announced(Some(30), None, 3)]
+#[case::chunked(None, None, 6)]
+#[case::asked_first(Some(30), Some("100-continue"), 0)]
+#[tokio::test]
+async fn the_rest_of_a_large_body_is_read_within_bounds_so_that_the_413_arrives(
+    #[case] length: Option<u64>,
+    #[case] expect: Option<&str>,
+    #[case] chunks_read: usize,
+) {
+    let rig = rig(Behaviour::Ignore, config::Server { max_body_bytes: 10, ..config::Server::default() });
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let frames = std::iter::repeat_with(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(b"01234")))
+    });
+    let mut request = post(PROMETHEUS, Body::new(StreamBody::new(futures::stream::iter(frames))));
+    if let Some(length) = length {
+        request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    if let Some(expect) = expect {
+        request.headers_mut().insert(header::EXPECT, expect.parse().unwrap());
+    }
+    assert_eq!(rig.send(request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(read.load(Ordering::SeqCst), chunks_read);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_503_so_that_it_is_sent_again() {
     let rig = rig(Behaviour::Ignore, config::Server { read_timeout: Duration::from_secs(3), ..Default::default() });
