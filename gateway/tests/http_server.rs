@@ -15,7 +15,10 @@ use futures::future::BoxFuture;
 use gateway::{
     config,
     context::{Context, Monotonic},
-    http::{self, App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS, Readiness, SignalHandler},
+    http::{
+        self, App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS, Readiness, SignalHandler, auth::Authenticator,
+    },
+    kubernetes::Kubernetes,
     metrics::Metrics,
     signal::Source,
 };
@@ -68,6 +71,14 @@ struct Rig {
 }
 
 fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
+    rig_with(behaviour, settings, |_, _| None)
+}
+
+fn rig_with(
+    behaviour: Behaviour,
+    settings: config::Server,
+    auth: impl FnOnce(&Context, &Metrics) -> Option<Authenticator>,
+) -> Rig {
     let (context, metrics, readiness) = (Context::system(), Metrics::new().unwrap(), Readiness::new(&[]));
     let handler = Arc::new(Handler {
         context: context.clone(),
@@ -77,7 +88,7 @@ fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
     });
     let app = App {
         handler: handler.clone(),
-        auth: None,
+        auth: auth(&context, &metrics),
         server: settings,
         context: context.clone(),
         metrics: metrics.clone(),
@@ -333,6 +344,32 @@ async fn a_wait_for_a_place_has_an_end() {
     let (first, second) = futures::join!(rig.send(post(PROMETHEUS, "{}")), rig.send(post(PROMETHEUS, "{}")));
     assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
     assert_eq!(rig.requests(PROMETHEUS, "POST", "503"), 1);
+}
+
+#[tokio::test]
+async fn a_sender_without_a_token_is_refused_before_its_body_is_read() {
+    let rig = rig_with(Behaviour::Ignore, config::Server::default(), |context, metrics| {
+        let unused =
+            tower::service_fn(async |_: Request<kube::client::Body>| -> Result<Response<Body>, std::io::Error> {
+                Err(std::io::ErrorKind::NotConnected.into())
+            });
+        let client = kube::Client::new(unused, "default");
+        let retry = config::Retry::default();
+        let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
+        Some(Authenticator::new(kubernetes, &config::Auth::default(), context, metrics))
+    });
+    let unread =
+        Body::new(StreamBody::new(futures::stream::pending::<Result<hyper::body::Frame<Bytes>, std::io::Error>>()));
+    let response = rig.send(post(PROMETHEUS, unread)).await;
+    assert_eq!((response.status(), header_of(&response, "www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"));
+    assert_eq!(json_of(response).await["type"], "https://kubernaut.ai/problems/unauthenticated");
+
+    let mut request = post(PROMETHEUS, "{}");
+    request.headers_mut().insert(header::AUTHORIZATION, "Bearer token".parse().unwrap());
+    let response = rig.send(request).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "the API cannot be asked");
+    assert_eq!(json_of(response).await["type"], "https://kubernaut.ai/problems/kubernetes-api");
+    assert_eq!(rig.handler.finished.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,9 @@ const TOKEN_BYTES_MAX: usize = 8192;
 const REVIEW_TOKEN: Operation = Operation { verb: "create", resource: "tokenreviews" };
 const REVIEW_ACCESS: Operation = Operation { verb: "create", resource: "subjectaccessreviews" };
 
+/// The values of the label `outcome`.
+const OUTCOMES: [&str; 5] = ["allowed", "forbidden", "unauthenticated", "missing", "error"];
+
 /// A token's SHA-256, never the token itself, and the path asked for.
 type Key = ([u8; 32], &'static str);
 
@@ -54,6 +57,10 @@ impl Authenticator {
     /// Asks `kubernetes`, and remembers its answers as `settings` say. `settings.mode` is the caller's to look at.
     pub fn new(kubernetes: Kubernetes, settings: &Auth, context: &Context, metrics: &Metrics) -> Self {
         let decisions = TtlCache::new(context.clone(), settings.cache_size);
+        // Exposed from the start: a rate over a counter that begins at 1 misses the first refusal.
+        for outcome in OUTCOMES {
+            metrics.auth_decisions.with_label_values(&[outcome]);
+        }
         Self { kubernetes, metrics: metrics.clone(), settings: settings.clone(), decisions }
     }
 
