@@ -15,6 +15,7 @@ use crate::{
     audit::{self, Pipeline, Recorder},
     config::{self, AuthMode, Config, Identity},
     context::Context,
+    crypto,
     dedup::Deduplicator,
     http::{self, App, Readiness, auth::Authenticator, server::Server, tls::Tls},
     intake::Intake,
@@ -226,6 +227,7 @@ impl Gateway {
 /// # Errors
 /// If there is none.
 pub async fn cluster_client(config: &Config) -> Result<Client, Error> {
+    crypto::install_default();
     let mut cluster = kube::Config::infer().await?;
     let timeout = config.server.kubernetes_request_timeout;
     // kube's own retries repeat every verb, creates included: `kubernetes::Kubernetes` decides instead.

@@ -43,6 +43,10 @@ pub(crate) enum Error {
 const CRD_PATIENCE: Duration = Duration::from_secs(30);
 const CRD_POLL: Duration = Duration::from_millis(200);
 
+/// How long gateways may take to open their watches.
+const WATCH_PATIENCE: Duration = Duration::from_secs(5);
+const WATCH_POLL: Duration = Duration::from_millis(5);
+
 /// What the gateways talk to.
 pub(crate) enum Backend {
     /// In this process.
@@ -131,6 +135,16 @@ impl Backend {
                 by
             }
             Self::Cluster { requests, .. } => requests.by(),
+        }
+    }
+
+    /// Waits until `gateways` watches are open: they belong to the start of the gateways, not to the storm.
+    pub(crate) async fn watched(&self, gateways: usize) {
+        for _ in 0..WATCH_PATIENCE.as_millis() / WATCH_POLL.as_millis() {
+            if self.requests().get("watch remediationrequests").is_some_and(|watches| *watches >= gateways) {
+                return;
+            }
+            pause(WATCH_POLL).await;
         }
     }
 

@@ -43,6 +43,7 @@ pub(crate) mod exit {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { command, log } = Args::parse();
+    gateway::crypto::install_default();
     let code = match init_log(&log) {
         Err(message) => Err(message),
         Ok(()) => match command {

@@ -96,6 +96,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     };
     progress.step(&format!("{} gateways on loopback sockets, {}", args.replicas, backend.describe()));
     let gateways = start(&args, &backend).await?;
+    backend.watched(gateways.len()).await;
     backend.clear_requests();
     progress.step(&format!("posting {} webhooks at once …", args.signals));
     let (load, accounts) = post(&args, &gateways, bodies, &mut progress).await?;
