@@ -1,12 +1,14 @@
 //! From a body to what became of each alert or event in it: parse, resolve, deduplicate, tell the audit trail.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use crate::{
     audit::{Event, Recorder},
     context::{Context, Monotonic},
-    dedup::{self, Deduplicator},
+    dedup::{self, Deduplicate},
     http::{Batch, Item, Malformed, SignalHandler},
     metrics::Metrics,
     signal::{Draft, Parsed, Rejection, ResolveError, Resolver, Source, alertmanager, event},
@@ -25,13 +27,19 @@ pub struct Intake {
     context: Context,
     metrics: Metrics,
     resolver: Resolver,
-    dedup: Deduplicator,
+    dedup: Arc<dyn Deduplicate>,
     audit: Recorder,
 }
 
 impl Intake {
     /// What is received goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
-    pub fn new(context: Context, metrics: Metrics, resolver: Resolver, dedup: Deduplicator, audit: Recorder) -> Self {
+    pub fn new(
+        context: Context,
+        metrics: Metrics,
+        resolver: Resolver,
+        dedup: Arc<dyn Deduplicate>,
+        audit: Recorder,
+    ) -> Self {
         Self { context, metrics, resolver, dedup, audit }
     }
 

@@ -1,6 +1,6 @@
 //! Wiring: the only place that knows all parts of a gateway.
 
-use std::{io, net::SocketAddr, path::Path, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
 use kube::{Client, client::ClientBuilder};
@@ -129,7 +129,7 @@ impl Gateway {
         };
         let recorder = audit.as_ref().map_or_else(Recorder::disabled, Pipeline::recorder);
         let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), config.scope.clone());
-        let intake = Intake::new(context.clone(), metrics.clone(), resolver, dedup.clone(), recorder);
+        let intake = Intake::new(context.clone(), metrics.clone(), resolver, Arc::new(dedup.clone()), recorder);
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),
             AuthMode::None => None,
@@ -137,7 +137,7 @@ impl Gateway {
         let tls = config.server.tls.as_ref().map(|files| Tls::load(files, &context)).transpose()?;
         let readiness = Readiness::new(&[VIEW, CRD]);
         let api = http::router(App {
-            handler: std::sync::Arc::new(intake),
+            handler: Arc::new(intake),
             auth,
             server: config.server.clone(),
             context: context.clone(),

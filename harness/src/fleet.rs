@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::{Commit, EmbeddedApi, Options},
+    controls::Protocol,
     oracles::{End, Oracles, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, config, pod_name},
 };
@@ -68,6 +69,7 @@ pub struct Fleet {
     pub oracles: Oracles,
     began: Instant,
     seed: u64,
+    protocol: Protocol,
     sent: Arc<Mutex<Sent>>,
 }
 
@@ -84,7 +86,13 @@ impl Fleet {
     #[allow(clippy::disallowed_methods, reason = "the beginning of virtual time")]
     pub fn new(seed: u64) -> Self {
         let (api, oracles) = embedded_api(EPOCH);
-        Self { api, oracles, began: Instant::now(), seed, sent: Arc::default() }
+        Self { api, oracles, began: Instant::now(), seed, protocol: Protocol::default(), sent: Arc::default() }
+    }
+
+    /// Replicas started from now on follow `protocol`; at first they follow the product's.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
     }
 
     /// Starts `gateway-pod-<number>` and waits until it is ready.
@@ -105,7 +113,7 @@ impl Fleet {
         let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
         let context = Context::simulated(clock, self.began, seed);
-        let replica = Replica::start(&name, config, self.api.client(&name, NAMESPACE), context);
+        let replica = Replica::start_as(self.protocol, &name, config, self.api.client(&name, NAMESPACE), context);
         let replica = replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"));
         replica.ready().await;
         replica

@@ -5,10 +5,12 @@
 //! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
+//! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`load`] | signals to send, and what came of them |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
+pub mod controls;
 pub mod fleet;
 pub mod load;
 pub mod oracles;

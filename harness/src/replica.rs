@@ -7,7 +7,7 @@ use bytes::Bytes;
 use gateway::{
     config::{AuthMode, Config, Identity},
     context::Context,
-    runtime::{Gateway, Listeners},
+    runtime::Listeners,
 };
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -15,6 +15,8 @@ use kube::Client;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use crate::controls::{Instance, Protocol};
 
 /// The namespace of the gateway's pods, leases and RemediationRequests.
 pub const NAMESPACE: &str = "kubernaut-system";
@@ -57,12 +59,12 @@ pub struct Replica {
     /// The pod's name.
     pub name: String,
     context: Context,
-    gateway: Gateway,
+    gateway: Instance,
     api: Router,
 }
 
 impl Replica {
-    /// Starts the pod `name`; its requests to the Kubernetes API go through `client`.
+    /// Starts the pod `name` with the product's protocol; its requests to the Kubernetes API go through `client`.
     ///
     /// # Errors
     /// If the gateway cannot be built.
@@ -72,7 +74,21 @@ impl Replica {
         client: Client,
         context: Context,
     ) -> Result<Self, gateway::runtime::Error> {
-        let gateway = Gateway::new(config, &identity(name, NAMESPACE), client, context.clone())?;
+        Self::start_as(Protocol::Fenced, name, config, client, context)
+    }
+
+    /// As [`Replica::start`], with any protocol.
+    ///
+    /// # Errors
+    /// If the gateway cannot be built.
+    pub fn start_as(
+        protocol: Protocol,
+        name: &str,
+        config: Config,
+        client: Client,
+        context: Context,
+    ) -> Result<Self, gateway::runtime::Error> {
+        let gateway = Instance::new(protocol, config, &identity(name, NAMESPACE), client, context.clone())?;
         gateway.start();
         let api = gateway.api();
         Ok(Self { name: name.to_owned(), context, gateway, api })
@@ -155,7 +171,8 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts the pod `name` of `namespace` on the addresses of its configuration and waits until it is ready.
+    /// Starts the pod `name` of `namespace` with the product's protocol, on the addresses of its configuration, and waits
+    /// until it is ready.
     ///
     /// # Errors
     /// If an address cannot be bound, or the gateway not be built.
@@ -166,10 +183,25 @@ impl Served {
         client: Client,
         context: Context,
     ) -> Result<Self, gateway::runtime::Error> {
+        Self::start_as(Protocol::Fenced, name, namespace, config, client, context).await
+    }
+
+    /// As [`Served::start`], with any protocol.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or the gateway not be built.
+    pub async fn start_as(
+        protocol: Protocol,
+        name: &str,
+        namespace: &str,
+        config: Config,
+        client: Client,
+        context: Context,
+    ) -> Result<Self, gateway::runtime::Error> {
         let listeners = Listeners::bind(&config.server).await?;
         let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
         let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
-        let gateway = Gateway::new(config, &identity(name, namespace), client, context)?;
+        let gateway = Instance::new(protocol, config, &identity(name, namespace), client, context)?;
         gateway.start();
         gateway.ready().await;
         let shutdown = CancellationToken::new();

@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use futures::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -111,6 +112,21 @@ impl From<&kubernetes::Error> for Error {
             kubernetes::Error::Deadline => Self::Deadline,
             other => Self::Kubernetes(other.to_string()),
         }
+    }
+}
+
+/// What makes resolved signals durable: the [`Deduplicator`], or another protocol that is compared with it.
+pub trait Deduplicate: Send + Sync + 'static {
+    /// Makes `signal` durable, until `deadline` at most: an acknowledged signal is counted on a RemediationRequest.
+    ///
+    /// # Errors
+    /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
+    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>>;
+}
+
+impl Deduplicate for Deduplicator {
+    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
+        self.ingest(signal, deadline).boxed()
     }
 }
 

@@ -89,8 +89,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Violations kept at most: the first ones say it all.
-const VIOLATIONS_MAX: usize = 100;
+/// Violations kept of one oracle at most: the first ones say it all, and must not hide what the others found.
+const VIOLATIONS_MAX: usize = 25;
 
 /// A set of oracles and what they found; cheap to clone.
 #[derive(Clone)]
@@ -101,6 +101,13 @@ pub struct Oracles {
 struct State {
     oracles: Vec<Box<dyn Oracle>>,
     violations: Vec<Violation>,
+}
+
+/// Keeps what `oracle` says, if it has not said enough.
+fn keep(violations: &mut Vec<Violation>, oracle: &'static str, version: Option<u64>, message: String) {
+    if violations.iter().filter(|violation| violation.oracle == oracle).count() < VIOLATIONS_MAX {
+        violations.push(Violation { oracle, version, message });
+    }
 }
 
 impl Default for Oracles {
@@ -124,10 +131,8 @@ impl Oracles {
     pub fn on_write(&self, write: &Write<'_>) {
         self.with(|State { oracles, violations }| {
             for oracle in oracles {
-                if let Some(message) = oracle.on_write(write)
-                    && violations.len() < VIOLATIONS_MAX
-                {
-                    violations.push(Violation { oracle: oracle.name(), version: Some(write.version), message });
+                if let Some(message) = oracle.on_write(write) {
+                    keep(violations, oracle.name(), Some(write.version), message);
                 }
             }
         });
@@ -138,10 +143,9 @@ impl Oracles {
         self.with(|State { oracles, violations }| {
             for oracle in oracles {
                 for message in oracle.at_end(end) {
-                    violations.push(Violation { oracle: oracle.name(), version: None, message });
+                    keep(violations, oracle.name(), None, message);
                 }
             }
-            violations.truncate(VIOLATIONS_MAX);
             violations.clone()
         })
     }

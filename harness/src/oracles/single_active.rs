@@ -25,13 +25,16 @@ impl Oracle for SingleActive {
         }
         let object = write.new.or(write.old)?;
         let active = self.active.entry(fingerprint(object).to_owned()).or_default();
-        if write.new.is_some_and(is_active) {
-            active.insert(name(object).to_owned());
-        } else {
+        if !write.new.is_some_and(is_active) {
             active.remove(name(object));
+            return None;
         }
-        (active.len() > 1)
-            .then(|| format!("{} active RemediationRequests of one fingerprint: {active:?}", active.len()))
+        let newest = name(object);
+        // Told once for each that is one too many, not again for each of its later versions.
+        let other = active.iter().find(|name| *name != newest).cloned();
+        let added = active.insert(newest.to_owned());
+        let other = other.filter(|_| added)?;
+        Some(format!("{} active RemediationRequests of one fingerprint: {newest} beside {other}", active.len()))
     }
 }
 
@@ -60,6 +63,7 @@ mod tests {
         let mut oracle = SingleActive::default();
         assert_eq!(oracle.on_write(&write(Some(&request("a", "Pending")), None)), None);
         assert!(oracle.on_write(&write(Some(&request("b", "Unheard")), None)).is_some());
+        assert_eq!(oracle.on_write(&write(Some(&request("b", "Pending")), None)), None, "told once");
         assert!(oracle.on_write(&write(None, Some(&request("b", "Pending")))).is_none());
         assert!(oracle.on_write(&write(Some(&request("a", "Failed")), None)).is_none());
         assert!(oracle.on_write(&write(Some(&request("c", "")), None)).is_none());

@@ -1,0 +1,67 @@
+//! `derived-only`: the fence's names without its claim.
+
+use futures::{FutureExt, future::BoxFuture};
+use gateway::{
+    context::Monotonic,
+    dedup::{Accepted, Deduplicate, Error, Outcome},
+    remediation::{Lineage, Record, remediation_request_name},
+    signal::Signal,
+};
+
+use super::store::{Created, Retries, Store};
+
+/// Looks at a fingerprint for one signal at most; each costs requests, so a deadline ends it earlier.
+const LOOKS_MAX: usize = 100;
+
+/// Replicas that know the same past derive the same name, and the API server admits one create per name; but nothing
+/// keeps the past the same: once the predecessor is deleted, another name is derived.
+///
+/// Counts are repeated until the signal's deadline, so that nothing but the missing claim is on trial.
+pub struct DerivedOnly {
+    store: Store,
+}
+
+impl DerivedOnly {
+    pub(super) const fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    async fn find_or_create(&self, signal: &Signal, deadline: Monotonic) -> Result<Accepted, Error> {
+        let Self { store } = self;
+        for _ in 0..LOOKS_MAX {
+            let records = store.list(&signal.fingerprint, deadline).await?;
+            if let Some(active) = records.iter().find(|record| record.counts_signals(store.context.now())) {
+                return Ok(self.count(&active.name, Outcome::Deduplicated, deadline).await);
+            }
+            let lineage = successor(signal, &records);
+            if let Created::Ours = store.create(signal, &lineage, deadline).await? {
+                return Ok(self.count(&lineage.name, Outcome::Created, deadline).await);
+            }
+            let existing = store.get(&lineage.name, deadline).await?;
+            if let Some(existing) = existing.filter(|record| record.counts_signals(store.context.now())) {
+                return Ok(self.count(&existing.name, Outcome::Deduplicated, deadline).await);
+            }
+        }
+        Err(Error::Deadline)
+    }
+
+    async fn count(&self, name: &str, outcome: Outcome, deadline: Monotonic) -> Accepted {
+        self.store.count(name, outcome, Retries::UNTIL_DEADLINE, deadline).await
+    }
+}
+
+/// Where the next RemediationRequest stands: after the one with the highest ordinal, as with the fence.
+fn successor(signal: &Signal, records: &[Record]) -> Lineage {
+    let latest = records.iter().max_by_key(|record| record.ordinal);
+    Lineage {
+        name: remediation_request_name(&signal.fingerprint, latest.map(|record| record.uid.as_str())),
+        predecessor: latest.map(|record| record.uid.clone()),
+        ordinal: latest.map_or(0, |record| record.ordinal) + 1,
+    }
+}
+
+impl Deduplicate for DerivedOnly {
+    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
+        async move { self.find_or_create(&signal, deadline).await }.boxed()
+    }
+}
