@@ -8,6 +8,8 @@ mod accounts;
 mod backend;
 mod outcome;
 mod progress;
+mod protocol;
+mod report;
 mod serve;
 mod storm;
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use clap::ValueEnum;
 use gateway::{context::Context, http::PROMETHEUS};
 use harness::{
+    controls::Protocol,
     load::{self, webhook},
     oracles::{End, Violation, occurrences},
     replica::{Served, config, metric, pod_name},
@@ -21,8 +21,9 @@ use crate::{
     accounts::Accounts,
     backend::{self, Backend, pause},
     exit,
-    outcome::{ApiRequests, Outcome},
+    outcome::{Answered, ApiRequests, Outcome, plural},
     progress::Progress,
+    protocol, report,
 };
 
 /// Options of `sim storm`.
@@ -38,7 +39,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     fingerprints: u32,
     /// How the gateways keep RemediationRequests unique
-    #[arg(long, value_enum, default_value_t = Protocol::Fenced)]
+    #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
     /// Post this webhook instead of a made-up one
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprints")]
@@ -49,15 +50,9 @@ pub(crate) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// How the gateways keep RemediationRequests unique.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Protocol {
-    /// Lease and fence: the product
-    Fenced,
-    /// The fence alone
-    FenceOnly,
+    /// Write the result as a page to this file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
 }
 
 /// Why a storm could not be run.
@@ -73,6 +68,8 @@ pub(crate) enum Error {
     Client(#[from] reqwest::Error),
     #[error("the result cannot be printed as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("--report {path}: {source}")]
+    Report { path: String, source: std::io::Error },
 }
 
 /// A webhook that is not answered by then never will be.
@@ -80,6 +77,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long releases and first statuses may take after the last answer.
 const REST_PATIENCE: Duration = Duration::from_secs(10);
 const REST_POLL: Duration = Duration::from_millis(20);
+/// So many polls in a row must find no lease and no further request.
+const REST_POLLS: usize = 5;
 /// How long the gateways may take to end.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -96,15 +95,21 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     };
     progress.step(&format!("{} gateways on loopback sockets, {}", args.replicas, backend.describe()));
     let gateways = start(&args, &backend).await?;
-    backend.watched(gateways.len()).await;
+    if args.protocol.is_product() {
+        backend.watched(gateways.len()).await;
+    }
     backend.clear_requests();
     progress.step(&format!("posting {} webhooks at once …", args.signals));
-    let (load, accounts) = post(&args, &gateways, bodies, &mut progress).await?;
-    let outcome = settle(&args, &backend, &gateways, &load, &accounts).await?;
+    let (answers, accounts) = post(&args, &gateways, bodies, &mut progress).await?;
+    let outcome = settle(&args, &backend, &gateways, answers, &accounts).await?;
     for gateway in gateways {
         gateway.shut_down(SHUT_DOWN_PATIENCE).await;
     }
     backend.clean_up().await?;
+    if let Some(path) = &args.report {
+        let failed = |source| Error::Report { path: path.display().to_string(), source };
+        std::fs::write(path, report::page(&outcome)).map_err(failed)?;
+    }
     let code = if outcome.violations.is_empty() { exit::OK } else { exit::VIOLATION };
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
@@ -131,12 +136,9 @@ async fn start(args: &Args, backend: &Backend) -> Result<Vec<Served>, Error> {
     let mut gateways = Vec::new();
     for number in 1..=usize::from(args.replicas) {
         let name = pod_name(number);
-        let mut config = config();
-        if args.protocol == Protocol::FenceOnly {
-            config.lock.patience = Duration::ZERO;
-        }
-        let client = backend.client(&name);
-        gateways.push(Served::start(&name, backend.namespace(), config, client, Context::system()).await?);
+        let (client, namespace) = (backend.client(&name), backend.namespace());
+        let gateway = Served::start_as(args.protocol, &name, namespace, config(), client, Context::system());
+        gateways.push(gateway.await?);
     }
     Ok(gateways)
 }
@@ -147,22 +149,23 @@ async fn post(
     gateways: &[Served],
     bodies: Vec<Bytes>,
     progress: &mut Progress,
-) -> Result<(load::Outcome, Accounts), Error> {
+) -> Result<(Vec<Answered>, Accounts), Error> {
     let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
     let mut sending = JoinSet::new();
-    let targets = gateways.iter().cycle().zip(bodies.iter().cycle());
-    for (gateway, body) in targets.take(args.signals as usize) {
-        let url = format!("http://{}{PROMETHEUS}", gateway.api);
-        sending.spawn(send(client.clone(), url, body.clone()));
+    let targets = gateways.iter().enumerate().cycle().zip(bodies.iter().enumerate().cycle());
+    for ((gateway, served), (number, body)) in targets.take(args.signals as usize) {
+        let url = format!("http://{}{PROMETHEUS}", served.api);
+        let sent = send(client.clone(), url, body.clone());
+        sending.spawn(async move { (gateway, number, sent.await) });
     }
-    let (mut load, mut accounts) = (load::Outcome::default(), Accounts::default());
+    let (mut answers, mut accounts) = (Vec::new(), Accounts::default());
     while let Some(sent) = sending.join_next().await {
-        let (status, body, took) = sent.unwrap_or_default();
-        load.note(status, took);
-        accounts.note(&body);
-        progress.count(load.latencies.len(), args.signals as usize, "answered");
+        let (gateway, number, (status, body, took)) = sent.unwrap_or_default();
+        answers.push(Answered { gateway, status, took });
+        accounts.note(number, &body);
+        progress.count(answers.len(), args.signals as usize, "answered");
     }
-    Ok((load, accounts))
+    Ok((answers, accounts))
 }
 
 /// Status (0: no answer), body and how long it took.
@@ -176,58 +179,75 @@ async fn send(client: reqwest::Client, url: String, body: Bytes) -> (u16, Value,
     (status, serde_json::from_slice(&body).unwrap_or_default(), began.elapsed())
 }
 
+/// Waits until no lease is left and no request is sent any more, such as the first status after a 201.
+async fn rest(backend: &Backend) -> Result<(), Error> {
+    let (mut quiet, mut before) = (0, 0);
+    for _ in 0..REST_PATIENCE.as_millis() / REST_POLL.as_millis() {
+        let sent: usize = backend.requests().values().sum();
+        let rests = sent == before && backend.leases().await?.is_empty();
+        (quiet, before) = (if rests { quiet + 1 } else { 0 }, sent);
+        if quiet >= REST_POLLS {
+            break;
+        }
+        pause(REST_POLL).await;
+    }
+    Ok(())
+}
+
 /// Waits until all is at rest, then judges.
 async fn settle(
     args: &Args,
     backend: &Backend,
     gateways: &[Served],
-    load: &load::Outcome,
+    answers: Vec<Answered>,
     accounts: &Accounts,
 ) -> Result<Outcome, Error> {
-    for _ in 0..REST_PATIENCE.as_millis() / REST_POLL.as_millis() {
-        if backend.leases().await?.is_empty() {
-            break;
-        }
-        pause(REST_POLL).await;
-    }
-    // What is sent after the answers, such as the first status, has been sent by now; later reads are not the gateways'.
+    rest(backend).await?;
+    // Later reads are not the gateways'.
     let by = backend.requests();
     let requests = backend.remediation_requests().await?;
     let leases = backend.leases().await?;
     let mut occurrence_counts: Vec<u64> = requests.iter().map(occurrences).collect();
     occurrence_counts.sort_unstable_by(|a, b| b.cmp(a));
-    let mut failures = 0.0;
-    for gateway in gateways {
-        let url = format!("http://{}/metrics", gateway.metrics);
-        let text = reqwest::get(url).await?.text().await?;
-        failures += metric(&text, "gateway_lock_acquisition_failures_total").unwrap_or_default();
-    }
-    let leases_left = leases.len();
-    let remediation_requests = requests.len();
+    let mut load = load::Outcome::default();
+    answers.iter().for_each(|answer| load.note(answer.status, answer.took));
+    let (leases_left, remediation_requests) = (leases.len(), requests.len());
     let end = End {
+        attempted: accounts.attempted(&requests),
         requests,
         leases,
-        attempted: accounts.attempted(),
         acknowledged: accounts.acknowledged.clone(),
         told: accounts.told.iter().cloned().collect(),
     };
     let mut violations = backend.oracles().finish(&end);
-    violations.extend(unexpected(load, accounts, remediation_requests));
+    violations.extend(unexpected(&load, accounts, remediation_requests));
     Ok(Outcome {
-        protocol: args.protocol.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default(),
+        protocol: args.protocol,
         replicas: gateways.len(),
         signals: args.signals as usize,
-        fingerprints: accounts.acknowledged.len(),
-        statuses: load.statuses.clone(),
+        latency_ms: load.latency(),
+        statuses: load.statuses,
         remediation_requests,
         occurrence_counts,
         api_requests: ApiRequests { total: by.values().sum(), by },
-        latency_ms: load.latency(),
-        lock_acquisition_failures: failures as u64,
+        lock_acquisition_failures: lock_acquisition_failures(gateways).await?,
         leases_left,
         violations,
+        fingerprints: accounts.acknowledged.len(),
+        acknowledged: accounts.acknowledged.values().sum(),
         backend: backend.describe(),
+        answers,
     })
+}
+
+/// The sum of the metric over all gateways.
+async fn lock_acquisition_failures(gateways: &[Served]) -> Result<u64, Error> {
+    let mut failures = 0.0;
+    for gateway in gateways {
+        let text = reqwest::get(format!("http://{}/metrics", gateway.metrics)).await?.text().await?;
+        failures += metric(&text, "gateway_lock_acquisition_failures_total").unwrap_or_default();
+    }
+    Ok(failures as u64)
 }
 
 /// What a storm in which nothing goes wrong must show beyond the oracles.
@@ -235,11 +255,13 @@ fn unexpected(load: &load::Outcome, accounts: &Accounts, remediation_requests: u
     let mut messages = Vec::new();
     let refused: usize = load.statuses.iter().filter(|(status, _)| !(200..300).contains(*status)).map(|(_, n)| n).sum();
     if refused > 0 {
-        messages.push(format!("{refused} webhooks were not acknowledged although nothing was made to fail"));
+        let webhooks = plural(refused, "webhook");
+        messages.push(format!("{webhooks} not acknowledged although nothing was made to fail"));
     }
-    if remediation_requests != accounts.acknowledged.len() {
-        messages
-            .push(format!("{remediation_requests} RemediationRequests for {} resources", accounts.acknowledged.len()));
+    let resources = accounts.acknowledged.len();
+    if remediation_requests != resources {
+        let (requests, resources) = (plural(remediation_requests, "RemediationRequest"), plural(resources, "resource"));
+        messages.push(format!("{requests} for {resources}"));
     }
     messages.into_iter().map(|message| Violation { oracle: "storm", version: None, message }).collect()
 }
