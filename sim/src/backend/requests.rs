@@ -39,7 +39,7 @@ fn describe(method: &Method, uri: &Uri) -> String {
     let watches = uri.query().is_some_and(|query| query.contains("watch=true"));
     let verb = match method.as_str() {
         "GET" if watches => "watch",
-        "GET" if name.is_none() => "list",
+        "GET" if resource.is_some() && name.is_none() => "list",
         "GET" => "get",
         "POST" => "create",
         "PUT" => "update",
