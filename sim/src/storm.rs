@@ -106,15 +106,15 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
         gateway.shut_down(SHUT_DOWN_PATIENCE).await;
     }
     backend.clean_up().await?;
-    if let Some(path) = &args.report {
-        let failed = |source| Error::Report { path: path.display().to_string(), source };
-        std::fs::write(path, report::page(&outcome)).map_err(failed)?;
-    }
     let code = if outcome.violations.is_empty() { exit::OK } else { exit::VIOLATION };
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
     } else {
         println!("\n{outcome}");
+    }
+    if let Some(path) = &args.report {
+        let failed = |source| Error::Report { path: path.display().to_string(), source };
+        std::fs::write(path, report::page(&outcome)).map_err(failed)?;
     }
     Ok(code)
 }
