@@ -189,9 +189,8 @@ async fn list(server: &Server, renderer: &Renderer, request: &Request) -> Result
 
 fn watch(server: &Arc<Server>, renderer: Renderer, request: Request) -> Result<Reply> {
     let selector = selector(&renderer.resource, &request)?;
-    let Request { info, query, link, cache_lag, .. } = request;
-    let namespace = namespace(&renderer.resource, &info).to_owned();
-    let watch = Watch::start(server, renderer, info.caller, namespace, selector, &query, link, cache_lag)?;
+    let namespace = namespace(&renderer.resource, &request.info).to_owned();
+    let watch = Watch::start(server, renderer, selector, namespace, request)?;
     Ok(Reply::Watch(Box::new(watch)))
 }
 

@@ -142,19 +142,13 @@ async fn wait_until_synced(server: &Server, resource: &Resource) {
         let collection = store.collection(resource);
         let seen = *collection.changed.borrow();
         let last_progress = floor(store.clock.elapsed(), period);
-        if seen == store.version || store.written <= last_progress {
+        if seen == store.version || store.written.is_none_or(|written| written < last_progress) {
             return;
         }
         (store.version, collection.changed.subscribe(), last_progress + period)
     };
-    #[allow(clippy::disallowed_macros, reason = "biased")]
-    {
-        tokio::select! {
-            biased;
-            _ = changed.wait_for(|seen| *seen >= needed) => {}
-            () = server.clock().sleep_until(due) => {}
-        }
-    }
+    let clock = *server.clock();
+    clock.wait_until(due, changed.wait_for(|seen| *seen >= needed)).await;
 }
 
 /// The last multiple of `period` that has passed.

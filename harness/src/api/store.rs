@@ -58,6 +58,9 @@ pub(super) struct Origin<'a> {
     pub(super) caller: &'a str,
 }
 
+/// The caller of writes past all requests.
+pub(super) const SEEDER: &str = "seed";
+
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
@@ -117,8 +120,8 @@ pub(super) struct Store {
     pub(super) registry: Registry,
     /// The version of the newest write.
     pub(super) version: u64,
-    /// When that write was made.
-    pub(super) written: Duration,
+    /// When a request last wrote; none if none has.
+    pub(super) written: Option<Duration>,
     /// Set when a write may leave something for the garbage collector.
     pub(super) collectable: bool,
     collections: Vec<Collection>,
@@ -137,7 +140,7 @@ impl Store {
             clock,
             registry: Registry::default(),
             version: 0,
-            written: Duration::ZERO,
+            written: None,
             collectable: false,
             collections: Vec::new(),
             by_uid: BTreeMap::new(),
@@ -246,7 +249,11 @@ impl Store {
         new: Option<Arc<Value>>,
         origin: Origin<'_>,
     ) {
-        self.written = self.clock.elapsed();
+        let at = self.clock.elapsed();
+        // What was there from the start has been there for long.
+        if origin.caller != SEEDER {
+            self.written = Some(at);
+        }
         if !self.hooks.is_empty() {
             let commit = Commit {
                 resource_version: self.version,
@@ -259,13 +266,13 @@ impl Store {
                 old: old.clone(),
                 new: new.clone(),
                 caller: origin.caller.to_owned(),
-                at: self.clock.at(self.written),
-                elapsed: self.written,
+                at: self.clock.at(at),
+                elapsed: at,
             };
             self.hooks.iter_mut().for_each(|hook| hook(&commit));
         }
         let collection = &mut self.collections[key.collection];
-        collection.events.push_back(Event { version: self.version, at: self.written, old, new });
+        collection.events.push_back(Event { version: self.version, at, old, new });
         while collection.events.len() > self.history {
             if let Some(event) = collection.events.pop_front() {
                 collection.forgotten = event.version;
