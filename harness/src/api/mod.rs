@@ -1,7 +1,224 @@
-//! The embedded Kubernetes API.
+//! The embedded Kubernetes API: a generic kube-apiserver in memory.
+//!
+//! Production code reaches it through an ordinary `kube::Client`, in process ([`EmbeddedApi::client`]) or over a socket
+//! ([`EmbeddedApi::serve`]). In process and under paused tokio time, the same calls give the same history every time.
+//!
+//! What it does is what kube-apiserver 1.36 does, as far as clients can tell; error texts are its own.
 
 pub mod apply;
+mod builtin;
+mod clock;
+mod crd;
+mod delete;
 pub mod discovery;
+mod faults;
+mod gc;
+mod handle;
+mod list;
+mod names;
+mod object;
 pub mod patch;
+mod patching;
+mod reply;
+mod request;
+mod resources;
+mod review;
 pub mod schema;
+mod selectors;
+mod serve;
+mod server;
+mod service;
+mod status;
+mod store;
 pub mod table;
+mod watch;
+mod write;
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use server::Server;
+
+pub use faults::{Down, Effect, Fault, Faults, Latency, NoFaults, Script, WatchFault};
+pub use request::{Caller, RequestInfo};
+pub use server::{Authorizer, RequestRecord};
+pub use service::{AnswerBody, ApiService, ConnectionReset};
+pub use store::Commit;
+
+/// How the server is set up.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// CustomResourceDefinitions that are there from the start.
+    pub crds: Vec<Value>,
+    /// The server's wall time at its creation; advances with tokio's time.
+    pub epoch: Timestamp,
+    /// How often etcd reports progress: what a consistent list waits for when the newest write was one of another
+    /// resource. Zero: never waits.
+    pub consistent_list_wait: Duration,
+    /// Between the bookmarks of a watch.
+    pub bookmark_interval: Duration,
+    /// How far watches and lists from the cache are behind the store. Whole milliseconds.
+    pub event_lag: Duration,
+    /// Events kept per resource; watches from versions before them are answered 410.
+    pub history: usize,
+    /// How long the garbage collector takes to notice. Whole milliseconds.
+    pub collection_delay: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            crds: Vec::new(),
+            epoch: Timestamp::UNIX_EPOCH,
+            consistent_list_wait: Duration::from_millis(100),
+            bookmark_interval: Duration::from_secs(60),
+            event_lag: Duration::ZERO,
+            history: 10_000,
+            collection_delay: Duration::from_millis(50),
+        }
+    }
+}
+
+/// The embedded Kubernetes API; cheap to clone.
+#[derive(Clone)]
+pub struct EmbeddedApi {
+    server: Arc<Server>,
+}
+
+impl EmbeddedApi {
+    /// A server with the built-in resources, the namespaces of a new cluster and `options.crds`.
+    ///
+    /// Belongs to the tokio runtime it is first used on: its time is that runtime's.
+    pub fn new(options: Options) -> Self {
+        Self { server: Arc::new(Server::new(options)) }
+    }
+
+    /// The server as `caller` reaches it.
+    pub fn service(&self, caller: Caller) -> ApiService {
+        ApiService::new(Arc::clone(&self.server), caller)
+    }
+
+    /// A client of the user `user`, whose default namespace is `namespace`.
+    pub fn client(&self, user: &str, namespace: &str) -> kube::Client {
+        kube::Client::new(self.service(Caller::new(user)), namespace)
+    }
+
+    /// Serves HTTP/1.1 on `listener` until `shutdown` completes.
+    ///
+    /// The caller is the owner of the bearer token (401 if unknown, see [`EmbeddedApi::add_token`]), else the user
+    /// that `X-Remote-User` names, else [`Caller::admin`].
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        serve::serve(&self.server, listener, shutdown).await;
+    }
+
+    /// Puts an object into the store as it is, status included; its namespace is made if it is missing. An object of a
+    /// kind that is not served is dropped with a warning.
+    pub fn seed(&self, object: Value) {
+        self.server.seed(object);
+    }
+
+    /// All objects of a resource, named by its plural (or `plural.group`), read past faults and permissions.
+    pub fn objects(&self, resource: &str) -> Vec<Value> {
+        let store = self.server.store();
+        let Some(resource) = store.registry.named(resource) else { return Vec::new() };
+        store
+            .collection(resource)
+            .objects
+            .values()
+            .flat_map(|names| names.values())
+            .map(|object| Value::clone(object))
+            .collect()
+    }
+
+    /// The version of the newest write.
+    pub fn resource_version(&self) -> u64 {
+        self.server.store().version
+    }
+
+    /// The server's wall time.
+    pub fn now(&self) -> Timestamp {
+        self.server.now()
+    }
+
+    /// From now on, `faults` decides what goes wrong.
+    pub fn set_faults(&self, faults: Arc<dyn Faults>) {
+        self.server.set_faults(faults);
+    }
+
+    /// From now on, only what `authorizer` allows is not answered 403.
+    pub fn set_authorizer(&self, authorizer: Authorizer) {
+        self.server.set_authorizer(Some(authorizer));
+    }
+
+    /// Lets `token` authenticate as `user`, in bearer headers and TokenReviews.
+    pub fn add_token(&self, token: &str, user: &str, groups: &[&str]) {
+        let groups = groups.iter().map(|&group| group.to_owned()).collect();
+        self.server.add_token(token, Caller { user: user.to_owned(), groups });
+    }
+
+    /// Revokes `token`.
+    pub fn remove_token(&self, token: &str) {
+        self.server.remove_token(token);
+    }
+
+    /// Calls `hook` for every committed write, in order, while the store is locked: it must not use this server.
+    pub fn on_commit(&self, hook: impl FnMut(&Commit) + Send + 'static) {
+        self.server.store().add_hook(Box::new(hook));
+    }
+
+    /// The requests answered so far, or the last 100,000 of them, in the order of their answers.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.server.requests()
+    }
+
+    /// Forgets the requests answered so far.
+    pub fn clear_requests(&self) {
+        self.server.clear_requests();
+    }
+
+    /// How far watches and lists from the cache are behind the store from now on. Whole milliseconds.
+    pub fn set_event_lag(&self, lag: Duration) {
+        self.server.set_lag(lag);
+    }
+
+    /// From now on the cache that `user` is served from stands still: no event or bookmark comes, and lists with
+    /// `resourceVersion=0` show the state of now.
+    pub fn hold_watches(&self, user: &str) {
+        self.server.hold(user);
+    }
+
+    /// Lets the cache that [`EmbeddedApi::hold_watches`] stopped catch up.
+    pub fn release_watches(&self, user: &str) {
+        self.server.release(user);
+    }
+
+    /// Breaks the connections of `user`'s watches under way.
+    pub fn break_watches(&self, user: &str) {
+        self.server.break_watches(user);
+    }
+
+    /// A crash of `user`: requests that have not taken effect never will, and services and clients made before now
+    /// are answered nothing any more.
+    pub fn disconnect(&self, user: &str) {
+        self.server.disconnect(user, false);
+    }
+
+    /// As [`EmbeddedApi::disconnect`], but requests that were sent still take effect, with nobody to hear about it.
+    pub fn disconnect_after_send(&self, user: &str) {
+        self.server.disconnect(user, true);
+    }
+
+    /// Forgets all history, as compaction does: watches and lists from versions before now are answered 410.
+    pub fn compact(&self) {
+        self.server.store().forget_history();
+    }
+}
+
+impl fmt::Debug for EmbeddedApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedApi").field("server", &self.server).finish()
+    }
+}

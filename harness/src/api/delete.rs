@@ -1,0 +1,168 @@
+//! Deletion: preconditions, finalizers, propagation.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    crd, object,
+    request::Query,
+    resources::Resource,
+    status::{self, Failure, Result},
+    store::{Origin, Store},
+    write::Done,
+};
+
+/// The finalizer of an owner that goes after its dependents.
+pub(super) const FOREGROUND: &str = "foregroundDeletion";
+/// The finalizer of an owner whose dependents stay.
+pub(super) const ORPHAN: &str = "orphan";
+
+/// What becomes of the dependents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+/// `DeleteOptions`, from the body or the query.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Options {
+    uid: Option<String>,
+    version: Option<String>,
+    propagation: Option<Propagation>,
+    dry_run: bool,
+}
+
+impl Options {
+    /// Reads the options of a DELETE.
+    pub(super) fn parse(query: &Query, body: &[u8]) -> Result<Self> {
+        let sent: Value = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(body).map_err(|error| Failure::bad_request(error.to_string()))?
+        };
+        let precondition = |key| {
+            let value = sent.get("preconditions")?.get(key)?.as_str()?;
+            Some(value.to_owned())
+        };
+        let policy = sent.get("propagationPolicy").and_then(Value::as_str).unwrap_or(query.get("propagationPolicy"));
+        let propagation = match policy {
+            "Background" => Some(Propagation::Background),
+            "Foreground" => Some(Propagation::Foreground),
+            "Orphan" => Some(Propagation::Orphan),
+            "" if sent.get("orphanDependents").and_then(Value::as_bool) == Some(true) => Some(Propagation::Orphan),
+            "" => None,
+            other => {
+                let message = format!(
+                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
+                     supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+                );
+                return Err(Failure::new(422, "Invalid", message));
+            }
+        };
+        let dry_run = query.get("dryRun") == "All"
+            || sent.get("dryRun").is_some_and(|value| value == &serde_json::json!(["All"]));
+        Ok(Self { uid: precondition("uid"), version: precondition("resourceVersion"), propagation, dry_run })
+    }
+
+    /// What the garbage collector deletes with.
+    pub(super) fn propagating(propagation: Propagation) -> Self {
+        Self { propagation: Some(propagation), ..Self::default() }
+    }
+}
+
+/// DELETE of one object.
+pub(super) fn delete(
+    store: &mut Store,
+    resource: &Resource,
+    (namespace, name): (&str, &str),
+    options: &Options,
+    origin: Origin<'_>,
+) -> Result<Done> {
+    let Some(existing) = store.get(resource, namespace, name).cloned() else {
+        return Err(Failure::not_found(resource, name));
+    };
+    check_preconditions(resource, &existing, options)?;
+    let finalizers = finalizers(&existing, options.propagation);
+    let held = is_held_namespace(resource, &existing);
+    if finalizers.is_empty() && !held {
+        if !options.dry_run {
+            remove(store, resource, namespace, name, origin);
+        }
+        return Ok(Done::Status(status::deleted(resource, name, object::uid(&existing))));
+    }
+    let mut object = Value::clone(&existing);
+    object::set_finalizers(&mut object, finalizers);
+    if !object::is_terminating(&existing) {
+        mark(store, resource, &mut object);
+    }
+    if options.dry_run {
+        return Ok(Done::Object(Arc::new(object)));
+    }
+    if object == *existing {
+        return Ok(Done::Object(existing));
+    }
+    Ok(Done::Object(store.put(resource, object, origin)))
+}
+
+/// Texts of `BeforeDelete` in `k8s.io/apiserver/pkg/registry/rest`, which names the kind, not the resource.
+fn check_preconditions(resource: &Resource, existing: &Value, options: &Options) -> Result<()> {
+    let conflict = |why: String| Failure::conflict(&resource.group, &resource.kind, object::name(existing), &why);
+    let (uid, version) = (object::uid(existing), object::version(existing));
+    if let Some(asked) = options.uid.as_deref().filter(|asked| *asked != uid) {
+        return Err(conflict(format!(
+            "the UID in the precondition ({asked}) does not match the UID in record ({uid}). \
+             The object might have been deleted and then recreated"
+        )));
+    }
+    if let Some(asked) = options.version.as_deref().filter(|asked| *asked != version) {
+        return Err(conflict(format!(
+            "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record ({version}). \
+             The object might have been modified"
+        )));
+    }
+    Ok(())
+}
+
+/// The finalizers that the object keeps, with the one that the propagation asks for.
+fn finalizers(existing: &Value, propagation: Option<Propagation>) -> Vec<String> {
+    let Some(propagation) = propagation else {
+        return object::finalizers(existing).map(str::to_owned).collect();
+    };
+    let others = object::finalizers(existing).filter(|finalizer| !matches!(*finalizer, FOREGROUND | ORPHAN));
+    let own = match propagation {
+        Propagation::Background => None,
+        Propagation::Foreground => Some(FOREGROUND),
+        Propagation::Orphan => Some(ORPHAN),
+    };
+    others.chain(own).map(str::to_owned).collect()
+}
+
+fn mark(store: &Store, resource: &Resource, object: &mut Value) {
+    object::set(object, "deletionTimestamp", Some(store.clock.seconds().into()));
+    if is_held_namespace(resource, object) {
+        object["status"]["phase"] = "Terminating".into();
+    } else {
+        object::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+    }
+    let generation = object::generation(object);
+    if generation > 0 {
+        object::set(object, "generation", Some((generation + 1).into()));
+    }
+}
+
+/// Whether `object` is a namespace whose content is still to be deleted.
+pub(super) fn is_held_namespace(resource: &Resource, object: &Value) -> bool {
+    resource.plural == "namespaces"
+        && resource.group.is_empty()
+        && object.pointer("/spec/finalizers").and_then(Value::as_array).is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Removes the object for good.
+pub(super) fn remove(store: &mut Store, resource: &Resource, namespace: &str, name: &str, origin: Origin<'_>) {
+    if let Some(gone) = store.remove(resource, namespace, name, origin) {
+        crd::removed(store, resource, &gone, origin);
+    }
+}

@@ -1,0 +1,240 @@
+//! From a request to its answer: authorization, routes, verbs.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use serde_json::Value;
+
+use super::{
+    delete, discovery, list, object,
+    patching::Patch,
+    reply::{Listing, Renderer, Reply},
+    request::{Form, Query, RequestInfo, header_text},
+    resources::{Kept, Resource},
+    review,
+    selectors::Selector,
+    server::{Link, Server},
+    status::{Failure, Result},
+    watch::Watch,
+    write::{self, Done, Target},
+};
+
+/// The largest body that kube-apiserver reads.
+const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+
+/// A request with all that its answer depends on.
+pub(super) struct Request {
+    pub(super) info: RequestInfo,
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Of the caller, for watches.
+    pub(super) link: Link,
+    /// How much the cache that serves this request lags behind the store, beyond what all do.
+    pub(super) cache_lag: Duration,
+}
+
+/// Serves one request.
+pub(super) async fn handle(server: &Arc<Server>, request: Request) -> Reply {
+    if request.info.resource.is_empty() {
+        return plain(server, &request);
+    }
+    route(server, request).await.into()
+}
+
+/// Paths that are not a resource's.
+fn plain(server: &Server, request: &Request) -> Reply {
+    let info = &request.info;
+    match info.path.as_str() {
+        "/healthz" | "/livez" | "/readyz" => return Reply::text(200, "ok"),
+        _ => {}
+    }
+    let resources: Vec<_> = server.store().registry.iter().map(|resource| resource.describe()).collect();
+    let accept = header_text(&request.headers, &header::ACCEPT);
+    match discovery::answer(&info.path, accept, &resources) {
+        Some(document) => Reply::document(discovery::content_type(&document), &document),
+        // What exists only as JSON, for a client that takes protobuf only.
+        None if info.path.starts_with("/openapi/") => Reply::text(406, "only JSON is served\n"),
+        None => Reply::unknown_path(),
+    }
+}
+
+async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
+    let info = &request.info;
+    if !server.allows(&info.caller, info) {
+        return Err(denied(info));
+    }
+    if request.body.len() > MAX_BODY_BYTES {
+        let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
+        return Err(Failure::new(413, "RequestEntityTooLarge", message));
+    }
+    let resource = server.store().registry.find(&info.group, &info.version, &info.resource).cloned();
+    let Some(resource) = resource else { return Ok(Reply::unknown_path()) };
+    if !is_in_scope(&resource, info) {
+        return Ok(Reply::unknown_path());
+    }
+    match info.subresource.as_str() {
+        "" => {}
+        "status" if resource.status && matches!(info.verb, "get" | "update" | "patch") => {}
+        _ => return Ok(Reply::unknown_path()),
+    }
+    if resource.kept == Kept::Computed {
+        return computed(server, &resource, &request);
+    }
+    let renderer =
+        Renderer { form: Form::negotiate(&request.headers, &request.query), clock: *server.clock(), resource };
+    match request.info.verb {
+        "get" => get(server, &renderer, &request),
+        "list" => list(server, &renderer, &request).await,
+        "watch" => watch(server, renderer, request),
+        "create" if request.info.name.is_empty() => write(server, &renderer, &request),
+        "update" | "patch" | "delete" if !request.info.name.is_empty() => write(server, &renderer, &request),
+        "deletecollection" => delete_collection(server, &renderer, &request),
+        _ => Err(Failure::method_not_allowed()),
+    }
+}
+
+/// Whether the path has a namespace where the resource needs one, and only there.
+fn is_in_scope(resource: &Resource, info: &RequestInfo) -> bool {
+    if resource.namespaced {
+        let over_all = info.name.is_empty() && matches!(info.verb, "list" | "watch" | "deletecollection");
+        return over_all || !info.namespace.is_empty();
+    }
+    // The path of a namespace itself is one in that namespace.
+    info.namespace.is_empty() || (resource.plural == "namespaces" && resource.group.is_empty())
+}
+
+/// 403, in kube-apiserver's words.
+fn denied(info: &RequestInfo) -> Failure {
+    let mut why = format!(
+        "User {:?} cannot {} resource {:?} in API group {:?} ",
+        info.caller.user,
+        info.verb,
+        info.label(),
+        info.group
+    );
+    if info.namespace.is_empty() {
+        why.push_str("at the cluster scope");
+    } else {
+        why.push_str(&format!("in the namespace {:?}", info.namespace));
+    }
+    Failure::forbidden(&info.group, &info.resource, &info.name, &why)
+}
+
+fn computed(server: &Server, resource: &Resource, request: &Request) -> Result<Reply> {
+    if request.info.verb != "create" {
+        return Err(Failure::method_not_allowed());
+    }
+    let review = parse(resource, &request.body)?;
+    Ok(Reply::json(201, &review::answer(server, resource, &request.info.caller, review)))
+}
+
+fn parse(resource: &Resource, body: &[u8]) -> Result<Value> {
+    serde_json::from_slice(body).map_err(|error| {
+        let text: String = String::from_utf8_lossy(body).chars().take(30).collect();
+        Failure::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): {error} ({text:?})",
+            resource.kind
+        ))
+    })
+}
+
+/// The namespace that a request on `resource` is about; namespaces themselves are in none.
+fn namespace<'a>(resource: &Resource, info: &'a RequestInfo) -> &'a str {
+    if resource.namespaced { &info.namespace } else { "" }
+}
+
+fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {
+    let (info, resource) = (&request.info, &renderer.resource);
+    let namespace = namespace(resource, info);
+    let store = server.store();
+    let object = if request.query.get("resourceVersion").is_empty() {
+        store.get(resource, namespace, &info.name).cloned()
+    } else {
+        // From the cache, which may lag.
+        drop(store);
+        let horizon = server.horizon(&info.caller.user, request.cache_lag);
+        let objects = server.store().collection(resource).rewound(|event| horizon.hides(event));
+        objects.get(namespace).and_then(|names| names.get(&info.name)).cloned()
+    };
+    match object {
+        Some(object) => Ok(renderer.object(200, &object)),
+        None => Err(Failure::not_found(resource, &info.name)),
+    }
+}
+
+/// The selector of a request on a collection; a name is one more condition.
+fn selector(resource: &Resource, request: &Request) -> Result<Selector> {
+    let (labels, fields) = (request.query.get("labelSelector"), request.query.get("fieldSelector"));
+    if request.info.name.is_empty() {
+        return Selector::parse(resource, labels, fields);
+    }
+    let name = format!("metadata.name={}", request.info.name);
+    let fields = if fields.is_empty() { name } else { format!("{name},{fields}") };
+    Selector::parse(resource, labels, &fields)
+}
+
+async fn list(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {
+    let request = list::Request {
+        resource: &renderer.resource,
+        namespace: namespace(&renderer.resource, &request.info),
+        query: &request.query,
+        selector: &selector(&renderer.resource, request)?,
+        user: &request.info.caller.user,
+        lag: request.cache_lag,
+    };
+    Ok(renderer.list(&list::list(server, &request).await?))
+}
+
+fn watch(server: &Arc<Server>, renderer: Renderer, request: Request) -> Result<Reply> {
+    let selector = selector(&renderer.resource, &request)?;
+    let namespace = namespace(&renderer.resource, &request.info).to_owned();
+    let watch = Watch::start(server, renderer, selector, namespace, request)?;
+    Ok(Reply::Watch(Box::new(watch)))
+}
+
+fn write(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result<Reply> {
+    let target = Target { resource: &renderer.resource, info: &request.info, query: &request.query };
+    let done = match request.info.verb {
+        "create" => {
+            let object = parse(target.resource, &request.body)?;
+            server.write(|store| write::create(store, target, object))
+        }
+        "update" => {
+            let object = parse(target.resource, &request.body)?;
+            server.write(|store| write::replace(store, target, object))
+        }
+        "patch" => {
+            let content_type = header_text(&request.headers, &header::CONTENT_TYPE);
+            let patch = Patch::parse(target, content_type, &request.body)?;
+            server.write(|store| write::patch(store, target, &patch))
+        }
+        _ => {
+            let options = delete::Options::parse(&request.query, &request.body)?;
+            let at = (target.namespace(), request.info.name.as_str());
+            server.write(|store| delete::delete(store, target.resource, at, &options, target.origin()))
+        }
+    }?;
+    Ok(match done {
+        Done::Created(object) => renderer.object(201, &object),
+        Done::Object(object) => renderer.object(200, &object),
+        Done::Status(status) => Reply::json(200, &status),
+    })
+}
+
+fn delete_collection(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result<Reply> {
+    let selector = selector(&renderer.resource, request)?;
+    let options = delete::Options::parse(&request.query, &request.body)?;
+    let target = Target { resource: &renderer.resource, info: &request.info, query: &request.query };
+    let listing = server.write(|store| {
+        let objects = store.collection(target.resource).objects.clone();
+        let selected: Vec<_> = list::selected(&objects, target.namespace(), &selector).cloned().collect();
+        for object in &selected {
+            let at = (object::namespace(object), object::name(object));
+            delete::delete(store, target.resource, at, &options, target.origin())?;
+        }
+        Ok(Listing { objects: selected, version: store.version, next: None, remaining: None })
+    });
+    Ok(renderer.list(&listing?))
+}

@@ -1,0 +1,301 @@
+//! The state behind all connections.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Options,
+    clock::{self, Clock},
+    crd,
+    faults::{Faults, NoFaults},
+    gc,
+    request::{Caller, RequestInfo},
+    store::{Event, Origin, SEEDER, Store},
+    write,
+};
+
+/// How many requests the log keeps.
+const LOG_CAPACITY: usize = 100_000;
+
+/// One request, as it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRecord {
+    /// The user.
+    pub caller: String,
+    /// get, list, watch, create, update, patch, delete or deletecollection.
+    pub verb: &'static str,
+    /// The plural with the subresource, such as `remediationrequests/status`; the path if it is not a resource's.
+    pub resource: String,
+    /// Empty for cluster-scoped resources and requests over all namespaces.
+    pub namespace: String,
+    /// Empty for requests on a collection.
+    pub name: String,
+    /// The HTTP status that was sent, or `reset`.
+    pub code: String,
+    /// The time since the server's creation when the answer was sent.
+    pub elapsed: Duration,
+}
+
+/// Who may do what. See `EmbeddedApi::set_authorizer`.
+pub type Authorizer = Arc<dyn Fn(&Caller, &RequestInfo) -> bool + Send + Sync>;
+
+/// The life of one caller's connections.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Link {
+    /// Cancelled when the caller crashes.
+    pub(super) dead: CancellationToken,
+    /// Whether requests that were sent before a crash still take effect.
+    pub(super) lands: CancellationToken,
+    /// Cancelled when its watches break.
+    pub(super) watches: CancellationToken,
+}
+
+/// What the cache of the server that a caller talks to shows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Horizon {
+    now: Duration,
+    lag: Duration,
+    held_at: Option<u64>,
+}
+
+impl Horizon {
+    /// Whether the cache has not seen `event` yet.
+    pub(super) fn hides(&self, event: &Event) -> bool {
+        event.at + self.lag > self.now || self.held_at.is_some_and(|version| event.version > version)
+    }
+}
+
+pub(super) struct Server {
+    options: Options,
+    clock: Clock,
+    store: Mutex<Store>,
+    access: Mutex<Access>,
+    log: Mutex<VecDeque<RequestRecord>>,
+    faults: RwLock<Arc<dyn Faults>>,
+    /// Counts changes to what is held and how caches lag.
+    control: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Access {
+    links: BTreeMap<String, Link>,
+    held: BTreeMap<String, u64>,
+    tokens: BTreeMap<String, Caller>,
+    authorizer: Option<Authorizer>,
+    lag: Duration,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const SEED: Origin<'_> = Origin { verb: "create", subresource: "", caller: SEEDER };
+
+impl Server {
+    pub(super) fn new(options: Options) -> Self {
+        let clock = Clock::new(options.epoch);
+        let mut store = Store::new(clock, options.history);
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+            seed_namespace(&mut store, name);
+        }
+        for crd in &options.crds {
+            seed(&mut store, crd.clone());
+        }
+        let access = Access { lag: options.event_lag, ..Access::default() };
+        Self {
+            options,
+            clock,
+            store: Mutex::new(store),
+            access: Mutex::new(access),
+            log: Mutex::default(),
+            faults: RwLock::new(Arc::new(NoFaults)),
+            control: watch::Sender::new(0),
+        }
+    }
+
+    pub(super) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        lock(&self.store)
+    }
+
+    /// Writes under the lock, and lets the garbage collector look after a while if the write gave reason to.
+    pub(super) fn write<T>(self: &Arc<Self>, write: impl FnOnce(&mut Store) -> T) -> T {
+        let mut store = self.store();
+        let result = write(&mut store);
+        if store.collectable {
+            let server = Arc::downgrade(self);
+            let delay = self.options.collection_delay;
+            let started = clock::try_spawn(async move {
+                clock::sleep(delay).await;
+                if let Some(server) = server.upgrade() {
+                    server.write(gc::pass);
+                }
+            });
+            store.collectable = !started;
+        }
+        result
+    }
+
+    /// Puts an object as it is, its namespace too if it is missing.
+    pub(super) fn seed(self: &Arc<Self>, object: Value) {
+        self.write(|store| seed(store, object));
+    }
+
+    pub(super) fn faults(&self) -> Arc<dyn Faults> {
+        Arc::clone(&self.faults.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn set_faults(&self, faults: Arc<dyn Faults>) {
+        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
+    }
+
+    pub(super) fn lag(&self) -> Duration {
+        lock(&self.access).lag
+    }
+
+    pub(super) fn set_lag(&self, lag: Duration) {
+        lock(&self.access).lag = lag;
+        self.control.send_modify(|changes| *changes += 1);
+    }
+
+    /// What `user` sees in the cache of its server, which lags `more` than others.
+    pub(super) fn horizon(&self, user: &str, more: Duration) -> Horizon {
+        let access = lock(&self.access);
+        Horizon { now: self.clock.elapsed(), lag: access.lag + more, held_at: access.held.get(user).copied() }
+    }
+
+    pub(super) fn is_held(&self, user: &str) -> bool {
+        lock(&self.access).held.contains_key(user)
+    }
+
+    pub(super) fn hold(&self, user: &str) {
+        let version = self.store().version;
+        lock(&self.access).held.entry(user.to_owned()).or_insert(version);
+        self.control.send_modify(|changes| *changes += 1);
+    }
+
+    pub(super) fn release(&self, user: &str) {
+        lock(&self.access).held.remove(user);
+        self.control.send_modify(|changes| *changes += 1);
+    }
+
+    pub(super) fn control(&self) -> watch::Receiver<u64> {
+        self.control.subscribe()
+    }
+
+    pub(super) fn link(&self, user: &str) -> Link {
+        lock(&self.access).links.entry(user.to_owned()).or_default().clone()
+    }
+
+    pub(super) fn disconnect(&self, user: &str, lands: bool) {
+        let Some(link) = lock(&self.access).links.remove(user) else { return };
+        if !lands {
+            link.lands.cancel();
+        }
+        link.dead.cancel();
+    }
+
+    pub(super) fn break_watches(&self, user: &str) {
+        let mut access = lock(&self.access);
+        if let Some(link) = access.links.get_mut(user) {
+            std::mem::take(&mut link.watches).cancel();
+        }
+    }
+
+    pub(super) fn add_token(&self, token: &str, caller: Caller) {
+        lock(&self.access).tokens.insert(token.to_owned(), caller);
+    }
+
+    pub(super) fn remove_token(&self, token: &str) {
+        lock(&self.access).tokens.remove(token);
+    }
+
+    /// Whose token that is.
+    pub(super) fn authenticate(&self, token: &str) -> Option<Caller> {
+        lock(&self.access).tokens.get(token).cloned()
+    }
+
+    pub(super) fn set_authorizer(&self, authorizer: Option<Authorizer>) {
+        lock(&self.access).authorizer = authorizer;
+    }
+
+    /// Whether `caller` may send `request`; everybody may everything while there is no authorizer.
+    pub(super) fn allows(&self, caller: &Caller, request: &RequestInfo) -> bool {
+        let authorizer = lock(&self.access).authorizer.clone();
+        authorizer.is_none_or(|authorizer| authorizer(caller, request))
+    }
+
+    /// Notes how a request ended.
+    pub(super) fn log(&self, info: RequestInfo, code: String) {
+        let elapsed = self.clock.elapsed();
+        let resource = if info.resource.is_empty() { info.path.clone() } else { info.label() };
+        let RequestInfo { caller, verb, namespace, name, .. } = info;
+        let mut log = lock(&self.log);
+        if log.len() == LOG_CAPACITY {
+            log.pop_front();
+        }
+        log.push_back(RequestRecord { caller: caller.user, verb, resource, namespace, name, code, elapsed });
+    }
+
+    pub(super) fn requests(&self) -> Vec<RequestRecord> {
+        lock(&self.log).iter().cloned().collect()
+    }
+
+    pub(super) fn clear_requests(&self) {
+        lock(&self.log).clear();
+    }
+
+    /// The wall time now.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+fn seed_namespace(store: &mut Store, name: &str) {
+    let missing =
+        store.registry.find("", "v1", "namespaces").is_some_and(|resource| store.get(resource, "", name).is_none());
+    if missing && !name.is_empty() {
+        seed(store, serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
+    }
+}
+
+/// Stores `object` without validation, status included. Objects of unknown kinds are dropped.
+fn seed(store: &mut Store, mut object: Value) {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let Some(resource) = store.registry.of_kind(&api_version, &kind).cloned() else {
+        tracing::warn!(api_version, kind, "cannot seed an object of an unknown kind");
+        return;
+    };
+    if resource.namespaced {
+        let metadata = super::object::metadata_mut(&mut object);
+        let namespace =
+            metadata.entry("namespace").or_insert_with(|| "default".into()).as_str().unwrap_or("").to_owned();
+        seed_namespace(store, &namespace);
+    }
+    write::complete(store, &resource, &mut object);
+    let object = store.put(&resource, object, SEED);
+    crd::written(store, &resource, &object);
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("elapsed", &self.clock.elapsed()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! The server as a tower service: what stands behind a `kube::Client`, in process.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::stream;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::{
+    clock,
+    faults::{Effect, Fault},
+    handle::{self, handle},
+    reply::Reply,
+    request::{Caller, Query, RequestInfo},
+    server::{Link, Server},
+    status::Failure,
+    watch::Watch,
+};
+
+/// The connection broke: the request may or may not have taken effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("connection reset by peer")]
+pub struct ConnectionReset;
+
+/// The body of an answer; watches stream theirs.
+pub type AnswerBody = UnsyncBoxBody<Bytes, ConnectionReset>;
+
+/// One caller's way to the server.
+///
+/// A request that was sent is served to its end, even if the returned future is dropped: "applied, answer lost" is
+/// possible under cancellation, as it is with a real server.
+#[derive(Clone)]
+pub struct ApiService {
+    server: Arc<Server>,
+    caller: Caller,
+    link: Link,
+}
+
+impl ApiService {
+    pub(super) fn new(server: Arc<Server>, caller: Caller) -> Self {
+        let link = server.link(&caller.user);
+        Self { server, caller, link }
+    }
+}
+
+impl<B> tower::Service<Request<B>> for ApiService
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Send,
+{
+    type Response = Response<AnswerBody>;
+    type Error = ConnectionReset;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectionReset>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ConnectionReset>> {
+        // Never an error: it would close the client's buffer for good.
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let info = RequestInfo::parse(&head, self.caller.clone());
+        // Drawn here, in the order in which requests are sent.
+        let fault = self.server.faults().decide(&info);
+        let link = Link { watches: self.server.link(&self.caller.user).watches, ..self.link.clone() };
+        let (answer, answered) = oneshot::channel();
+        let dead = link.dead.clone();
+        if dead.is_cancelled() {
+            return Box::pin(std::future::pending());
+        }
+        let server = Arc::clone(&self.server);
+        let lands = link.lands.clone();
+        clock::spawn(async move {
+            let request = async {
+                // A body that breaks off is one that does not parse.
+                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let query = Query::parse(head.uri.query().unwrap_or(""));
+                let cache_lag = fault.cache_lag;
+                let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
+                let _ = answer.send(serve(&server, request, fault).await);
+            };
+            lands.run_until_cancelled(request).await;
+        });
+        Box::pin(async move {
+            let answered = dead.run_until_cancelled(answered).await;
+            match answered {
+                Some(Ok(result)) => result.map(response),
+                // Nobody is told that it is dead.
+                Some(Err(_)) | None => std::future::pending().await,
+            }
+        })
+    }
+}
+
+/// One request with its fate.
+async fn serve(server: &Arc<Server>, request: handle::Request, fault: Fault) -> Result<Reply, ConnectionReset> {
+    let mut info = request.info.clone();
+    if info.verb == "create" && info.name.is_empty() {
+        info.name = name_in(&request.body);
+    }
+    clock::sleep(fault.delay_before).await;
+    let result = match fault.before {
+        Some(effect) => replaced(effect),
+        None => {
+            let reply = handle(server, request).await;
+            clock::sleep(fault.delay_after).await;
+            fault.after.map_or(Ok(reply), replaced)
+        }
+    };
+    let code = result.as_ref().map_or_else(|_| "reset".to_owned(), |reply| reply.code().to_string());
+    server.log(info, code);
+    result
+}
+
+/// `metadata.name` of a body, empty if there is none.
+fn name_in(body: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Object {
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        name: String,
+    }
+    serde_json::from_slice::<Object>(body).unwrap_or_default().metadata.name
+}
+
+fn replaced(effect: Effect) -> Result<Reply, ConnectionReset> {
+    let Effect::Status { code, reason, message, retry_after_s } = effect else { return Err(ConnectionReset) };
+    let mut failure = Failure::new(code, reason, message);
+    if let Some(seconds) = retry_after_s {
+        failure = failure.retry_after(seconds);
+    }
+    Ok(Reply::failure(&failure))
+}
+
+/// 401.
+pub(super) fn unauthorized() -> Response<AnswerBody> {
+    response(Reply::failure(&Failure::unauthorized()))
+}
+
+fn response(reply: Reply) -> Response<AnswerBody> {
+    let code = StatusCode::from_u16(reply.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let (content_type, retry_after_s, body) = match reply {
+        Reply::Full { content_type, retry_after_s, body, .. } => {
+            (content_type, retry_after_s, Full::new(body).map_err(|never| match never {}).boxed_unsync())
+        }
+        Reply::Watch(watch) => ("application/json", None, stream_body(*watch)),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(seconds) = retry_after_s {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn stream_body(watch: Watch) -> AnswerBody {
+    let events = stream::unfold(watch, |mut watch| async move {
+        let next = watch.next().await?;
+        Some((next.map(Frame::data), watch))
+    });
+    StreamBody::new(events).boxed_unsync()
+}
+
+impl fmt::Debug for ApiService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiService").field("caller", &self.caller).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,372 @@
+//! The objects, their history, and the one resourceVersion that orders all writes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{
+    builtin,
+    clock::Clock,
+    object,
+    resources::{Registry, Resource},
+};
+
+/// A write that took effect.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The version that the write made.
+    pub resource_version: u64,
+    /// create, update, patch or delete; what the request was, not what it did.
+    pub verb: &'static str,
+    /// The API group, empty for the core group.
+    pub group: String,
+    /// The plural, such as `leases`.
+    pub resource: String,
+    /// Such as `status`; usually empty.
+    pub subresource: String,
+    /// Empty for cluster-scoped resources.
+    pub namespace: String,
+    /// The object's name.
+    pub name: String,
+    /// The object before, none if it was created.
+    pub old: Option<Arc<Value>>,
+    /// The object after, none if it is gone.
+    pub new: Option<Arc<Value>>,
+    /// The user whose request it was.
+    pub caller: String,
+    /// The server's wall time.
+    pub at: Timestamp,
+    /// The time since the server's creation.
+    pub elapsed: Duration,
+}
+
+/// Called for every commit, in order, while the store is locked.
+pub(super) type Hook = Box<dyn FnMut(&Commit) + Send>;
+
+/// Which request a write belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) verb: &'static str,
+    pub(super) subresource: &'a str,
+    pub(super) caller: &'a str,
+}
+
+/// The caller of writes past all requests.
+pub(super) const SEEDER: &str = "seed";
+
+/// Where an object is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) collection: usize,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
+
+/// One write in a collection's history.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) version: u64,
+    /// Time since the server's creation.
+    pub(super) at: Duration,
+    pub(super) old: Option<Arc<Value>>,
+    pub(super) new: Option<Arc<Value>>,
+}
+
+/// Objects by namespace and name.
+pub(super) type Objects = BTreeMap<String, BTreeMap<String, Arc<Value>>>;
+
+/// The objects of one resource.
+#[derive(Debug)]
+pub(super) struct Collection {
+    pub(super) objects: Objects,
+    /// Oldest first.
+    pub(super) events: VecDeque<Event>,
+    /// The version of the newest event that is no longer kept.
+    pub(super) forgotten: u64,
+    /// The version of the newest event; watches and lists wait on it.
+    pub(super) changed: watch::Sender<u64>,
+}
+
+impl Collection {
+    fn new() -> Self {
+        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: watch::Sender::new(0) }
+    }
+
+    /// The objects as they were before the events for which `undo` holds, which must be the newest ones.
+    pub(super) fn rewound(&self, undo: impl Fn(&Event) -> bool) -> Objects {
+        let mut objects = self.objects.clone();
+        for event in self.events.iter().rev().take_while(|event| undo(event)) {
+            let Some(object) = event.old.as_ref().or(event.new.as_ref()) else { continue };
+            let namespace = objects.entry(object::namespace(object).to_owned()).or_default();
+            match &event.old {
+                Some(old) => namespace.insert(object::name(object).to_owned(), Arc::clone(old)),
+                None => namespace.remove(object::name(object)),
+            };
+        }
+        objects
+    }
+}
+
+/// All objects of the server.
+pub(super) struct Store {
+    pub(super) clock: Clock,
+    pub(super) registry: Registry,
+    /// The version of the newest write.
+    pub(super) version: u64,
+    /// When a request last wrote; none if none has.
+    pub(super) written: Option<Duration>,
+    /// Set when a write may leave something for the garbage collector.
+    pub(super) collectable: bool,
+    collections: Vec<Collection>,
+    by_uid: BTreeMap<String, Key>,
+    dependents: BTreeMap<String, BTreeSet<Key>>,
+    terminating: BTreeSet<Key>,
+    history: usize,
+    draws: u64,
+    hooks: Vec<Hook>,
+}
+
+impl Store {
+    /// An empty store that knows the built-in resources and keeps `history` events per resource.
+    pub(super) fn new(clock: Clock, history: usize) -> Self {
+        let mut store = Self {
+            clock,
+            registry: Registry::default(),
+            version: 0,
+            written: None,
+            collectable: false,
+            collections: Vec::new(),
+            by_uid: BTreeMap::new(),
+            dependents: BTreeMap::new(),
+            terminating: BTreeSet::new(),
+            history: history.max(1),
+            draws: 0,
+            hooks: Vec::new(),
+        };
+        builtin::resources().for_each(|resource| store.serve(resource));
+        store
+    }
+
+    /// Serves `resource` from now on.
+    pub(super) fn serve(&mut self, resource: Resource) {
+        let collection = self.registry.add(resource);
+        while self.collections.len() <= collection {
+            self.collections.push(Collection::new());
+        }
+    }
+
+    pub(super) fn add_hook(&mut self, hook: Hook) {
+        self.hooks.push(hook);
+    }
+
+    pub(super) fn collection(&self, resource: &Resource) -> &Collection {
+        &self.collections[resource.collection]
+    }
+
+    pub(super) fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Option<&Arc<Value>> {
+        self.collection(resource).objects.get(namespace)?.get(name)
+    }
+
+    pub(super) fn at(&self, key: &Key) -> Option<&Arc<Value>> {
+        self.collections.get(key.collection)?.objects.get(&key.namespace)?.get(&key.name)
+    }
+
+    /// The keys of everything in `namespace`.
+    pub(super) fn keys_in(&self, namespace: &str) -> Vec<Key> {
+        let collections = self.collections.iter().enumerate();
+        let keys = collections.flat_map(|(collection, content)| {
+            let names = content.objects.get(namespace).into_iter().flat_map(BTreeMap::keys);
+            names.map(move |name| Key { collection, namespace: namespace.to_owned(), name: name.clone() })
+        });
+        keys.collect()
+    }
+
+    /// Where the object with `uid` is.
+    pub(super) fn find_uid(&self, uid: &str) -> Option<&Key> {
+        self.by_uid.get(uid)
+    }
+
+    /// The objects with a deletionTimestamp.
+    pub(super) fn terminating(&self) -> impl Iterator<Item = &Key> {
+        self.terminating.iter()
+    }
+
+    /// Owners' uids with the objects that name them as owner.
+    pub(super) fn owners(&self) -> impl Iterator<Item = (&String, &BTreeSet<Key>)> {
+        self.dependents.iter()
+    }
+
+    /// The objects that name `uid` as owner.
+    pub(super) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Key> {
+        self.dependents.get(uid).into_iter().flatten()
+    }
+
+    /// Writes `object` under the next version.
+    pub(super) fn put(&mut self, resource: &Resource, mut object: Value, origin: Origin<'_>) -> Arc<Value> {
+        self.version += 1;
+        object::set(&mut object, "resourceVersion", Some(self.version.to_string().into()));
+        let key = Key {
+            collection: resource.collection,
+            namespace: object::namespace(&object).to_owned(),
+            name: object::name(&object).to_owned(),
+        };
+        let object = Arc::new(object);
+        let namespace = self.collections[key.collection].objects.entry(key.namespace.clone()).or_default();
+        let old = namespace.insert(key.name.clone(), Arc::clone(&object));
+        self.index(&key, old.as_deref(), Some(&object));
+        self.record(resource, key, old, Some(Arc::clone(&object)), origin);
+        object
+    }
+
+    /// Removes an object under the next version; returns its last state.
+    pub(super) fn remove(
+        &mut self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+        origin: Origin<'_>,
+    ) -> Option<Arc<Value>> {
+        let old = self.collections[resource.collection].objects.get_mut(namespace)?.remove(name)?;
+        self.version += 1;
+        let key = Key { collection: resource.collection, namespace: namespace.to_owned(), name: name.to_owned() };
+        self.index(&key, Some(&old), None);
+        self.record(resource, key, Some(Arc::clone(&old)), None, origin);
+        Some(old)
+    }
+
+    fn record(
+        &mut self,
+        resource: &Resource,
+        key: Key,
+        old: Option<Arc<Value>>,
+        new: Option<Arc<Value>>,
+        origin: Origin<'_>,
+    ) {
+        let at = self.clock.elapsed();
+        // What was there from the start has been there for long.
+        if origin.caller != SEEDER {
+            self.written = Some(at);
+        }
+        if !self.hooks.is_empty() {
+            let commit = Commit {
+                resource_version: self.version,
+                verb: origin.verb,
+                group: resource.group.clone(),
+                resource: resource.plural.clone(),
+                subresource: origin.subresource.to_owned(),
+                namespace: key.namespace,
+                name: key.name,
+                old: old.clone(),
+                new: new.clone(),
+                caller: origin.caller.to_owned(),
+                at: self.clock.at(at),
+                elapsed: at,
+            };
+            self.hooks.iter_mut().for_each(|hook| hook(&commit));
+        }
+        let collection = &mut self.collections[key.collection];
+        collection.events.push_back(Event { version: self.version, at, old, new });
+        while collection.events.len() > self.history {
+            if let Some(event) = collection.events.pop_front() {
+                collection.forgotten = event.version;
+            }
+        }
+        collection.changed.send_replace(self.version);
+    }
+
+    /// Keeps the owner indexes, and notices what the garbage collector must look at.
+    fn index(&mut self, key: &Key, old: Option<&Value>, new: Option<&Value>) {
+        let (old_uid, new_uid) = (old.map_or("", object::uid), new.map_or("", object::uid));
+        if old_uid != new_uid {
+            self.by_uid.remove(old_uid);
+            if !new_uid.is_empty() {
+                self.by_uid.insert(new_uid.to_owned(), key.clone());
+            }
+        }
+        let references = |object| Option::map_or(object, &[] as &[Value], object::owner_references);
+        if references(old) != references(new) {
+            for uid in references(old).iter().filter_map(owner_uid) {
+                if let Some(keys) = self.dependents.get_mut(uid) {
+                    keys.remove(key);
+                    if keys.is_empty() {
+                        self.dependents.remove(uid);
+                    }
+                }
+            }
+            for uid in references(new).iter().filter_map(owner_uid) {
+                self.dependents.entry(uid.to_owned()).or_default().insert(key.clone());
+                self.collectable |= !self.by_uid.contains_key(uid);
+            }
+        }
+        let was_terminating = old.is_some_and(object::is_terminating);
+        if new.is_some_and(object::is_terminating) {
+            self.terminating.insert(key.clone());
+            self.collectable = true;
+        } else if was_terminating {
+            self.terminating.remove(key);
+        }
+        // What is gone may leave dependents behind, and be what a terminating owner or namespace waited for.
+        let gone = new.is_none();
+        self.collectable |= gone && (self.dependents.contains_key(old_uid) || !self.terminating.is_empty());
+    }
+
+    /// Forgets every event: watches and lists from versions before now are answered 410.
+    pub(super) fn forget_history(&mut self) {
+        for collection in &mut self.collections {
+            collection.events.clear();
+            collection.forgotten = self.version;
+        }
+    }
+
+    /// A uid as RFC 9562 writes them, the same in every run.
+    pub(super) fn draw_uid(&mut self) -> String {
+        let (high, low) = (self.draw(), self.draw());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            (high >> 16) & 0xffff,
+            high & 0xfff,
+            0x8000 | (low >> 48) & 0x3fff,
+            low & 0xffff_ffff_ffff,
+        )
+    }
+
+    /// `base` and five characters, as `generateName` asks for.
+    pub(super) fn draw_name(&mut self, base: &str) -> String {
+        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        const MAX_BASE: usize = 63 - 5;
+        let mut name: String = base.chars().take(MAX_BASE).collect();
+        let mut draw = self.draw();
+        for _ in 0..5 {
+            name.push(char::from(LETTERS[(draw % LETTERS.len() as u64) as usize]));
+            draw /= LETTERS.len() as u64;
+        }
+        name
+    }
+
+    /// The next number of the splitmix64 sequence.
+    fn draw(&mut self) -> u64 {
+        self.draws += 1;
+        let mut mixed = self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+fn owner_uid(reference: &Value) -> Option<&str> {
+    reference.get("uid").and_then(Value::as_str)
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("version", &self.version).finish_non_exhaustive()
+    }
+}
