@@ -163,8 +163,9 @@ impl Kubectl {
     fn minor_version(&self) -> u32 {
         let (text, _) = self.run(&["version", "--client", "-o", "json"]);
         let version: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let minor = version["clientVersion"]["minor"].as_str().unwrap_or_default();
-        minor.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+        // Only gitVersion is always there: the other fields depend on how it was built.
+        let minor = version["clientVersion"]["gitVersion"].as_str().and_then(|text| text.split('.').nth(1));
+        minor.and_then(|minor| minor.parse().ok()).unwrap_or_else(|| panic!("not a version: {text}"))
     }
 }
 
