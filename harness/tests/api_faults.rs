@@ -98,6 +98,11 @@ async fn a_server_that_is_down_resets_everything() {
     assert!(is_reset(&leases.get("a").await));
     down.set(false);
     assert_eq!(code_and_reason(leases.get("a").await).0, 404);
+    down.cut_off("one", true);
+    assert!(is_reset(&leases.get("a").await));
+    assert_eq!(code_and_reason(support::leases(api.client("two", "test")).get("a").await).0, 404);
+    down.cut_off("one", false);
+    assert_eq!(code_and_reason(leases.get("a").await).0, 404);
 }
 
 async fn crash_while_sent(crash: impl FnOnce(&EmbeddedApi)) -> EmbeddedApi {

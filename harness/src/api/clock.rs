@@ -40,6 +40,11 @@ impl Clock {
         Timestamp::from_second(now).unwrap_or(self.epoch).to_string()
     }
 
+    /// Waits until `elapsed` after the server's creation.
+    pub(super) async fn sleep_until(&self, elapsed: Duration) {
+        sleep(elapsed.saturating_sub(self.elapsed())).await;
+    }
+
     /// Waits for `event`, until `elapsed` after the server's creation at most.
     pub(super) async fn wait_until(&self, elapsed: Duration, event: impl Future) {
         // What is waited for is looked at again afterwards.

@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Options,
     clock::{self, Clock},
+    collection::Event,
     crd,
     faults::{Faults, NoFaults},
     gc,
     request::{Caller, RequestInfo},
-    store::{Event, Origin, SEEDER, Store},
+    store::{Origin, SEEDER, Store},
     write,
 };
 

@@ -71,14 +71,14 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
         let info = RequestInfo::parse(&head, self.caller.clone());
+        let dead = self.link.dead.clone();
+        if dead.is_cancelled() {
+            return Box::pin(std::future::pending());
+        }
         // Drawn here, in the order in which requests are sent.
         let fault = self.server.faults().decide(&info);
         let link = Link { watches: self.server.link(&self.caller.user).watches, ..self.link.clone() };
         let (answer, answered) = oneshot::channel();
-        let dead = link.dead.clone();
-        if dead.is_cancelled() {
-            return Box::pin(std::future::pending());
-        }
         let server = Arc::clone(&self.server);
         let lands = link.lands.clone();
         clock::spawn(async move {

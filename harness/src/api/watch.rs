@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
+    collection::Event,
     faults::WatchFault,
     handle::Request,
     list, object,
     reply::Renderer,
-    request::Caller,
+    request::{Caller, Form},
     selectors::Selector,
     server::{Link, Server},
     service::ConnectionReset,
     status::{Failure, Result},
-    store::Event,
 };
 
 /// Where a watch without `timeoutSeconds` ends; kube-apiserver draws from the 30 minutes after this.
@@ -273,9 +273,13 @@ impl Watch {
 
     fn bookmark_object(&self) -> Value {
         let resource = &self.renderer.resource;
+        let (kind, api_version) = match self.renderer.form {
+            Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            _ => (resource.kind.as_str(), resource.api_version.as_str()),
+        };
         json!({
-            "kind": resource.kind,
-            "apiVersion": resource.api_version,
+            "kind": kind,
+            "apiVersion": api_version,
             "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
         })
     }
