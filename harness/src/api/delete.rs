@@ -68,8 +68,8 @@ impl Options {
     }
 
     /// What the garbage collector deletes with.
-    pub(super) fn background() -> Self {
-        Self { propagation: Some(Propagation::Background), ..Self::default() }
+    pub(super) fn propagating(propagation: Propagation) -> Self {
+        Self { propagation: Some(propagation), ..Self::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What goes wrong on the way to the server and back.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -219,27 +219,41 @@ impl fmt::Debug for Script {
     }
 }
 
-/// A switch that cuts everybody off, over other faults. Watches under way stay; see `EmbeddedApi::break_watches`.
+/// A switch that cuts everybody off, or some users, over other faults.
+///
+/// Watches under way stay; see `EmbeddedApi::break_watches` and `EmbeddedApi::hold_watches`.
 pub struct Down {
     base: Arc<dyn Faults>,
     down: AtomicBool,
+    cut_off: Mutex<BTreeSet<String>>,
 }
 
 impl Down {
     /// Switched off: `base` decides.
     pub fn over(base: Arc<dyn Faults>) -> Self {
-        Self { base, down: AtomicBool::new(false) }
+        Self { base, down: AtomicBool::new(false), cut_off: Mutex::default() }
     }
 
     /// While `down`, no request reaches the server.
     pub fn set(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }
+
+    /// While `cut_off`, no request of `user` reaches the server.
+    pub fn cut_off(&self, user: &str, cut_off: bool) {
+        let mut users = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if cut_off {
+            users.insert(user.to_owned());
+        } else {
+            users.remove(user);
+        }
+    }
 }
 
 impl Faults for Down {
     fn decide(&self, request: &RequestInfo) -> Fault {
-        if self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
+        let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).contains(&request.caller.user);
+        if cut_off || self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
     }
 
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {

@@ -13,6 +13,7 @@ use futures::stream;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::{
@@ -70,14 +71,14 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
         let info = RequestInfo::parse(&head, self.caller.clone());
+        let dead = self.link.dead.clone();
+        if dead.is_cancelled() {
+            return Box::pin(std::future::pending());
+        }
         // Drawn here, in the order in which requests are sent.
         let fault = self.server.faults().decide(&info);
         let link = Link { watches: self.server.link(&self.caller.user).watches, ..self.link.clone() };
         let (answer, answered) = oneshot::channel();
-        let dead = link.dead.clone();
-        if dead.is_cancelled() {
-            return Box::pin(std::future::pending());
-        }
         let server = Arc::clone(&self.server);
         let lands = link.lands.clone();
         clock::spawn(async move {
@@ -104,7 +105,10 @@ where
 
 /// One request with its fate.
 async fn serve(server: &Arc<Server>, request: handle::Request, fault: Fault) -> Result<Reply, ConnectionReset> {
-    let info = request.info.clone();
+    let mut info = request.info.clone();
+    if info.verb == "create" && info.name.is_empty() {
+        info.name = name_in(&request.body);
+    }
     clock::sleep(fault.delay_before).await;
     let result = match fault.before {
         Some(effect) => replaced(effect),
@@ -117,6 +121,21 @@ async fn serve(server: &Arc<Server>, request: handle::Request, fault: Fault) -> 
     let code = result.as_ref().map_or_else(|_| "reset".to_owned(), |reply| reply.code().to_string());
     server.log(info, code);
     result
+}
+
+/// `metadata.name` of a body, empty if there is none.
+fn name_in(body: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Object {
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        name: String,
+    }
+    serde_json::from_slice::<Object>(body).unwrap_or_default().metadata.name
 }
 
 fn replaced(effect: Effect) -> Result<Reply, ConnectionReset> {

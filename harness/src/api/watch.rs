@@ -1,21 +1,23 @@
 //! Watches: a stream of events that the client pulls out of a collection's history.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::select;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
+    collection::Event,
     faults::WatchFault,
+    handle::Request,
     list, object,
     reply::Renderer,
-    request::{Caller, Query},
+    request::{Caller, Form},
     selectors::Selector,
     server::{Link, Server},
     service::ConnectionReset,
     status::{Failure, Result},
-    store::Event,
 };
 
 /// Where a watch without `timeoutSeconds` ends; kube-apiserver draws from the 30 minutes after this.
@@ -58,13 +60,11 @@ impl Watch {
     pub(super) fn start(
         server: &Arc<Server>,
         renderer: Renderer,
-        caller: Caller,
-        namespace: String,
         selector: Selector,
-        query: &Query,
-        link: Link,
-        lag: Duration,
+        namespace: String,
+        request: Request,
     ) -> Result<Self> {
+        let Request { info, query, link, cache_lag, .. } = request;
         let version = query.get("resourceVersion");
         let from: u64 = if version.is_empty() { 0 } else { version.parse().map_err(|_| bad_version(version))? };
         let now = server.clock().elapsed();
@@ -74,13 +74,13 @@ impl Watch {
         let mut watch = Self {
             server: Arc::clone(server),
             renderer,
-            caller,
+            caller: info.caller,
             namespace,
             selector,
             link,
             changed,
             seen: from,
-            lag,
+            lag: cache_lag,
             frames: VecDeque::new(),
             due: None,
             bookmark: bookmarks,
@@ -134,17 +134,16 @@ impl Watch {
                     return None;
                 }
             };
-            let (dead, broken) = (self.link.dead.clone(), self.link.watches.clone());
-            #[allow(clippy::disallowed_macros, reason = "biased")]
-            {
-                tokio::select! {
-                    biased;
-                    () = dead.cancelled() => std::future::pending().await,
-                    () = broken.cancelled() => {}
-                    _ = control.changed() => {}
-                    _ = self.changed.changed() => {}
-                    () = self.server.clock().sleep_until(until) => {}
-                }
+            let Link { dead, watches, .. } = self.link.clone();
+            let noticed = async {
+                let (dead, broken) = (pin!(dead.cancelled()), pin!(watches.cancelled()));
+                let (controlled, changed) = (pin!(control.changed()), pin!(self.changed.changed()));
+                select(select(dead, broken), select(controlled, changed)).await;
+            };
+            self.server.clock().wait_until(until, noticed).await;
+            if dead.is_cancelled() {
+                // Nobody is told that it is dead.
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -274,9 +273,13 @@ impl Watch {
 
     fn bookmark_object(&self) -> Value {
         let resource = &self.renderer.resource;
+        let (kind, api_version) = match self.renderer.form {
+            Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            _ => (resource.kind.as_str(), resource.api_version.as_str()),
+        };
         json!({
-            "kind": resource.kind,
-            "apiVersion": resource.api_version,
+            "kind": kind,
+            "apiVersion": api_version,
             "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
         })
     }
