@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    pin::pin,
     time::Duration,
 };
 
@@ -19,7 +20,10 @@ use harness::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit;
@@ -235,16 +239,8 @@ fn example_event() -> serde_json::Value {
 
 /// Waits for Ctrl-C or SIGTERM.
 async fn until_told() -> Result<(), Error> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Interrupt)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Interrupt)?;
-    #[allow(clippy::disallowed_macros, reason = "biased")]
-    {
-        tokio::select! {
-            biased;
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
+    futures::future::select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
     Ok(())
 }
