@@ -97,6 +97,8 @@ where
             let answered = dead.run_until_cancelled(answered).await;
             match answered {
                 Some(Ok(result)) => result.map(response),
+                // Serving it panicked: the connection breaks, as with a server whose handler does.
+                Some(Err(_)) if !dead.is_cancelled() => Err(ConnectionReset),
                 // Nobody is told that it is dead.
                 Some(Err(_)) | None => std::future::pending().await,
             }
