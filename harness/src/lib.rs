@@ -1,2 +1,15 @@
-//! Embedded Kubernetes API, faults, oracles and scenarios.
+//! The harness: everything needed to run several real gateways against a Kubernetes API that can be made to fail.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`api`] | the embedded Kubernetes API, with faults |
+//! | [`replica`] | gateways, in process or on loopback sockets |
+//! | [`fleet`] | replicas, API and oracles together, in virtual time |
+//! | [`load`] | signals to send, and what came of them |
+//! | [`oracles`] | what must hold, one file each |
+
 pub mod api;
+pub mod fleet;
+pub mod load;
+pub mod oracles;
+pub mod replica;

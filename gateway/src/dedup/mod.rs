@@ -1,10 +1,61 @@
 //! One active RemediationRequest per fingerprint, every acknowledged signal counted exactly once.
+//!
+//! A signal is queued for the worker of its lease name ([`queue`], [`worker`]). The worker finds or creates its
+//! RemediationRequest and then counts, with one patch, all that gathered in the meantime. What to do next is decided by
+//! state machines without I/O, which drivers carry out:
+//!
+//! | decides | carries out | |
+//! |---|---|---|
+//! | [`decision`], [`attempt`] | [`find`] | find or create, by lock and fence |
+//! | [`commit`] | [`count`] | count a batch exactly once |
+//! | [`index`] | [`feed`] | what is known: the [`view`] |
+//!
+//! [`lock`] is the Lease per key, [`collector`] clears what crashed replicas leave behind, [`core`] is what all share.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use crate::{context::Monotonic, signal::Signal};
+use self::{
+    core::Core,
+    feed::Feed,
+    lock::{Holder, LockManager},
+    queue::{Pending, Queued, Queues},
+    worker::Worker,
+};
+use crate::{
+    config::{Config, Identity},
+    context::{Context, Monotonic},
+    kubernetes::{self, Kubernetes},
+    metrics::Metrics,
+    remediation::LeaseName,
+    signal::Signal,
+};
+
+mod attempt;
+mod collector;
+mod commit;
+mod core;
+mod count;
+mod decision;
+mod feed;
+mod find;
+mod index;
+pub mod lock;
+mod observed;
+mod queue;
+mod view;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 /// Where an accepted signal is durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +102,134 @@ pub enum Error {
     Deadline,
 }
 
+impl From<&kubernetes::Error> for Error {
+    fn from(error: &kubernetes::Error) -> Self {
+        match error {
+            kubernetes::Error::Throttled { retry_after, .. } => {
+                Self::Busy { reason: "the Kubernetes API is throttling", retry_after: *retry_after }
+            }
+            kubernetes::Error::Deadline => Self::Deadline,
+            other => Self::Kubernetes(other.to_string()),
+        }
+    }
+}
+
 /// The deduplication of one gateway instance; cheap to clone.
 #[derive(Clone)]
-pub struct Deduplicator;
+pub struct Deduplicator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    core: Arc<Core>,
+    queues: Queues,
+    draining: AtomicBool,
+}
 
 impl Deduplicator {
+    /// A deduplicator whose RemediationRequests and leases live in the pod's namespace. It accepts signals at once, but
+    /// has to ask the API server about each until its view is synchronised: see [`Deduplicator::start`].
+    pub fn new(
+        context: Context,
+        metrics: Metrics,
+        kubernetes: Kubernetes,
+        config: Config,
+        identity: &Identity,
+    ) -> Self {
+        let Identity { pod_name, pod_namespace, pod_uid } = identity;
+        let holder = Holder { identity: pod_name.clone(), pod_uid: pod_uid.clone() };
+        let lock = LockManager::new(
+            kubernetes.clone(),
+            context.clone(),
+            metrics.clone(),
+            pod_namespace,
+            holder,
+            config.lock.clone(),
+        );
+        let core = Core::new(context, metrics, kubernetes, config, pod_namespace, lock, pod_name);
+        let shared = Shared { core: Arc::new(core), queues: Queues::default(), draining: AtomicBool::new(false) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Starts the tasks that feed the view and collect what crashed replicas left behind.
+    pub fn start(&self) {
+        let core = &self.shared.core;
+        let feed = || Feed {
+            view: core.view.clone(),
+            api: core.objects.clone(),
+            kubernetes: core.kubernetes.clone(),
+            context: core.context.clone(),
+            metrics: core.metrics.clone(),
+            config: core.config.view.clone(),
+        };
+        core.context.spawn(feed().run());
+        core.context.spawn(feed().probe());
+        core.context.spawn(collector::run(Arc::clone(core)));
+    }
+
     /// Makes `signal` durable: creates its RemediationRequest or counts it on the active one, until `deadline` at most.
     ///
     /// # Errors
     /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
     pub async fn ingest(&self, signal: Signal, deadline: Monotonic) -> Result<Accepted, Error> {
-        let _ = (signal, deadline);
-        Err(Error::Deadline)
+        let Shared { core, queues, .. } = &*self.shared;
+        if self.is_draining() {
+            return Err(busy("this replica is shutting down"));
+        }
+        let lease = LeaseName::of(&signal.fingerprint);
+        let (pending, answer) = Pending::new(signal, deadline);
+        match queues.push(&lease, pending, core.config.commit.max_queue) {
+            Ok(Queued::Running) => {}
+            Ok(Queued::Start(arrived)) => {
+                let dedup = self.clone();
+                core.context.spawn(async move { Worker::new(&dedup, lease, arrived).run().await });
+            }
+            Err(_) => return Err(busy("too many signals of this resource are waiting")),
+        }
+        match core.context.timeout_at(deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(Error::Deadline),
+        }
     }
+
+    /// Waits until the view is synchronised.
+    pub async fn synced(&self) {
+        self.shared.core.view.synced().await;
+    }
+
+    /// Whether the CRD in the cluster was last seen to lack a field that exactly-once counting needs.
+    pub fn crd_outdated(&self) -> watch::Receiver<bool> {
+        self.shared.core.outdated_crd.subscribe()
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes no more signals, lets those under way finish, releases all locks; until `deadline` at most. Tells whether
+    /// everything was finished.
+    pub async fn shut_down(&self, deadline: Monotonic) -> bool {
+        let Shared { core, queues, draining } = &*self.shared;
+        draining.store(true, Ordering::Release);
+        loop {
+            queues.wake();
+            if queues.is_idle() {
+                core.lock.release_all();
+                if core.lock.is_idle() {
+                    return true;
+                }
+            }
+            if core.context.monotonic() >= deadline {
+                return false;
+            }
+            core.context.sleep(DRAIN_POLL).await;
+        }
+    }
+}
+
+/// Between two looks at whether a shutdown is done.
+const DRAIN_POLL: Duration = Duration::from_millis(5);
+
+fn busy(reason: &'static str) -> Error {
+    Error::Busy { reason, retry_after: Duration::from_secs(1) }
 }

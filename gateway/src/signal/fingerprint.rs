@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use super::TargetResource;
+
 /// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(String);
@@ -17,6 +19,18 @@ impl Fingerprint {
     /// The SHA-256 of `identity`.
     pub fn of(identity: &str) -> Self {
         Self(hex(&Sha256::digest(identity.as_bytes())))
+    }
+
+    /// The incident of `target`: one per resource, whatever the alert's name (contract: `namespace:kind:name`, prefixed by
+    /// `clusterID:` where there is one).
+    ///
+    /// No two targets share a text: kinds, names and namespaces hold no colon, so it reads in one way from the right.
+    pub fn of_target(cluster_id: Option<&str>, target: &TargetResource) -> Self {
+        let TargetResource { api_version: _, kind, name, namespace } = target;
+        match cluster_id {
+            Some(cluster) => Self::of(&format!("{cluster}:{namespace}:{kind}:{name}")),
+            None => Self::of(&format!("{namespace}:{kind}:{name}")),
+        }
     }
 
     /// Reads a fingerprint written by [`fmt::Display`].

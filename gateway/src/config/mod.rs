@@ -1,8 +1,24 @@
 //! What an operator may set: YAML with camelCase keys, every key overridable by environment.
+//!
+//! A key's variable is its path in capitals behind `GATEWAY__`, with two underscores between levels and one between
+//! words: `server.listenAddr` is `GATEWAY__SERVER__LISTEN_ADDR`. Names with a single underscore behind `GATEWAY` mean
+//! nothing: Kubernetes itself sets `GATEWAY_PORT` and its like in every pod beside a Service called `gateway`.
+//!
+//! Unknown keys and variables and bad values are errors at start that name the key. The default of each key is in
+//! `gateway/deploy/config.example.yaml`.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+mod defaults;
+mod duration;
+mod identity;
+mod load;
+mod validate;
+
+pub use identity::Identity;
+pub use load::Error;
 
 /// The gateway's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +83,7 @@ pub struct Server {
 }
 
 /// TLS on the signal listener.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tls {
     /// PEM file of the certificate chain.
@@ -249,129 +265,4 @@ pub enum LogFormat {
     Json,
     /// Text for people.
     Human,
-}
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-impl Default for Server {
-    fn default() -> Self {
-        Self {
-            listen_addr: ([0, 0, 0, 0], 8080).into(),
-            health_addr: ([0, 0, 0, 0], 8081).into(),
-            metrics_addr: ([0, 0, 0, 0], 9090).into(),
-            max_concurrent_requests: 100,
-            max_queue_wait: secs(1),
-            max_connections: 2048,
-            read_timeout: secs(30),
-            write_timeout: secs(30),
-            idle_timeout: secs(120),
-            kubernetes_request_timeout: secs(15),
-            max_body_bytes: 1024 * 1024,
-            drain_timeout: secs(20),
-            tls: None,
-        }
-    }
-}
-
-impl Default for DataStorage {
-    fn default() -> Self {
-        Self { url: None, timeout: secs(10), buffer: Buffer::default() }
-    }
-}
-
-impl Default for Buffer {
-    fn default() -> Self {
-        Self { buffer_size: 10_000, batch_size: 100, flush_interval: secs(1), max_retries: 3 }
-    }
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { max_attempts: 3, initial_backoff: millis(100), max_backoff: secs(5) }
-    }
-}
-
-impl Default for Lock {
-    fn default() -> Self {
-        Self {
-            duration: secs(30),
-            patience: millis(500),
-            initial_backoff: millis(5),
-            max_backoff: secs(1),
-            release_timeout: secs(10),
-            collect_interval: secs(60),
-        }
-    }
-}
-
-impl Default for View {
-    fn default() -> Self {
-        Self {
-            freshness: secs(90),
-            probe_interval: secs(30),
-            catch_up: secs(1),
-            watch_timeout: secs(40),
-            attempt_timeout: secs(10),
-        }
-    }
-}
-
-impl Default for Commit {
-    fn default() -> Self {
-        Self { max_batch: 1000, max_queue: 1000, min_linger: millis(2) }
-    }
-}
-
-impl Default for Scope {
-    fn default() -> Self {
-        Self { require_managed_label: true, cache_ttl: secs(300), negative_cache_ttl: secs(30), cache_size: 10_000 }
-    }
-}
-
-impl Default for Auth {
-    fn default() -> Self {
-        Self { mode: AuthMode::default(), cache_ttl: secs(60), negative_cache_ttl: secs(10), cache_size: 1000 }
-    }
-}
-
-impl Default for Logging {
-    fn default() -> Self {
-        Self { level: "info".to_owned(), format: LogFormat::default() }
-    }
-}
-
-/// Durations as `500ms`, `30s`, `2m`, `1h`: a whole number and a unit.
-mod duration {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
-
-    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        let millis = duration.as_millis();
-        if millis.is_multiple_of(1000) {
-            serializer.collect_str(&format_args!("{}s", millis / 1000))
-        } else {
-            serializer.collect_str(&format_args!("{millis}ms"))
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| Error::custom(format!("`{text}` is no duration such as `500ms`, `30s` or `2m`")))
-    }
-
-    fn parse(text: &str) -> Option<Duration> {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (number, unit) = text.split_at(digits);
-        let (_, unit_ms) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        number.parse::<u64>().ok()?.checked_mul(*unit_ms).map(Duration::from_millis)
-    }
 }

@@ -1,0 +1,154 @@
+//! One batch to DataStorage: retries, and the search for the event that spoils it.
+
+use std::time::Duration;
+
+use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect};
+use url::Url;
+
+use super::{Error, Event, pipeline::Counts};
+use crate::{config::DataStorage, context::Context, crypto};
+
+/// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A service in the same cluster answers a connect within this, or is not there.
+const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
+/// Halving this often takes the largest batch that the configuration admits (a million) down to single events.
+const SPLITS_MAX: usize = 20;
+
+/// Sends batches, one after the other.
+pub(super) struct Sender {
+    client: Client,
+    url: Url,
+    context: Context,
+    counts: Counts,
+    max_retries: u32,
+    first_backoff: Duration,
+}
+
+/// What one try came to.
+enum Answer {
+    Accepted,
+    /// DataStorage does not want this content; another try would not change that.
+    Refused(String),
+    /// It is not about the content, and will not pass by itself: a wrong address, or missing permission.
+    Unusable(String),
+    /// It may pass: no connection, overload, a restart.
+    Unavailable {
+        reason: String,
+        retry_after: Option<Duration>,
+    },
+}
+
+/// What became of a batch.
+enum Delivery {
+    Sent,
+    Refused(String),
+    Failed(String),
+}
+
+impl Sender {
+    pub(super) fn new(base: &Url, settings: &DataStorage, context: Context, counts: Counts) -> Result<Self, Error> {
+        let mut url = base.clone();
+        url.path_segments_mut()
+            .map_err(|()| Error::Url(base.clone()))?
+            .pop_if_empty()
+            .extend(["api", "v1", "audit", "events", "batch"]);
+        // Whichever provider is there already will do; without any, the client could not be built.
+        crypto::install_default();
+        let client = Client::builder()
+            .timeout(settings.timeout)
+            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))
+            .redirect(redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            client,
+            url,
+            context,
+            counts,
+            max_retries: settings.buffer.max_retries,
+            first_backoff: settings.buffer.flush_interval,
+        })
+    }
+
+    /// Sends `batch`; every event of it is settled in the end. A batch that is refused is halved, so that an event that
+    /// DataStorage does not want costs none of its neighbours.
+    pub(super) async fn send(&self, batch: Vec<Event>) {
+        let mut todo = vec![(batch, 0)];
+        while let Some((mut batch, splits)) = todo.pop() {
+            let count = batch.len();
+            match self.deliver(&batch).await {
+                Delivery::Sent => self.counts.settled("sent", count),
+                Delivery::Refused(_) if count > 1 && splits < SPLITS_MAX => {
+                    let second = batch.split_off(count / 2);
+                    todo.push((second, splits + 1));
+                    todo.push((batch, splits + 1));
+                }
+                Delivery::Refused(reason) => {
+                    let (event_type, correlation_id) =
+                        batch.first().map_or(("", ""), |event| (event.event_type(), event.correlation_id()));
+                    tracing::error!(event_type, correlation_id, reason, "DataStorage rejects an audit event");
+                    self.counts.settled("rejected", count);
+                }
+                Delivery::Failed(reason) => {
+                    tracing::warn!(events = count, reason, "audit events are lost: DataStorage cannot be used");
+                    self.counts.settled("failed", count);
+                }
+            }
+        }
+    }
+
+    async fn deliver(&self, batch: &[Event]) -> Delivery {
+        let mut backoff = self.first_backoff;
+        for tries_left in (0..=self.max_retries).rev() {
+            let (reason, retry_after) = match self.once(batch).await {
+                Answer::Accepted => return Delivery::Sent,
+                Answer::Refused(reason) => return Delivery::Refused(reason),
+                Answer::Unusable(reason) => return Delivery::Failed(reason),
+                Answer::Unavailable { reason, retry_after } => (reason, retry_after),
+            };
+            if tries_left == 0 {
+                return Delivery::Failed(reason);
+            }
+            let asked = retry_after.unwrap_or_default().min(BACKOFF_MAX);
+            let pause = self.context.jitter(backoff / 2, backoff).max(asked);
+            tracing::debug!(reason, ?pause, tries_left, "DataStorage is unavailable");
+            self.context.sleep(pause).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+        Delivery::Failed("no try was left".to_owned())
+    }
+
+    async fn once(&self, batch: &[Event]) -> Answer {
+        let response = match self.client.post(self.url.clone()).json(batch).send().await {
+            Ok(response) => response,
+            Err(error) => return Answer::Unavailable { reason: full_text(&error), retry_after: None },
+        };
+        let status = response.status();
+        let reason = format!("status {}", status.as_u16());
+        match status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Answer::Unavailable { reason, retry_after: retry_after(&response) }
+            }
+            _ if status.is_success() => Answer::Accepted,
+            _ if status.is_server_error() => Answer::Unavailable { reason, retry_after: retry_after(&response) },
+            // These are about who asks and where, never about an event: halving would only multiply the requests.
+            StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED => Answer::Unusable(reason),
+            _ if status.is_client_error() => Answer::Refused(reason),
+            _ => Answer::Unusable(reason),
+        }
+    }
+}
+
+fn retry_after(response: &reqwest::Response) -> Option<Duration> {
+    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// The error with its causes: reqwest's own text ends before the interesting part.
+fn full_text(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -1,0 +1,209 @@
+//! From a file and the environment to a [`Config`].
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+
+use super::{Config, Tls};
+
+/// The gateway cannot start with this configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}: {source}")]
+    Read {
+        /// As given.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not YAML, or not a mapping.
+    #[error("the configuration file {path} is not usable: {message}")]
+    Yaml {
+        /// As given.
+        path: String,
+        /// What the parser says.
+        message: String,
+    },
+    /// A key is unknown, or its value of the wrong type.
+    #[error("{key}: {message}{origin}")]
+    Key {
+        /// Such as `server.listenAddr`.
+        key: String,
+        /// What is wrong with it.
+        message: String,
+        /// The environment variable that set it, in brackets, if one did.
+        origin: String,
+    },
+    /// A variable looks like a key's, but there is no such key.
+    #[error("{variable}: no configuration key has this variable\nhint: the nearest one is {nearest}")]
+    UnknownVariable {
+        /// Its name.
+        variable: String,
+        /// The most similar one that exists.
+        nearest: String,
+    },
+    /// Values that are no good, alone or together; each message names its key.
+    #[error("{}", problems.join("\n"))]
+    Invalid {
+        /// One line each.
+        problems: Vec<String>,
+    },
+    /// The replica does not know who it is.
+    #[error(
+        "{variable}: {problem}\nhint: set it by the downward API: \
+         `env: [{{name: {variable}, valueFrom: {{fieldRef: {{fieldPath: {field_path}}}}}}}]`"
+    )]
+    Identity {
+        /// `POD_NAME` or `POD_NAMESPACE`.
+        variable: &'static str,
+        /// Missing, or no name.
+        problem: String,
+        /// What the downward API calls it.
+        field_path: &'static str,
+    },
+}
+
+/// Behind it, two underscores separate the levels of a key, and one its words.
+const PREFIX: &str = "GATEWAY__";
+
+impl Config {
+    /// Reads `file`, lets `env` override its keys, and validates the result.
+    ///
+    /// # Errors
+    /// The first thing that cannot be read or is unknown, or all values that are no good; see [`Error`].
+    pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let mut root = file.map_or_else(|| Ok(Map::new()), read)?;
+        let leaves = leaves();
+        let mut origins = BTreeMap::new();
+        for (variable, value) in env.filter(|(variable, _)| variable.starts_with(PREFIX)) {
+            let Some(leaf) = leaves.get(&variable) else {
+                let nearest = nearest(&variable, leaves.keys());
+                return Err(Error::UnknownVariable { variable, nearest });
+            };
+            set(&mut root, &leaf.path, leaf.value(value))?;
+            origins.insert(leaf.path.join("."), variable);
+        }
+        let config = deserialize(Value::Object(root), &origins)?;
+        config.validate()?;
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<Map<String, Value>, Error> {
+    let shown = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: shown(), source })?;
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Map::new());
+    }
+    match serde_saphyr::from_str(&text) {
+        Ok(Value::Object(root)) => Ok(root),
+        Ok(_) => Err(Error::Yaml { path: shown(), message: "it is no mapping of keys to values".to_owned() }),
+        Err(error) => Err(Error::Yaml { path: shown(), message: error.to_string() }),
+    }
+}
+
+fn deserialize(root: Value, origins: &BTreeMap<String, String>) -> Result<Config, Error> {
+    let mut track = serde_path_to_error::Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(root, &mut track);
+    Config::deserialize(tracked).map_err(|error| {
+        let key = track.path().to_string();
+        let origin = origins.get(&key).map_or_else(String::new, |variable| format!(" (set by {variable})"));
+        Error::Key { key, message: error.to_string(), origin }
+    })
+}
+
+/// A key that has a value of its own.
+struct Leaf {
+    path: Vec<String>,
+    example: Value,
+}
+
+impl Leaf {
+    /// `text` in the type of this key; as text where it has none of that, for the error to name the key.
+    fn value(&self, text: String) -> Value {
+        let parsed = match &self.example {
+            Value::Bool(_) => text.parse().ok().map(Value::Bool),
+            Value::Number(_) => text.parse().ok().map(Value::Number),
+            _ => None,
+        };
+        parsed.unwrap_or(Value::String(text))
+    }
+}
+
+/// All keys by the name of their variable.
+fn leaves() -> BTreeMap<String, Leaf> {
+    let mut all = BTreeMap::new();
+    // Optional sections are absent by default; here all of their keys must appear.
+    let mut config = Config::default();
+    config.server.tls = Some(Tls::default());
+    if let Ok(Value::Object(root)) = serde_json::to_value(config) {
+        walk(&root, &mut Vec::new(), &mut all);
+    }
+    all
+}
+
+fn walk(section: &Map<String, Value>, path: &mut Vec<String>, all: &mut BTreeMap<String, Leaf>) {
+    for (key, value) in section {
+        path.push(key.clone());
+        match value {
+            Value::Object(section) => walk(section, path, all),
+            example => {
+                let levels: Vec<String> = path.iter().map(|key| screaming(key)).collect();
+                let leaf = Leaf { path: path.clone(), example: example.clone() };
+                all.insert(format!("{PREFIX}{}", levels.join("__")), leaf);
+            }
+        }
+        path.pop();
+    }
+}
+
+/// `listenAddr` as `LISTEN_ADDR`.
+fn screaming(key: &str) -> String {
+    key.chars().fold(String::new(), |mut word, c| {
+        if c.is_ascii_uppercase() {
+            word.push('_');
+        }
+        word.push(c.to_ascii_uppercase());
+        word
+    })
+}
+
+/// Sets the key at `path`; sections that the file left out or empty are added.
+fn set(root: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), Error> {
+    let Some((key, sections)) = path.split_last() else { return Ok(()) };
+    let mut section = root;
+    for (depth, name) in sections.iter().enumerate() {
+        let entry = section.entry(name).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = Value::Object(Map::new());
+        }
+        let Value::Object(inner) = entry else {
+            let key = sections[..=depth].join(".");
+            return Err(Error::Key { key, message: "it must be a mapping".to_owned(), origin: String::new() });
+        };
+        section = inner;
+    }
+    section.insert(key.clone(), value);
+    Ok(())
+}
+
+fn nearest<'a>(variable: &str, known: impl Iterator<Item = &'a String>) -> String {
+    known.min_by_key(|name| distance(variable, name)).cloned().unwrap_or_default()
+}
+
+/// Levenshtein's: single characters to insert, delete or replace to turn `a` into `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.bytes().enumerate() {
+            let replaced = diagonal + usize::from(from != to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,207 @@
+//! Ranges, and rules between keys.
+
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use super::{Auth, Commit, Config, DataStorage, Error, Lock, Retry, Scope, Server, View};
+
+/// A lease outlives the attempt it protects by more than this, so that its release, not its expiry, ends it.
+const LEASE_MARGIN: Duration = Duration::from_secs(1);
+/// An object in etcd is 1.5 MiB at most, and a body is copied into one; more only serves larger batches.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Each place costs a task, a buffer or an entry: an upper bound against a digit too many.
+const COUNT_MAX: usize = 1_000_000;
+/// Backoff doubles: further tries would only hold memory.
+const TRIES_MAX: u32 = 10;
+/// A revoked token must stop working soon.
+const AUTH_TTL_MAX: Duration = Duration::from_secs(600);
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// What is wrong so far, one line each.
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn require(&mut self, holds: bool, problem: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(problem());
+        }
+    }
+
+    fn count(&mut self, key: &str, value: usize, max: usize) {
+        self.require((1..=max).contains(&value), || format!("{key}: {value} is not between 1 and {max}"));
+    }
+
+    fn time(&mut self, key: &str, value: Duration, (min, max): (Duration, Duration)) {
+        self.require((min..=max).contains(&value), || format!("{key}: {value:?} is not between {min:?} and {max:?}"));
+    }
+
+    fn whole_seconds(&mut self, key: &str, value: Duration) {
+        self.time(key, value, (SECOND, HOUR));
+        self.require(value.subsec_nanos() == 0, || format!("{key}: {value:?} is no whole number of seconds"));
+    }
+
+    /// `a` must be less than `b`; `why` ends the sentence.
+    fn less(&mut self, a: (&str, Duration), b: (&str, Duration), why: &str) {
+        self.require(a.1 < b.1, || format!("{}: {:?} is not less than {} ({:?}){why}", a.0, a.1, b.0, b.1));
+    }
+
+    /// `a` must not be more than `b`; `why` ends the sentence.
+    fn at_most(&mut self, a: (&str, Duration), b: (&str, Duration), why: &str) {
+        self.require(a.1 <= b.1, || format!("{}: {:?} is more than {} ({:?}){why}", a.0, a.1, b.0, b.1));
+    }
+}
+
+impl Config {
+    /// Checks that the values are sensible, alone and together.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with all that is wrong, each line naming its key.
+    pub fn validate(&self) -> Result<(), Error> {
+        let mut problems = Problems(Vec::new());
+        let p = &mut problems;
+        let Self { server, datastorage, processing, lock, view, commit, scope, auth, logging } = self;
+        check_server(p, server);
+        check_addresses(p, server);
+        check_datastorage(p, datastorage);
+        check_retry(p, &processing.retry);
+        check_lock(p, lock, view, server);
+        check_view(p, view, server);
+        check_commit(p, commit);
+        check_scope(p, scope);
+        check_auth(p, auth);
+        if let Err(error) = crate::telemetry::filter(&logging.level) {
+            p.0.push(error.to_string());
+        }
+        let Problems(problems) = problems;
+        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
+    }
+}
+
+fn check_server(p: &mut Problems, server: &Server) {
+    p.count("server.maxConcurrentRequests", server.max_concurrent_requests, COUNT_MAX);
+    p.count("server.maxConnections", server.max_connections, COUNT_MAX);
+    p.count("server.maxBodyBytes", server.max_body_bytes, BODY_BYTES_MAX);
+    for (key, value) in [
+        ("server.readTimeout", server.read_timeout),
+        ("server.writeTimeout", server.write_timeout),
+        ("server.idleTimeout", server.idle_timeout),
+        ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout),
+    ] {
+        p.time(key, value, (MILLISECOND, HOUR));
+    }
+    let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
+    p.less(kubernetes, ("server.writeTimeout", server.write_timeout), ": a 504 could not be sent any more");
+    p.less(("server.maxQueueWait", server.max_queue_wait), kubernetes, ": nothing would be left for the work");
+    p.at_most(kubernetes, ("server.drainTimeout", server.drain_timeout), ": a shutdown would cut off requests");
+    p.time("server.drainTimeout", server.drain_timeout, (MILLISECOND, HOUR));
+    if let Some(tls) = &server.tls {
+        let client_ca = tls.client_ca_file.as_deref().map(|file| ("server.tls.clientCaFile", file));
+        let files = [("server.tls.certFile", tls.cert_file.as_path()), ("server.tls.keyFile", tls.key_file.as_path())];
+        for (key, file) in files.into_iter().chain(client_ca) {
+            check_file(p, key, file);
+        }
+    }
+}
+
+fn check_file(p: &mut Problems, key: &str, file: &Path) {
+    p.require(file.is_file(), || format!("{key}: there is no file `{}`", file.display()));
+}
+
+fn check_addresses(p: &mut Problems, server: &Server) {
+    let addresses = [
+        ("server.listenAddr", server.listen_addr),
+        ("server.healthAddr", server.health_addr),
+        ("server.metricsAddr", server.metrics_addr),
+    ];
+    for (i, (key, address)) in addresses.iter().enumerate() {
+        for (other_key, other) in &addresses[..i] {
+            p.require(!clash(*address, *other), || format!("{key}: {address} is taken by {other_key} ({other})"));
+        }
+    }
+}
+
+/// Whether both cannot be listened on; the system picks a free port for 0.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_ip = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && same_ip
+}
+
+fn check_datastorage(p: &mut Problems, datastorage: &DataStorage) {
+    if let Some(url) = &datastorage.url {
+        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+        p.require(usable, || format!("datastorage.url: `{url}` is no http or https address"));
+        let plain = url.query().is_none() && url.fragment().is_none();
+        p.require(plain, || "datastorage.url: it must have neither query nor fragment".to_owned());
+    }
+    let buffer = &datastorage.buffer;
+    p.time("datastorage.timeout", datastorage.timeout, (MILLISECOND, HOUR));
+    p.count("datastorage.buffer.bufferSize", buffer.buffer_size, COUNT_MAX);
+    p.count("datastorage.buffer.batchSize", buffer.batch_size, COUNT_MAX);
+    p.time("datastorage.buffer.flushInterval", buffer.flush_interval, (MILLISECOND, HOUR));
+    let (batch, size, retries) = (buffer.batch_size, buffer.buffer_size, buffer.max_retries);
+    p.require(batch <= size, || {
+        format!("datastorage.buffer.batchSize: {batch} is more than datastorage.buffer.bufferSize ({size})")
+    });
+    p.require(retries <= TRIES_MAX, || {
+        format!("datastorage.buffer.maxRetries: {retries} is not between 0 and {TRIES_MAX}")
+    });
+}
+
+fn check_retry(p: &mut Problems, retry: &Retry) {
+    let tries = retry.max_attempts;
+    p.require((1..=TRIES_MAX).contains(&tries), || {
+        format!("processing.retry.maxAttempts: {tries} is not between 1 and {TRIES_MAX}")
+    });
+    p.time("processing.retry.initialBackoff", retry.initial_backoff, (MILLISECOND, HOUR));
+    let initial = ("processing.retry.initialBackoff", retry.initial_backoff);
+    p.at_most(initial, ("processing.retry.maxBackoff", retry.max_backoff), "");
+}
+
+fn check_lock(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
+    p.whole_seconds("lock.duration", lock.duration);
+    p.require(lock.duration > view.attempt_timeout + LEASE_MARGIN, || {
+        format!(
+            "lock.duration: {:?} is not more than view.attemptTimeout ({:?}) and {LEASE_MARGIN:?}: \
+             the lease would expire during an attempt",
+            lock.duration, view.attempt_timeout
+        )
+    });
+    let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
+    p.less(("lock.patience", lock.patience), kubernetes, ": no time would be left to go on without the lock");
+    p.time("lock.initialBackoff", lock.initial_backoff, (MILLISECOND, HOUR));
+    p.at_most(("lock.initialBackoff", lock.initial_backoff), ("lock.maxBackoff", lock.max_backoff), "");
+    p.time("lock.releaseTimeout", lock.release_timeout, (MILLISECOND, HOUR));
+    p.time("lock.collectInterval", lock.collect_interval, (SECOND, HOUR));
+}
+
+fn check_view(p: &mut Problems, view: &View, server: &Server) {
+    let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
+    let attempt = ("view.attemptTimeout", view.attempt_timeout);
+    p.time("view.probeInterval", view.probe_interval, (MILLISECOND, HOUR));
+    let freshness = ("view.freshness", view.freshness);
+    p.less(("view.probeInterval", view.probe_interval), freshness, ": the view would be too old between two probes");
+    p.time("view.freshness", view.freshness, (MILLISECOND, HOUR));
+    p.whole_seconds("view.watchTimeout", view.watch_timeout);
+    p.time(attempt.0, attempt.1, (MILLISECOND, HOUR));
+    p.at_most(attempt, kubernetes, ": an attempt ends with its signal");
+    p.less(("view.catchUp", view.catch_up), attempt, ": an attempt would end before its view has caught up");
+}
+
+fn check_commit(p: &mut Problems, commit: &Commit) {
+    p.count("commit.maxBatch", commit.max_batch, COUNT_MAX);
+    p.count("commit.maxQueue", commit.max_queue, COUNT_MAX);
+    p.time("commit.minLinger", commit.min_linger, (Duration::ZERO, SECOND));
+}
+
+fn check_scope(p: &mut Problems, scope: &Scope) {
+    p.count("scope.cacheSize", scope.cache_size, COUNT_MAX);
+    p.time("scope.cacheTtl", scope.cache_ttl, (MILLISECOND, HOUR));
+    p.time("scope.negativeCacheTtl", scope.negative_cache_ttl, (Duration::ZERO, HOUR));
+}
+
+fn check_auth(p: &mut Problems, auth: &Auth) {
+    p.count("auth.cacheSize", auth.cache_size, COUNT_MAX);
+    p.time("auth.cacheTtl", auth.cache_ttl, (Duration::ZERO, AUTH_TTL_MAX));
+    p.time("auth.negativeCacheTtl", auth.negative_cache_ttl, (Duration::ZERO, AUTH_TTL_MAX));
+}

@@ -1,0 +1,117 @@
+//! Clears what crashed replicas leave behind: leases nobody renews, claims whose successor never came.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+};
+use serde_json::json;
+
+use super::{core::Core, lock::lease_duration, observed::Observed};
+use crate::{
+    context::Monotonic,
+    kubernetes::{Error, Operation},
+    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion, SUCCESSION_FINALIZER},
+};
+
+const LIST: Operation = Operation { verb: "list", resource: "leases" };
+const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
+const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
+/// Leases looked at per sweep at most; further ones wait for the next.
+const SWEEP_MAX: u32 = 1000;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest a request may take effect after it was sent: the API server gives up on it after a minute.
+const REQUEST_LIFE: Duration = Duration::from_secs(60);
+
+/// Sweeps until the instance ends.
+pub(super) async fn run(core: Arc<Core>) {
+    let mut leases = Observed::default();
+    let mut claims = BTreeMap::new();
+    let interval = core.config.lock.collect_interval;
+    loop {
+        core.context.sleep(core.context.jitter(interval / 2, interval)).await;
+        if let Err(error) = collect_leases(&core, &mut leases).await {
+            tracing::warn!(%error, "abandoned leases could not be looked for");
+        }
+        clear_claims(&core, &mut claims).await;
+    }
+}
+
+/// Deletes leases that expired, by either clock, more than twice their duration ago.
+async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Error> {
+    let api: Api<Lease> = Api::namespaced(core.kubernetes.client(), &core.namespace);
+    let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
+    let params = ListParams::default().labels(&ours).limit(SWEEP_MAX);
+    let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+    let leases = core.kubernetes.call(LIST, deadline, || api.list(&params)).await?.items;
+    let names: Vec<&str> = leases.iter().filter_map(|lease| lease.metadata.name.as_deref()).collect();
+    observed.retain(&names);
+    for lease in &leases {
+        let Some(name) = lease.metadata.name.as_deref().filter(|name| LeaseName::is_one(name)) else { continue };
+        let duration = lease_duration(lease, core.config.lock.duration);
+        let expired_for = observed.expired_for(lease, &core.context, &core.config.lock);
+        if expired_for <= duration.saturating_mul(2) {
+            continue;
+        }
+        let version = Preconditions {
+            uid: lease.metadata.uid.clone(),
+            resource_version: lease.metadata.resource_version.clone(),
+        };
+        let params = DeleteParams::default().preconditions(version);
+        let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+        match core.kubernetes.call(DELETE, deadline, || api.delete(name, &params)).await {
+            Ok(_) => {
+                core.metrics.leases_collected.inc();
+                tracing::info!(lease = name, "abandoned lease deleted");
+            }
+            Err(Error::NotFound(_) | Error::Conflict(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Clears claims that this replica has itself seen unchanged for longer than any decision made on them can live
+/// (protocol: *D*), successor or not.
+async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion, Monotonic)>) {
+    let claimed = core.view.claimed();
+    seen.retain(|uid, (version, _)| claimed.iter().any(|record| record.uid == *uid && record.version == *version));
+    let view = &core.config.view;
+    let longest = view.freshness + view.attempt_timeout + REQUEST_LIFE;
+    for record in claimed {
+        let now = core.context.monotonic();
+        let (_, since) = *seen.entry(record.uid.clone()).or_insert((record.version, now));
+        if now.since(since) > longest && remove_finalizer(core, &record).await {
+            core.metrics.fence_claims_cleared.inc();
+        }
+    }
+}
+
+/// Lets a predecessor go whose successor is known to exist, off the critical path.
+pub(super) fn let_go(core: Arc<Core>, predecessor: Arc<Record>) {
+    core.context.clone().spawn(async move {
+        remove_finalizer(&core, &predecessor).await;
+    });
+}
+
+/// Removes the finalizer from exactly the version seen; a newer claim is left alone.
+async fn remove_finalizer(core: &Core, record: &Record) -> bool {
+    let finalizers: Vec<&String> = record.finalizers.iter().filter(|f| *f != SUCCESSION_FINALIZER).collect();
+    let patch = Patch::Merge(json!({ "metadata": {
+        "resourceVersion": record.version.to_string(),
+        "finalizers": finalizers,
+    }}));
+    let params = PatchParams::default();
+    let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+    let patched = core.kubernetes.call(PATCH, deadline, || core.objects.patch(&record.name, &params, &patch)).await;
+    match patched {
+        Ok(_) => true,
+        Err(Error::NotFound(_) | Error::Conflict(_)) => false,
+        Err(error) => {
+            tracing::warn!(name = record.name, %error, "a claim could not be removed; the collector will try again");
+            false
+        }
+    }
+}

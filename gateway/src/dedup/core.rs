@@ -1,0 +1,139 @@
+//! What every worker of one gateway instance shares: the API, the view, the lock, the writer's identity.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use kube::{Api, Client, api::ListParams};
+use tokio::sync::watch;
+
+use super::{
+    Error,
+    attempt::Known,
+    feed::readable,
+    lock::LockManager,
+    view::{Snapshot, Subscription, View},
+};
+use crate::{
+    config::Config,
+    context::{Context, Monotonic},
+    kubernetes::{self, Kubernetes, Operation},
+    metrics::Metrics,
+    remediation::{Projected, Record, RemediationRequest, ResourceVersion},
+    signal::Fingerprint,
+};
+
+const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
+
+/// See the module's documentation.
+pub(super) struct Core {
+    pub(super) context: Context,
+    pub(super) metrics: Metrics,
+    pub(super) kubernetes: Kubernetes,
+    pub(super) config: Config,
+    pub(super) namespace: String,
+    pub(super) view: View,
+    pub(super) lock: LockManager,
+    /// RemediationRequests as they are read and patched.
+    pub(super) objects: Api<Projected>,
+    /// RemediationRequests as they are created.
+    pub(super) requests: Api<RemediationRequest>,
+    /// `<pod>/<boot id>`.
+    pub(super) writer: String,
+    attempts: AtomicU64,
+    sequences: AtomicI64,
+    /// Whether the CRD was last seen to lack a field that exactly-once counting needs.
+    pub(super) outdated_crd: watch::Sender<bool>,
+}
+
+impl Core {
+    pub(super) fn new(
+        context: Context,
+        metrics: Metrics,
+        kubernetes: Kubernetes,
+        config: Config,
+        namespace: &str,
+        lock: LockManager,
+        pod_name: &str,
+    ) -> Self {
+        let client: Client = kubernetes.client();
+        let writer = format!("{pod_name}/{:016x}", context.random());
+        Self {
+            view: View::new(metrics.clone()),
+            objects: Api::namespaced(client.clone(), namespace),
+            requests: Api::namespaced(client, namespace),
+            namespace: namespace.to_owned(),
+            attempts: AtomicU64::new(1),
+            sequences: AtomicI64::new(1),
+            outdated_crd: watch::Sender::new(false),
+            context,
+            metrics,
+            kubernetes,
+            config,
+            lock,
+            writer,
+        }
+    }
+
+    /// A tag that no other attempt of any process has.
+    pub(super) fn next_tag(&self) -> String {
+        format!("{}/{}", self.writer, self.attempts.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A batch number that no other batch of this process has.
+    pub(super) fn next_sequence(&self) -> i64 {
+        self.sequences.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes whether the CRD lacks a field that exactly-once counting needs.
+    pub(super) fn report_crd(&self, outdated: bool) {
+        self.outdated_crd.send_if_modified(|known| std::mem::replace(known, outdated) != outdated);
+    }
+
+    /// What is known of `fingerprint`, from a view that is fresh and has come as far as `known` (`seen` is what the last
+    /// read said), or from one consistent list by field selector: never from a full one.
+    pub(super) async fn read(
+        &self,
+        fingerprint: &Fingerprint,
+        known: Known,
+        seen: &[(String, ResourceVersion)],
+        subscription: &Subscription,
+        deadline: Monotonic,
+    ) -> Result<Snapshot, Error> {
+        let patience = self.config.view.catch_up.min(deadline.since(self.context.monotonic()));
+        let caught_up = match known {
+            Known::UpTo(version) if self.view.version() >= Some(version) => true,
+            Known::UpTo(version) => self.view.reached(&self.context, version, patience).await,
+            Known::Changed => {
+                let differs = || self.view.snapshot(fingerprint).is_some_and(|snapshot| snapshot.seen() != seen);
+                subscription.changed(&self.context, patience, differs).await;
+                differs()
+            }
+        };
+        let now = self.context.monotonic();
+        let age = self.view.age(now);
+        self.metrics.view_age_seconds.set(age.map_or(-1.0, |age| age.as_secs_f64()));
+        let fresh = age.is_some_and(|age| age < self.config.view.freshness);
+        match self.view.snapshot(fingerprint) {
+            Some(snapshot) if caught_up && fresh => Ok(snapshot),
+            _ => self.list(fingerprint, deadline).await,
+        }
+    }
+
+    async fn list(&self, fingerprint: &Fingerprint, deadline: Monotonic) -> Result<Snapshot, Error> {
+        self.metrics.view_fallback_lists.inc();
+        let params = ListParams::default().fields(&format!("spec.signalFingerprint={fingerprint}"));
+        let list = self.kubernetes.call(LIST, deadline, || self.objects.list(&params)).await;
+        let list = list.map_err(|error| self.refused(LIST, &error))?;
+        let records: Vec<Arc<Record>> = list.items.into_iter().filter_map(readable).map(Arc::new).collect();
+        Ok(Snapshot { records })
+    }
+
+    /// Logs what the API server said, and makes of it what a signal's sender is told.
+    pub(super) fn refused(&self, operation: Operation, error: &kubernetes::Error) -> Error {
+        let Operation { verb, resource } = operation;
+        tracing::error!(verb, resource, %error, "a request to the Kubernetes API failed");
+        Error::from(error)
+    }
+}

@@ -1,0 +1,208 @@
+//! Carries out a [`Commit`]: counts one batch of signals on a RemediationRequest.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::{
+    Error,
+    commit::{Action, Commit, Count, Observation},
+    core::Core,
+    find::get,
+};
+use crate::{
+    context::Monotonic,
+    kubernetes::{self, Operation},
+    remediation::{DeduplicationStatus, Record, ResourceVersion},
+    signal::Fingerprint,
+};
+
+const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };
+const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
+/// Steps of one batch at most: each costs a request or a wait, so a deadline ends it far earlier.
+const STEPS_MAX: usize = 10_000;
+/// The pause after a conflict grows to this many round trips at most.
+const CONFLICT_ROUND_TRIPS_MAX: u32 = 16;
+/// Before the first round trip was measured.
+const ROUND_TRIP_GUESS: Duration = Duration::from_millis(4);
+
+/// What became of a batch.
+pub(super) enum Outcome {
+    /// Counted on `record`, on which `before` had been counted.
+    Counted { record: Arc<Record>, before: i32 },
+    /// Not counted; the object counts no signals (any more). Its newest version, unless it is gone.
+    Elsewhere(Option<Arc<Record>>),
+}
+
+/// Counts batches; remembers how long a round trip takes.
+pub(super) struct Counter<'a> {
+    core: &'a Core,
+    round_trip: Duration,
+}
+
+impl<'a> Counter<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Self { core, round_trip: ROUND_TRIP_GUESS }
+    }
+
+    /// How long further signals may gather before the next commit, so that no replica starves another.
+    pub(super) fn linger(&self) -> Duration {
+        let pause = self.core.context.jitter(self.round_trip / 2, self.round_trip * 3 / 2);
+        pause.max(self.core.config.commit.min_linger)
+    }
+
+    /// Counts `size` signals on `target`, the newest of them received at `last_seen`.
+    pub(super) async fn count(
+        &mut self,
+        target: Arc<Record>,
+        size: usize,
+        last_seen: Timestamp,
+        deadline: Monotonic,
+    ) -> Result<Outcome, Error> {
+        let core = self.core;
+        let fingerprint = target.fingerprint.clone();
+        let size = i32::try_from(size).unwrap_or(i32::MAX);
+        core.metrics.commit_batch_size.observe(f64::from(size));
+        let mut commit = Commit::new(target, &core.writer, core.next_sequence(), size, last_seen);
+        let mut doubts = 0;
+        let mut observation = Observation::Begin;
+        for _ in 0..STEPS_MAX {
+            let action = commit.step(observation, core.context.now());
+            tracing::trace!(?action, "commit");
+            observation = match action {
+                Action::Counted { record, before } => {
+                    core.report_crd(false);
+                    return Ok(Outcome::Counted { record, before });
+                }
+                Action::Elsewhere { newest } => return Ok(Outcome::Elsewhere(newest)),
+                Action::Unsettled => return Err(unsettled()),
+                Action::FieldMissing => return Err(self.field_missing()),
+                _ if core.context.monotonic() >= deadline => return Err(unsettled()),
+                Action::Patch(count) => self.patch(&count, &mut doubts, deadline).await?,
+                Action::Refresh { name, uid, than } => self.refresh(&name, &uid, than, deadline).await?,
+                Action::Obituary { uid } => Observation::Remembered(self.obituary(&fingerprint, &uid, deadline).await),
+                Action::BackOff { conflicts } => {
+                    core.metrics.commit_conflicts.inc();
+                    let round_trips = 2_u32.saturating_pow(conflicts).min(CONFLICT_ROUND_TRIPS_MAX);
+                    // The first pause starts at nothing: the newest version is known, and nobody else may be writing.
+                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip * round_trips / 2)).await;
+                    Observation::BackedOff
+                }
+            };
+        }
+        Err(unsettled())
+    }
+
+    async fn patch(&mut self, count: &Count, doubts: &mut u32, deadline: Monotonic) -> Result<Observation, Error> {
+        let Core { objects, context, kubernetes, view, .. } = self.core;
+        let patch = Patch::Merge(body(count));
+        let before = context.monotonic();
+        let params = PatchParams::default();
+        let answer = kubernetes.once(PATCH, deadline, objects.patch_status(&count.name, &params, &patch)).await;
+        match answer {
+            Ok(object) => {
+                self.round_trip = context.monotonic().since(before);
+                let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
+                let record = record.map_err(|error| self.core.refused(PATCH, &error))?;
+                view.mark(record.version, before);
+                Ok(Observation::Patched(Arc::new(record)))
+            }
+            Err(kubernetes::Error::Conflict(_)) => Ok(Observation::Conflict),
+            Err(kubernetes::Error::NotFound(_)) => Ok(Observation::NotFound),
+            Err(kubernetes::Error::Throttled { retry_after, .. }) => {
+                let pause = retry_after.max(self.core.config.processing.retry.initial_backoff);
+                self.pause(pause, deadline).await?;
+                Ok(Observation::BackedOff)
+            }
+            Err(error) if error.is_ambiguous() => self.doubt(&error, doubts, deadline).await,
+            Err(error) => Err(self.core.refused(PATCH, &error)),
+        }
+    }
+
+    /// Goes on after an answer that leaves open whether the patch took effect, a bounded number of times.
+    async fn doubt(
+        &self,
+        error: &kubernetes::Error,
+        doubts: &mut u32,
+        deadline: Monotonic,
+    ) -> Result<Observation, Error> {
+        let retry = &self.core.config.processing.retry;
+        *doubts += 1;
+        if *doubts >= retry.max_attempts {
+            return Err(self.core.refused(PATCH, error));
+        }
+        tracing::warn!(%error, "it is not known whether signals were counted: looking");
+        if *doubts > 1 {
+            let backoff = retry.initial_backoff.saturating_mul(2_u32.saturating_pow(*doubts)).min(retry.max_backoff);
+            self.pause(backoff, deadline).await?;
+        }
+        Ok(Observation::Ambiguous)
+    }
+
+    async fn pause(&self, pause: Duration, deadline: Monotonic) -> Result<(), Error> {
+        let context = &self.core.context;
+        let pause = context.jitter(pause, pause + pause / 2);
+        if context.monotonic() + pause >= deadline {
+            return Err(Error::Busy { reason: "the Kubernetes API is overloaded", retry_after: pause });
+        }
+        context.sleep(pause).await;
+        Ok(())
+    }
+
+    /// The object in a version newer than `than`: from the view if it has one, else from the API.
+    async fn refresh(
+        &self,
+        name: &str,
+        uid: &str,
+        than: ResourceVersion,
+        deadline: Monotonic,
+    ) -> Result<Observation, Error> {
+        if let Some(record) = self.core.view.by_uid(uid).filter(|record| record.version > than) {
+            return Ok(Observation::Got(Some(record)));
+        }
+        match get(self.core, &self.core.objects, name, deadline).await {
+            Ok(object) => Ok(Observation::Got(object)),
+            Err(error) => Err(self.core.refused(GET, &error)),
+        }
+    }
+
+    /// The last state of a deleted object, once the view has seen it go.
+    async fn obituary(&self, fingerprint: &Fingerprint, uid: &str, deadline: Monotonic) -> Option<Arc<Record>> {
+        let Core { context, view, .. } = self.core;
+        let subscription = view.subscribe(fingerprint);
+        while view.deleted(uid).is_none() && context.monotonic() < deadline {
+            let patience = deadline.since(context.monotonic());
+            subscription.changed(context, patience, || view.deleted(uid).is_some()).await;
+        }
+        view.deleted(uid)
+    }
+
+    fn field_missing(&self) -> Error {
+        let message = "the CRD remediationrequests.kubernaut.ai in the cluster does not keep \
+                       status.deduplication.writers: apply gateway/deploy/crd";
+        tracing::error!("{message}");
+        self.core.report_crd(true);
+        Error::Kubernetes(message.to_owned())
+    }
+}
+
+fn unsettled() -> Error {
+    Error::Busy { reason: "the signal's count could not be settled in time", retry_after: Duration::from_secs(1) }
+}
+
+/// A merge patch of the status, valid on one version only.
+fn body(count: &Count) -> Value {
+    let deduplication = DeduplicationStatus {
+        first_seen_at: Some(Time(count.first_seen)),
+        last_seen_at: Some(Time(count.last_seen)),
+        occurrence_count: count.occurrences,
+        writers: count.writers.clone(),
+    };
+    json!({
+        "metadata": { "resourceVersion": count.version.to_string() },
+        "status": { "deduplication": deduplication },
+    })
+}

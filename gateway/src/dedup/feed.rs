@@ -1,0 +1,202 @@
+//! Keeps a [`View`] fed: list, then watch, then watch on from where it ended; list again only when history is gone.
+//!
+//! By hand on `Api::watch`, because kube-runtime's watcher hides bookmarks and versions, which tell the view's age.
+
+use std::{pin::pin, time::Duration};
+
+use futures::StreamExt;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, WatchEvent, WatchParams},
+};
+
+use super::{index::Change, view::View};
+use crate::{
+    config,
+    context::{Context, Monotonic},
+    kubernetes::{Error, Kubernetes, Operation, classify},
+    metrics::Metrics,
+    remediation::{Projected, Record, ResourceVersion},
+};
+
+const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
+const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
+/// Objects per page of a list: keeps one answer well below what the API server and a connection hold at once.
+const PAGE: u32 = 500;
+/// Pages of one list at most: two million objects, far beyond what etcd holds.
+const PAGES_MAX: usize = 4000;
+/// For one page, or for a watch's first byte.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A watch that says nothing for this long after its own end is dead.
+const WATCH_GRACE: Duration = Duration::from_secs(5);
+const BACKOFF_MIN: Duration = Duration::from_millis(50);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+/// Feeds a view until the instance ends.
+pub(super) struct Feed {
+    pub(super) view: View,
+    pub(super) api: Api<Projected>,
+    pub(super) kubernetes: Kubernetes,
+    pub(super) context: Context,
+    pub(super) metrics: Metrics,
+    pub(super) config: config::View,
+}
+
+impl Feed {
+    pub(super) async fn run(self) {
+        let mut backoff = BACKOFF_MIN;
+        let mut listed: Option<ResourceVersion> = None;
+        loop {
+            let outcome = match listed {
+                None => self.list().await.map(Some),
+                Some(from) => {
+                    let began = self.context.monotonic();
+                    let ended = self.watch(self.view.version().unwrap_or(from).max(from)).await;
+                    if self.context.monotonic().since(began) < BACKOFF_MIN {
+                        self.context.sleep(BACKOFF_MIN).await;
+                    }
+                    ended.map(|()| listed)
+                }
+            };
+            match outcome {
+                Ok(version) => {
+                    listed = version;
+                    backoff = BACKOFF_MIN;
+                }
+                Err(error) => {
+                    if matches!(error, Error::Gone(_)) {
+                        listed = None;
+                    }
+                    self.report(&error);
+                    self.context.sleep(self.context.jitter(backoff / 2, backoff)).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
+                }
+            }
+        }
+    }
+
+    fn report(&self, error: &Error) {
+        let reason = match error {
+            Error::Gone(_) => "gone",
+            Error::Forbidden(_) => "forbidden",
+            Error::NotFound(_) => "not_found",
+            Error::Deadline => "timeout",
+            Error::Unreachable(_) => "unreachable",
+            _ => "error",
+        };
+        self.metrics.view_restarts.with_label_values(&[reason]).inc();
+        match error {
+            Error::NotFound(_) => {
+                tracing::error!("the CRD remediationrequests.kubernaut.ai is not installed: apply gateway/deploy/crd");
+            }
+            Error::Forbidden(_) => {
+                tracing::error!(%error, "the view needs list and watch on remediationrequests: check the gateway's roles");
+            }
+            _ => tracing::warn!(%error, "the watch of RemediationRequests is begun again"),
+        }
+    }
+
+    async fn list(&self) -> Result<ResourceVersion, Error> {
+        let before = self.context.monotonic();
+        let mut params = ListParams::default().limit(PAGE);
+        let mut records = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
+            let page = self.kubernetes.once(LIST, deadline, self.api.list(&params)).await?;
+            let version = list_version(page.metadata.resource_version.as_deref())?;
+            records.extend(page.items.into_iter().filter_map(readable));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = ListParams::default().limit(PAGE).continue_token(&token),
+                None => {
+                    self.view.update(|index| {
+                        let change = index.replace(records, version);
+                        index.mark(version, before);
+                        change
+                    });
+                    return Ok(version);
+                }
+            }
+        }
+        Err(Error::Unexpected(format!("a list of more than {PAGES_MAX} pages")))
+    }
+
+    /// Ends without error when the server ends the watch in time.
+    async fn watch(&self, from: ResourceVersion) -> Result<(), Error> {
+        let timeout = self.config.watch_timeout;
+        // Replicas that started together should not watch again together.
+        let timeout = self.context.jitter(timeout - timeout / 4, timeout);
+        let secs = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1);
+        let params = WatchParams { timeout: Some(secs), bookmarks: true, ..WatchParams::default() };
+        let from = from.to_string();
+        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
+        let events = self.kubernetes.once(WATCH, deadline, self.api.watch(&params, &from)).await?;
+        let mut events = pin!(events);
+        let end = self.context.monotonic() + timeout + WATCH_GRACE;
+        while let Some(event) = self.context.timeout_at(end, events.next()).await.map_err(|_| Error::Deadline)? {
+            self.apply(event.map_err(classify)?)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&self, event: WatchEvent<Projected>) -> Result<(), Error> {
+        match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                if let Some(record) = readable(object) {
+                    self.view.update(|index| index.apply(record));
+                }
+            }
+            WatchEvent::Deleted(object) => {
+                if let Some(record) = readable(object) {
+                    self.view.update(|index| index.delete(record));
+                }
+            }
+            WatchEvent::Bookmark(bookmark) => {
+                let version = list_version(Some(&bookmark.metadata.resource_version))?;
+                self.view.update(|index| {
+                    index.reach(version);
+                    Change::default()
+                });
+            }
+            WatchEvent::Error(status) => return Err(classify(kube::Error::Api(status))),
+        }
+        Ok(())
+    }
+
+    /// Proves the view's age where no write of our own does: a consistent read tells how far history has gone, and the
+    /// view is as young as that read once it has got there.
+    pub(super) async fn probe(self) {
+        let interval = self.config.probe_interval;
+        loop {
+            self.context.sleep(self.context.jitter(interval / 2, interval)).await;
+            let before = self.context.monotonic();
+            if self.view.age(before).is_none_or(|age| age < interval / 2) {
+                continue;
+            }
+            match probe(&self.kubernetes, &self.api, before + REQUEST_TIMEOUT).await {
+                Ok(version) => self.view.mark(version, before),
+                Err(error) => tracing::debug!(%error, "the view's age could not be proved"),
+            }
+        }
+    }
+}
+
+async fn probe(kubernetes: &Kubernetes, api: &Api<Projected>, deadline: Monotonic) -> Result<ResourceVersion, Error> {
+    let params = ListParams::default().limit(1);
+    let list = kubernetes.once(LIST, deadline, api.list(&params)).await?;
+    list_version(list.metadata.resource_version.as_deref())
+}
+
+/// The version of a list or bookmark.
+pub(super) fn list_version(text: Option<&str>) -> Result<ResourceVersion, Error> {
+    text.and_then(ResourceVersion::parse)
+        .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is no integer")))
+}
+
+/// The object's record; one that cannot be read is left out, with a log line.
+pub(super) fn readable(object: Projected) -> Option<Record> {
+    let name = object.name_any();
+    object
+        .record()
+        .inspect_err(|error| tracing::warn!(%name, %error, "a RemediationRequest is left out of the view"))
+        .ok()
+}

@@ -1,0 +1,270 @@
+//! Carries out an [`Attempt`]: finds or creates the RemediationRequest of a signal.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+
+use super::{
+    Error,
+    attempt::{Action, Attempt, Found, Observation, Past},
+    core::Core,
+    lock::Acquisition,
+    view::Subscription,
+};
+use crate::{
+    context::Monotonic,
+    kubernetes::{self, Operation},
+    remediation::{CLAIM, LeaseName, Lineage, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, build},
+    signal::Signal,
+};
+
+const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };
+const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
+const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
+/// Steps of one attempt at most: each costs a request or a wait, so a deadline ends it far earlier.
+const STEPS_MAX: usize = 10_000;
+
+/// One signal that needs a RemediationRequest.
+pub(super) struct Finder<'a> {
+    core: &'a Core,
+    signal: &'a Signal,
+    lease: &'a LeaseName,
+    tag: String,
+    deadline: Monotonic,
+    /// From here on a decision made on the newest read must not be acted on.
+    expires: Monotonic,
+    subscription: Subscription,
+    seen: Vec<(String, ResourceVersion)>,
+    began: Monotonic,
+    backoff: Duration,
+    claims: u32,
+    locked: bool,
+}
+
+impl<'a> Finder<'a> {
+    pub(super) fn new(
+        core: &'a Core,
+        signal: &'a Signal,
+        lease: &'a LeaseName,
+        tag: &str,
+        deadline: Monotonic,
+    ) -> Self {
+        let began = core.context.monotonic();
+        Self {
+            core,
+            signal,
+            lease,
+            tag: tag.to_owned(),
+            deadline,
+            expires: began,
+            subscription: core.view.subscribe(&signal.fingerprint),
+            seen: Vec::new(),
+            began,
+            backoff: core.config.lock.initial_backoff,
+            claims: 0,
+            locked: false,
+        }
+    }
+
+    /// Finds or creates it, knowing `past` beyond the view. The lock, if it was acquired, is released in the background.
+    pub(super) async fn run(mut self, past: Past) -> Result<Found, Error> {
+        let attempt = Attempt::new(self.signal.fingerprint.clone(), self.tag.clone(), past);
+        let result = self.drive(attempt).await;
+        if self.locked {
+            self.core.lock.release_in_background(self.lease);
+        }
+        result
+    }
+
+    async fn drive(&mut self, mut attempt: Attempt) -> Result<Found, Error> {
+        let core = self.core;
+        let mut observation = Observation::Begin;
+        for _ in 0..STEPS_MAX {
+            let action = attempt.step(observation, core.context.now());
+            tracing::trace!(?action, "attempt");
+            if let Action::Done(found) = action {
+                return Ok(found);
+            }
+            if core.context.monotonic() >= self.deadline {
+                return Err(self.out_of_time(&action));
+            }
+            observation = self.act(action).await?;
+        }
+        Err(Error::Deadline)
+    }
+
+    fn out_of_time(&self, action: &Action) -> Error {
+        match action {
+            Action::AwaitDeletion => {
+                self.core.metrics.blocked_by_deletion.inc();
+                Error::Busy {
+                    reason: "the previous RemediationRequest of this resource is being deleted",
+                    retry_after: Duration::from_secs(5),
+                }
+            }
+            _ => Error::Deadline,
+        }
+    }
+
+    async fn act(&mut self, action: Action) -> Result<Observation, Error> {
+        match action {
+            Action::Read(known) => {
+                let fingerprint = &self.signal.fingerprint;
+                let read = self.core.read(fingerprint, known, &self.seen, &self.subscription, self.deadline);
+                let snapshot = read.await?;
+                self.expires = self.core.context.monotonic() + self.core.config.view.attempt_timeout;
+                self.seen = snapshot.seen();
+                Ok(Observation::Snapshot(snapshot.records))
+            }
+            Action::Lock => self.lock().await,
+            Action::AwaitLock => Ok(self.await_lock().await),
+            Action::AwaitDeletion => {
+                let patience = self.deadline.since(self.core.context.monotonic());
+                self.await_change(patience.min(self.core.config.lock.max_backoff)).await;
+                Ok(Observation::Waited)
+            }
+            Action::Claim(predecessor) => self.claim(&predecessor).await,
+            Action::Create(lineage) => self.create(&lineage).await,
+            Action::Get(name) => self.get(&name).await,
+            Action::Done(_) => Ok(Observation::Begin),
+        }
+    }
+
+    async fn lock(&mut self) -> Result<Observation, Error> {
+        if self.locked {
+            return Ok(Observation::Locked);
+        }
+        let core = self.core;
+        if core.config.lock.patience.is_zero() {
+            // No lock at all: the fence alone keeps it true, at the price of more conflicts.
+            return Ok(Observation::Impatient);
+        }
+        let before = core.context.monotonic();
+        let acquired = core.lock.acquire(self.lease, self.deadline).await.map_err(|error| Error::from(&error))?;
+        let now = core.context.monotonic();
+        let over = now.since(self.began) >= core.config.lock.patience;
+        let observation = match acquired {
+            Acquisition::Acquired => {
+                self.locked = true;
+                if let Some(version) = core.lock.version(self.lease) {
+                    core.view.mark(version, before);
+                }
+                Observation::Locked
+            }
+            Acquisition::Contended if over => Observation::Impatient,
+            Acquisition::Contended => return Ok(Observation::Contended),
+        };
+        core.metrics.lock_wait_seconds.observe(now.since(self.began).as_secs_f64());
+        Ok(observation)
+    }
+
+    async fn await_lock(&mut self) -> Observation {
+        let lock = &self.core.config.lock;
+        let pause = self.core.context.jitter(self.backoff / 2, self.backoff);
+        let left = (self.began + lock.patience).since(self.core.context.monotonic());
+        self.backoff = (self.backoff * 2).min(lock.max_backoff);
+        self.await_change(pause.min(left).max(Duration::from_millis(1))).await;
+        Observation::Waited
+    }
+
+    /// Waits until the view says something else of the fingerprint than it did at the last read.
+    async fn await_change(&self, patience: Duration) {
+        let Core { context, view, .. } = self.core;
+        let differs = || view.snapshot(&self.signal.fingerprint).is_some_and(|snapshot| snapshot.seen() != self.seen);
+        self.subscription.changed(context, patience, differs).await;
+    }
+
+    /// Until when a request of this decision may be sent, or `None` if its time is over.
+    fn send_until(&self) -> Option<Monotonic> {
+        let until = self.expires.min(self.deadline);
+        (self.core.context.monotonic() < until).then_some(until)
+    }
+
+    async fn claim(&mut self, predecessor: &Record) -> Result<Observation, Error> {
+        let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
+        self.claims += 1;
+        let mut finalizers = predecessor.finalizers.clone();
+        if !predecessor.is_claimed() {
+            finalizers.push(SUCCESSION_FINALIZER.to_owned());
+        }
+        let claim = format!("{}/{}", self.tag, self.claims);
+        let patch = Patch::Merge(json!({ "metadata": {
+            "resourceVersion": predecessor.version.to_string(),
+            "uid": predecessor.uid,
+            "finalizers": finalizers,
+            "annotations": { CLAIM: claim },
+        }}));
+        let Core { objects, context, kubernetes, metrics, view, .. } = self.core;
+        let before = context.monotonic();
+        let params = PatchParams::default();
+        metrics.fence_claims.inc();
+        match kubernetes.call(PATCH, until, || objects.patch(&predecessor.name, &params, &patch)).await {
+            Ok(object) => {
+                let record = self.record(PATCH, object)?;
+                view.mark(record.version, before);
+                Ok(Observation::Claimed(record))
+            }
+            Err(kubernetes::Error::Conflict(_)) => Ok(Observation::ClaimConflict),
+            Err(kubernetes::Error::NotFound(_)) => Ok(Observation::ClaimNotFound),
+            Err(kubernetes::Error::Invalid(_)) => Ok(Observation::ClaimRefused),
+            Err(error) => self.failed(PATCH, &error),
+        }
+    }
+
+    async fn create(&self, lineage: &Lineage) -> Result<Observation, Error> {
+        let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
+        let Core { requests, context, kubernetes, namespace, view, .. } = self.core;
+        let object = build(self.signal, lineage, namespace, &self.tag, context.now());
+        let before = context.monotonic();
+        let params = PostParams::default();
+        match kubernetes.call(CREATE, until, || requests.create(&params, &object)).await {
+            Ok(created) => {
+                let record = Projected::from(created);
+                let record = self.record(CREATE, record)?;
+                view.mark(record.version, before);
+                Ok(Observation::Created(record))
+            }
+            Err(kubernetes::Error::AlreadyExists(_)) => Ok(Observation::Exists),
+            Err(error) => self.failed(CREATE, &error),
+        }
+    }
+
+    async fn get(&self, name: &str) -> Result<Observation, Error> {
+        let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
+        match get(self.core, &self.core.objects, name, until).await {
+            Ok(object) => Ok(Observation::Got(object)),
+            Err(error) => self.failed(GET, &error),
+        }
+    }
+
+    fn record(&self, operation: Operation, object: Projected) -> Result<Arc<Record>, Error> {
+        let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
+        record.map(Arc::new).map_err(|error| self.core.refused(operation, &error))
+    }
+
+    /// The time of the decision may be over although the signal's is not: then decide again.
+    fn failed(&self, operation: Operation, error: &kubernetes::Error) -> Result<Observation, Error> {
+        let signal_has_time = self.core.context.monotonic() < self.deadline;
+        match error {
+            kubernetes::Error::Deadline if signal_has_time => Ok(Observation::Begin),
+            error => Err(self.core.refused(operation, error)),
+        }
+    }
+}
+
+/// Reads the RemediationRequest `name`.
+pub(super) async fn get(
+    core: &Core,
+    objects: &Api<Projected>,
+    name: &str,
+    until: Monotonic,
+) -> Result<Option<Arc<Record>>, kubernetes::Error> {
+    let object = core.kubernetes.call(GET, until, || objects.get_opt(name)).await?;
+    let record = object.map(Projected::record).transpose();
+    let record = record.map_err(|error| kubernetes::Error::Unexpected(error.to_string()))?;
+    Ok(record.map(Arc::new))
+}

@@ -1,0 +1,195 @@
+//! The RemediationRequests that a replica knows, by fingerprint: pure state, fed by lists and watch events.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    context::Monotonic,
+    remediation::{Record, ResourceVersion},
+    signal::Fingerprint,
+};
+
+/// Deleted objects remembered at most.
+const TOMBSTONES_MAX: usize = 10_000;
+/// Marks are this far apart at least: together they reach back longer than any view counts as fresh.
+const MARK_SPACING: Duration = Duration::from_millis(50);
+/// Marks kept at most, the newest ones.
+const MARKS_MAX: usize = 4096;
+
+/// A consistent prefix of history: everything up to `version`, nothing after it.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// `None` before the first list.
+    version: Option<ResourceVersion>,
+    by_fingerprint: BTreeMap<Fingerprint, BTreeMap<String, Arc<Record>>>,
+    fingerprint_of: BTreeMap<String, Fingerprint>,
+    deleted: BTreeMap<String, Arc<Record>>,
+    deleted_order: VecDeque<String>,
+    marks: VecDeque<(ResourceVersion, Monotonic)>,
+    as_of: Option<Monotonic>,
+}
+
+/// What an event changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Whose records are others now.
+    pub(super) fingerprints: Vec<Fingerprint>,
+    /// Fingerprints that have more than one active RemediationRequest since now, with their names.
+    pub(super) twins: Vec<(Fingerprint, Vec<String>)>,
+}
+
+impl Index {
+    pub(super) fn version(&self) -> Option<ResourceVersion> {
+        self.version
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.fingerprint_of.len()
+    }
+
+    /// The moment of which it is certain that the view knows everything up to it.
+    pub(super) fn as_of(&self) -> Option<Monotonic> {
+        self.as_of
+    }
+
+    pub(super) fn of(&self, fingerprint: &Fingerprint) -> Vec<Arc<Record>> {
+        self.by_fingerprint.get(fingerprint).map(|records| records.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
+        let fingerprint = self.fingerprint_of.get(uid)?;
+        self.by_fingerprint.get(fingerprint)?.get(uid).cloned()
+    }
+
+    /// The last state of a deleted object.
+    pub(super) fn deleted(&self, uid: &str) -> Option<Arc<Record>> {
+        self.deleted.get(uid).cloned()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.by_fingerprint.values().flat_map(BTreeMap::values)
+    }
+
+    /// Takes a list over, unless it is older than what is known: the view never moves backwards.
+    pub(super) fn replace(&mut self, records: Vec<Record>, version: ResourceVersion) -> Change {
+        let mut change = Change::default();
+        if self.version.is_some_and(|known| known > version) {
+            return change;
+        }
+        let listed: BTreeMap<&str, ()> = records.iter().map(|r| (r.uid.as_str(), ())).collect();
+        let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains_key(r.uid.as_str())).cloned().collect();
+        for record in gone {
+            // Between the two lists it may have changed before it went: its last state is not known.
+            self.forget(&record, &mut change);
+        }
+        for record in records {
+            self.learn(record, &mut change);
+        }
+        self.reach(version);
+        change
+    }
+
+    /// Applies an Added or Modified event.
+    pub(super) fn apply(&mut self, record: Record) -> Change {
+        let mut change = Change::default();
+        let version = record.version;
+        if self.is_news(version) {
+            self.learn(record, &mut change);
+            self.reach(version);
+        }
+        change
+    }
+
+    /// Applies a Deleted event, which carries the last state under the version of the deletion.
+    pub(super) fn delete(&mut self, record: Record) -> Change {
+        let mut change = Change::default();
+        let version = record.version;
+        if self.is_news(version) {
+            let record = Arc::new(record);
+            self.forget(&record, &mut change);
+            self.bury(record);
+            self.reach(version);
+        }
+        change
+    }
+
+    /// Notes that all events up to `version` have been delivered.
+    pub(super) fn reach(&mut self, version: ResourceVersion) {
+        if self.is_news(version) || self.version == Some(version) {
+            self.version = Some(version);
+        }
+        while let Some(&(marked, at)) = self.marks.front()
+            && Some(marked) <= self.version
+        {
+            self.as_of = self.as_of.max(Some(at));
+            self.marks.pop_front();
+        }
+    }
+
+    /// Notes that the API server's history had not gone beyond `version` at `before`: a consistent read or a write of
+    /// our own, sent after `before`, was answered with that version.
+    pub(super) fn mark(&mut self, version: ResourceVersion, before: Monotonic) {
+        if self.version.is_some_and(|known| known >= version) {
+            self.as_of = self.as_of.max(Some(before));
+            return;
+        }
+        let crowded = self.marks.back().is_some_and(|(_, newest)| before.since(*newest) < MARK_SPACING);
+        if crowded {
+            return;
+        }
+        if self.marks.len() >= MARKS_MAX {
+            self.marks.pop_front();
+        }
+        let at = self.marks.partition_point(|(marked, _)| *marked <= version);
+        self.marks.insert(at, (version, before));
+    }
+
+    fn is_news(&self, version: ResourceVersion) -> bool {
+        self.version.is_none_or(|known| version > known)
+    }
+
+    fn learn(&mut self, record: Record, change: &mut Change) {
+        let fingerprint = record.fingerprint.clone();
+        if self.by_uid(&record.uid).is_some_and(|known| *known == record) {
+            return;
+        }
+        let becomes_active = record.is_active() && self.by_uid(&record.uid).is_none_or(|known| !known.is_active());
+        self.fingerprint_of.insert(record.uid.clone(), fingerprint.clone());
+        let records = self.by_fingerprint.entry(fingerprint.clone()).or_default();
+        records.insert(record.uid.clone(), Arc::new(record));
+        if becomes_active {
+            let active: Vec<String> = records.values().filter(|r| r.is_active()).map(|r| r.name.clone()).collect();
+            if active.len() > 1 {
+                change.twins.push((fingerprint.clone(), active));
+            }
+        }
+        change.fingerprints.push(fingerprint);
+    }
+
+    fn forget(&mut self, record: &Arc<Record>, change: &mut Change) {
+        let fingerprint = &record.fingerprint;
+        self.fingerprint_of.remove(&record.uid);
+        if let Some(records) = self.by_fingerprint.get_mut(fingerprint) {
+            records.remove(&record.uid);
+            if records.is_empty() {
+                self.by_fingerprint.remove(fingerprint);
+            }
+        }
+        change.fingerprints.push(fingerprint.clone());
+    }
+
+    fn bury(&mut self, record: Arc<Record>) {
+        let uid = record.uid.clone();
+        if self.deleted.insert(uid.clone(), record).is_none() {
+            self.deleted_order.push_back(uid);
+        }
+        while self.deleted_order.len() > TOMBSTONES_MAX {
+            if let Some(oldest) = self.deleted_order.pop_front() {
+                self.deleted.remove(&oldest);
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The lock: a Lease per key, acquired and released by any replica.
+//!
+//! The lock makes it cheap that one replica creates a RemediationRequest; it cannot make it true, because a holder may
+//! wake up after its lease has expired. The fence does that, so every doubt here costs a round trip and nothing more.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
+};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams, Preconditions},
+};
+
+use super::observed::Observed;
+use crate::{
+    config,
+    context::{Context, Monotonic},
+    kubernetes::{Error, Kubernetes, Operation},
+    metrics::Metrics,
+    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, ResourceVersion},
+};
+
+const CREATE: Operation = Operation { verb: "create", resource: "leases" };
+const GET: Operation = Operation { verb: "get", resource: "leases" };
+const UPDATE: Operation = Operation { verb: "update", resource: "leases" };
+const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
+
+/// Who holds the locks of this process.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// `holderIdentity`: the pod's name.
+    pub identity: String,
+    /// The pod's uid, for an ownerReference; without one, leases have no owner.
+    pub pod_uid: Option<String>,
+}
+
+/// What became of an attempt to acquire a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acquisition {
+    /// It is ours.
+    Acquired,
+    /// Another holds it, or was faster.
+    Contended,
+}
+
+/// Acquires and releases locks of one namespace under one identity; cheap to clone.
+#[derive(Clone)]
+pub struct LockManager {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    api: Api<Lease>,
+    kubernetes: Kubernetes,
+    context: Context,
+    metrics: Metrics,
+    holder: Holder,
+    config: config::Lock,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: BTreeMap<LeaseName, Held>,
+    /// Leases of others, and since when they have not changed.
+    others: Observed,
+    releasing: usize,
+}
+
+struct Held {
+    uid: Option<String>,
+    version: Option<String>,
+    since: Monotonic,
+    renewed: Monotonic,
+}
+
+impl LockManager {
+    /// Locks are leases in `namespace`.
+    pub fn new(
+        kubernetes: Kubernetes,
+        context: Context,
+        metrics: Metrics,
+        namespace: &str,
+        holder: Holder,
+        config: config::Lock,
+    ) -> Self {
+        let api = Api::namespaced(kubernetes.client(), namespace);
+        let shared = Shared { api, kubernetes, context, metrics, holder, config, state: Mutex::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tries once to acquire the lock `name`.
+    ///
+    /// # Errors
+    /// If the API server could not be asked; that another holds the lock, or was faster, is no error. Each error is
+    /// counted and logged once. The lease may have been created all the same: it is then released in the background.
+    pub async fn acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
+        let result = self.try_acquire(name, deadline).await;
+        let Shared { metrics, .. } = &*self.shared;
+        match &result {
+            Ok(Acquisition::Acquired) => {}
+            Ok(Acquisition::Contended) => metrics.lock_contention.inc(),
+            Err(error) => {
+                metrics.lock_acquisition_failures.inc();
+                tracing::error!(lease = %name, %error, hint = hint(error), "lock acquisition failed");
+                if error.is_ambiguous() {
+                    self.release_in_background(name);
+                }
+            }
+        }
+        result
+    }
+
+    async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
+        // A lease of another was there a moment ago: ask for it rather than for a conflict.
+        let expect_other = self.state().others.knows(name.as_str());
+        if !expect_other && let Some(acquired) = self.create(name, deadline).await? {
+            return Ok(acquired);
+        }
+        match self.get(name, deadline).await? {
+            Some(lease) => self.judge(name, lease, deadline).await,
+            None => {
+                self.state().others.forget(name.as_str());
+                Ok(self.create(name, deadline).await?.unwrap_or(Acquisition::Contended))
+            }
+        }
+    }
+
+    /// `None` if a lease of that name exists.
+    async fn create(&self, name: &LeaseName, deadline: Monotonic) -> Result<Option<Acquisition>, Error> {
+        let Shared { api, kubernetes, .. } = &*self.shared;
+        let lease = self.desired(name, None);
+        let params = PostParams::default();
+        match kubernetes.call(CREATE, deadline, || api.create(&params, &lease)).await {
+            Ok(created) => Ok(Some(self.hold(name, &created))),
+            Err(Error::AlreadyExists(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Result<Option<Lease>, Error> {
+        let Shared { api, kubernetes, .. } = &*self.shared;
+        kubernetes.call(GET, deadline, || api.get_opt(name.as_str())).await
+    }
+
+    /// Decides on a lease that exists: ours, another's and valid, or to be taken over.
+    async fn judge(&self, name: &LeaseName, lease: Lease, deadline: Monotonic) -> Result<Acquisition, Error> {
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        let ours = holder == Some(self.shared.holder.identity.as_str());
+        if ours && self.holds(name, &lease) {
+            return Ok(Acquisition::Acquired);
+        }
+        let expired = self.state().others.is_expired(&lease, &self.shared.context, &self.shared.config);
+        if !ours && !expired {
+            return Ok(Acquisition::Contended);
+        }
+        // Ours, but of an incarnation before a restart, expired, or about to be released: a new version makes it ours.
+        let desired = self.desired(name, Some(&lease));
+        let Shared { api, kubernetes, metrics, .. } = &*self.shared;
+        let params = PostParams::default();
+        match kubernetes.call(UPDATE, deadline, || api.replace(name.as_str(), &params, &desired)).await {
+            Ok(updated) => {
+                if !ours {
+                    metrics.lock_takeovers.inc();
+                    tracing::info!(lease = %name, from = holder.unwrap_or("nobody"), "expired lease taken over");
+                }
+                Ok(self.hold(name, &updated))
+            }
+            Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Acquisition::Contended),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn hold(&self, name: &LeaseName, lease: &Lease) -> Acquisition {
+        let now = self.shared.context.monotonic();
+        let ObjectMeta { uid, resource_version, .. } = lease.metadata.clone();
+        let mut state = self.state();
+        state.others.forget(name.as_str());
+        let since = state.held.get(name).map_or(now, |held| held.since);
+        state.held.insert(name.clone(), Held { uid, version: resource_version, since, renewed: now });
+        Acquisition::Acquired
+    }
+
+    /// Whether `lease` is, in this very version and unexpired, what this process acquired.
+    fn holds(&self, name: &LeaseName, lease: &Lease) -> bool {
+        let now = self.shared.context.monotonic();
+        self.state().held.get(name).is_some_and(|held| {
+            held.uid == lease.metadata.uid
+                && held.version == lease.metadata.resource_version
+                && now.since(held.renewed) < self.shared.config.duration
+        })
+    }
+
+    /// The version of the store in which this process acquired `name`.
+    pub fn version(&self, name: &LeaseName) -> Option<ResourceVersion> {
+        self.state().held.get(name)?.version.as_deref().and_then(ResourceVersion::parse)
+    }
+
+    /// The lease as this process would hold it: new, or in place of `previous`.
+    fn desired(&self, name: &LeaseName, previous: Option<&Lease>) -> Lease {
+        let Shared { context, holder, config, .. } = &*self.shared;
+        let now = MicroTime(context.now());
+        let before = previous.and_then(|lease| lease.spec.as_ref());
+        let same_holder = before.is_some_and(|spec| spec.holder_identity.as_deref() == Some(&holder.identity));
+        let transitions = before.map_or(0, |spec| spec.lease_transitions.unwrap_or(0));
+        let owner = holder.pod_uid.as_ref().map(|uid| OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: holder.identity.clone(),
+            uid: uid.clone(),
+            ..OwnerReference::default()
+        });
+        let mut metadata = previous.map(|lease| lease.metadata.clone()).unwrap_or_default();
+        metadata.name = Some(name.to_string());
+        metadata.owner_references = owner.map(|owner| vec![owner]);
+        metadata.managed_fields = None;
+        let labels = metadata.labels.get_or_insert_default();
+        labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned());
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.identity.clone()),
+            lease_duration_seconds: Some(whole_seconds(config.duration)),
+            acquire_time: Some(now.clone()),
+            renew_time: Some(now),
+            lease_transitions: Some(transitions.saturating_add(i32::from(previous.is_some() && !same_holder))),
+            ..before.cloned().unwrap_or_default()
+        };
+        Lease { metadata, spec: Some(spec) }
+    }
+
+    /// Releases the lock `name`: deletes the lease if it is ours, in the version that is ours. That it is gone, or
+    /// another's by now, is success.
+    ///
+    /// # Errors
+    /// If the API server could not be asked, to the end of `deadline`.
+    pub async fn release(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
+        match self.take(name) {
+            Some(preconditions) => self.delete(name, preconditions, deadline).await,
+            None => self.release_found(name, deadline).await,
+        }
+    }
+
+    /// Gives up what is held under `name`.
+    fn take(&self, name: &LeaseName) -> Option<Preconditions> {
+        let held = self.state().held.remove(name)?;
+        let held_for = self.shared.context.monotonic().since(held.since);
+        self.shared.metrics.lock_hold_seconds.observe(held_for.as_secs_f64());
+        Some(Preconditions { uid: held.uid, resource_version: held.version })
+    }
+
+    /// Releases a lease that this process does not know to hold: of an incarnation before a restart, or of a create
+    /// whose answer was lost.
+    async fn release_found(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
+        let Some(lease) = self.get(name, deadline).await? else { return Ok(()) };
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        let acquired_again = self.state().held.contains_key(name);
+        if acquired_again || holder != Some(self.shared.holder.identity.as_str()) {
+            return Ok(());
+        }
+        let ObjectMeta { uid, resource_version, .. } = lease.metadata;
+        self.delete(name, Preconditions { uid, resource_version }, deadline).await
+    }
+
+    /// Deletes the lease in exactly one version: by construction never one that another holds.
+    async fn delete(&self, name: &LeaseName, version: Preconditions, deadline: Monotonic) -> Result<(), Error> {
+        let params = DeleteParams::default().preconditions(version);
+        let Shared { api, kubernetes, .. } = &*self.shared;
+        match kubernetes.call(DELETE, deadline, || api.delete(name.as_str(), &params)).await {
+            Ok(_) | Err(Error::NotFound(_) | Error::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Releases the lock `name` off the critical path, with a time budget of its own and retries.
+    pub fn release_in_background(&self, name: &LeaseName) {
+        let held = self.take(name);
+        let (manager, name) = (self.clone(), name.clone());
+        self.state().releasing += 1;
+        self.shared.context.spawn(async move {
+            manager.release_persistently(&name, held).await;
+            manager.state().releasing -= 1;
+        });
+    }
+
+    async fn release_persistently(&self, name: &LeaseName, held: Option<Preconditions>) {
+        let Shared { context, config, .. } = &*self.shared;
+        let deadline = context.monotonic() + config.release_timeout;
+        let mut backoff = config.initial_backoff;
+        loop {
+            let released = match &held {
+                Some(version) => self.delete(name, version.clone(), deadline).await,
+                None => self.release_found(name, deadline).await,
+            };
+            let Err(error) = released else { return };
+            if context.monotonic() + backoff >= deadline {
+                tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
+                return;
+            }
+            context.sleep(context.jitter(backoff / 2, backoff)).await;
+            backoff = (backoff * 2).min(config.max_backoff);
+        }
+    }
+
+    /// Whether nothing is held and no release is under way.
+    pub fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.held.is_empty() && state.releasing == 0
+    }
+
+    /// Starts the release of everything held.
+    pub fn release_all(&self) {
+        let held: Vec<LeaseName> = self.state().held.keys().cloned().collect();
+        for name in held {
+            self.release_in_background(&name);
+        }
+    }
+}
+
+fn whole_seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+/// The duration of a lease as signed time.
+pub(super) fn lease_duration(lease: &Lease, default: Duration) -> SignedDuration {
+    let secs = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).filter(|secs| *secs > 0);
+    secs.map_or_else(
+        || SignedDuration::try_from(default).unwrap_or(SignedDuration::MAX),
+        |secs| SignedDuration::from_secs(i64::from(secs)),
+    )
+}
+
+fn hint(error: &Error) -> &'static str {
+    match error {
+        Error::Forbidden(_) => "the gateway's Role needs get, create, update, delete and list on leases",
+        Error::Unreachable(_) | Error::Deadline => "is the Kubernetes API server up and reachable from this pod?",
+        Error::NotFound(_) => "does the gateway's namespace exist?",
+        _ => "see the Kubernetes API server's log",
+    }
+}

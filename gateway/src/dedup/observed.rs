@@ -1,0 +1,79 @@
+//! Since when leases of others have not changed: expiry without trust in anyone's wall clock.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use k8s_openapi::api::coordination::v1::Lease;
+
+use super::lock::lease_duration;
+use crate::{
+    config,
+    context::{Context, Monotonic},
+};
+
+/// Leases remembered at most; beyond it the one seen longest ago is forgotten, which only delays a take-over.
+const OBSERVED_MAX: usize = 10_000;
+
+/// Leases as they were first seen in their present version.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    seen: BTreeMap<String, Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    version: Option<String>,
+    since: Monotonic,
+}
+
+impl Observed {
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        self.seen.remove(name);
+    }
+
+    /// Forgets all but `names`.
+    pub(super) fn retain(&mut self, names: &[&str]) {
+        self.seen.retain(|name, _| names.contains(&name.as_str()));
+    }
+
+    /// Whether `lease` has expired: by the local wall clock, or because it has not changed for a duration of the local
+    /// monotonic clock. The latter holds against a holder whose clock runs ahead and against a missing renewTime.
+    pub(super) fn is_expired(&mut self, lease: &Lease, context: &Context, config: &config::Lock) -> bool {
+        self.expired_for(lease, context, config) > SignedDuration::ZERO
+    }
+
+    /// How long ago `lease` expired, by the clock that says the longer; negative if it has not.
+    pub(super) fn expired_for(&mut self, lease: &Lease, context: &Context, config: &config::Lock) -> SignedDuration {
+        let duration = lease_duration(lease, config.duration);
+        let spec = lease.spec.as_ref();
+        let renewed = spec.and_then(|spec| spec.renew_time.as_ref().or(spec.acquire_time.as_ref()));
+        let by_wall = renewed.map(|renewed| context.now().duration_since(renewed.0).saturating_sub(duration));
+        let unchanged = self.unchanged(lease, context.monotonic()).saturating_sub(duration);
+        by_wall.map_or(unchanged, |by_wall| by_wall.max(unchanged))
+    }
+
+    /// For how long `lease` has been seen in this version.
+    fn unchanged(&mut self, lease: &Lease, now: Monotonic) -> SignedDuration {
+        let name = lease.metadata.name.clone().unwrap_or_default();
+        let version = &lease.metadata.resource_version;
+        let known = self.seen.get(&name).filter(|seen| seen.version == *version).map(|seen| seen.since);
+        let since = known.unwrap_or_else(|| {
+            self.seen.insert(name, Seen { version: version.clone(), since: now });
+            self.shrink();
+            now
+        });
+        SignedDuration::try_from(now.since(since)).unwrap_or(SignedDuration::MAX)
+    }
+
+    fn shrink(&mut self) {
+        while self.seen.len() > OBSERVED_MAX {
+            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.since).map(|(name, _)| name.clone());
+            let Some(oldest) = oldest else { return };
+            self.seen.remove(&oldest);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A replica's view of the RemediationRequests: an [`Index`] shared between the watch that feeds it and the signals
+//! that ask it.
+//!
+//! It is a consistent prefix of history, possibly old, and its age is known: a signal decides on it while it is younger
+//! than `view.freshness`, and asks the API server otherwise (protocol: the view).
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+
+use super::index::{Change, Index};
+use crate::{
+    context::{Context, Monotonic},
+    metrics::Metrics,
+    remediation::{Record, ResourceVersion},
+    signal::Fingerprint,
+};
+
+/// All that is known of one fingerprint.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    pub(super) records: Vec<Arc<Record>>,
+}
+
+impl Snapshot {
+    /// Identity and version of each record, to tell one snapshot from the next.
+    pub(super) fn seen(&self) -> Vec<(String, ResourceVersion)> {
+        self.records.iter().map(|record| (record.uid.clone(), record.version)).collect()
+    }
+}
+
+/// The view; cheap to clone.
+#[derive(Clone)]
+pub(super) struct View {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    index: Mutex<Index>,
+    /// Woken on every change of their fingerprint.
+    subscribers: Mutex<BTreeMap<Fingerprint, (Arc<Notify>, usize)>>,
+    version: watch::Sender<Option<ResourceVersion>>,
+    metrics: Metrics,
+}
+
+impl View {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        let shared = Shared {
+            index: Mutex::default(),
+            subscribers: Mutex::default(),
+            version: watch::Sender::new(None),
+            metrics,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.shared.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the index, then tells those who wait.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) {
+        let (change, version) = {
+            let mut index = self.index();
+            let change = change(&mut index);
+            self.shared.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
+            (change, index.version())
+        };
+        for (fingerprint, names) in &change.twins {
+            self.shared.metrics.twins_detected.inc();
+            tracing::error!(%fingerprint, ?names, "more than one active RemediationRequest: a foreign creator, or a stop beyond the stated bounds");
+        }
+        let subscribers = self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        for fingerprint in &change.fingerprints {
+            if let Some((notify, _)) = subscribers.get(fingerprint) {
+                notify.notify_waiters();
+            }
+        }
+        drop(subscribers);
+        self.shared.version.send_if_modified(|known| std::mem::replace(known, version) != version);
+    }
+
+    /// See [`Index::mark`].
+    pub(super) fn mark(&self, version: ResourceVersion, before: Monotonic) {
+        self.index().mark(version, before);
+    }
+
+    pub(super) fn version(&self) -> Option<ResourceVersion> {
+        self.index().version()
+    }
+
+    /// What the view knows of `fingerprint`; `None` before the first list.
+    pub(super) fn snapshot(&self, fingerprint: &Fingerprint) -> Option<Snapshot> {
+        let index = self.index();
+        index.version().map(|_| Snapshot { records: index.of(fingerprint) })
+    }
+
+    pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
+        self.index().by_uid(uid)
+    }
+
+    /// The last state of the object `uid`, if the view has seen it go.
+    pub(super) fn deleted(&self, uid: &str) -> Option<Arc<Record>> {
+        self.index().deleted(uid)
+    }
+
+    /// All that carry a claim.
+    pub(super) fn claimed(&self) -> Vec<Arc<Record>> {
+        self.index().all().filter(|record| record.is_claimed()).cloned().collect()
+    }
+
+    /// How old the view is at `now`, if it has been synchronised at all.
+    pub(super) fn age(&self, now: Monotonic) -> Option<Duration> {
+        let as_of = self.index().as_of()?;
+        Some(now.since(as_of))
+    }
+
+    /// Begins to listen for changes of `fingerprint`.
+    pub(super) fn subscribe(&self, fingerprint: &Fingerprint) -> Subscription {
+        let mut subscribers = self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let (notify, count) = subscribers.entry(fingerprint.clone()).or_default();
+        *count += 1;
+        let notify = Arc::clone(notify);
+        Subscription { view: self.clone(), fingerprint: fingerprint.clone(), notify }
+    }
+
+    /// Waits for the first list.
+    pub(super) async fn synced(&self) {
+        let mut versions = self.shared.version.subscribe();
+        let _ = versions.wait_for(Option::is_some).await;
+    }
+
+    /// Waits until the view has reached `version`, for `patience` at most; tells whether it has.
+    pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, patience: Duration) -> bool {
+        let mut versions = self.shared.version.subscribe();
+        let reached = versions.wait_for(|known| *known >= Some(version));
+        matches!(context.timeout(patience, reached).await, Ok(Ok(_)))
+    }
+}
+
+/// Listens for changes of one fingerprint until dropped.
+pub(super) struct Subscription {
+    view: View,
+    fingerprint: Fingerprint,
+    notify: Arc<Notify>,
+}
+
+impl Subscription {
+    /// Waits for the next change, for `patience` at most; `look` is asked after the wait has begun and before it goes
+    /// on, so that no change falls between a look at the view and the wait.
+    pub(super) async fn changed(&self, context: &Context, patience: Duration, look: impl FnOnce() -> bool) {
+        let mut notified = std::pin::pin!(self.notify.notified());
+        notified.as_mut().enable();
+        if !look() {
+            let _ = context.timeout(patience, notified).await;
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut subscribers = self.view.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, count)) = subscribers.get_mut(&self.fingerprint) {
+            *count -= 1;
+            if *count == 0 {
+                subscribers.remove(&self.fingerprint);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Errors as `application/problem+json` (RFC 9457).
+
+use std::time::Duration;
+
+use axum::{body::Body, response::Response};
+use http::{
+    HeaderValue, StatusCode,
+    header::{self, HeaderName},
+};
+use serde_json::{Map, Value, json};
+
+use super::request::RequestInfo;
+
+/// The media type of problems.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// What kind of problem it is: decides type, title and status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the titles say it")]
+pub enum Kind {
+    Malformed,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    Internal,
+    KubernetesApi,
+    Busy,
+    ShuttingDown,
+    SlowBody,
+    Deadline,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::Internal,
+        Self::KubernetesApi,
+        Self::Busy,
+        Self::ShuttingDown,
+        Self::SlowBody,
+        Self::Deadline,
+    ];
+
+    const fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "Malformed signal"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not authenticated"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed to send signals"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "No such path"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Body too large"),
+            Self::UnsupportedMediaType => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type")
+            }
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::KubernetesApi => (StatusCode::INTERNAL_SERVER_ERROR, "kubernetes-api", "Kubernetes API error"),
+            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Too busy"),
+            Self::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "Shutting down"),
+            Self::SlowBody => (StatusCode::SERVICE_UNAVAILABLE, "slow-body", "Body not received in time"),
+            Self::Deadline => (StatusCode::GATEWAY_TIMEOUT, "deadline", "Deadline exceeded"),
+        }
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> StatusCode {
+        self.parts().0
+    }
+
+    /// The URI in `type`.
+    pub fn type_uri(self) -> String {
+        format!("https://kubernaut.ai/problems/{}", self.parts().1)
+    }
+}
+
+/// An error answer, except for what is of its request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem {
+    pub(super) kind: Kind,
+    /// For the sender: nothing internal.
+    pub(super) detail: String,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Members beyond those of RFC 9457.
+    pub(super) extensions: Map<String, Value>,
+}
+
+impl Problem {
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), headers: Vec::new(), extensions: Map::new() }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// When to send again, rounded up to whole seconds, one at least: 0 would mean at once.
+    pub(super) fn retry_after(self, pause: Duration) -> Self {
+        let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+        self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
+    }
+
+    pub(super) fn respond(self, request: &RequestInfo) -> Response {
+        let (status, _, title) = self.kind.parts();
+        let mut members = Map::new();
+        members.insert("type".to_owned(), json!(self.kind.type_uri()));
+        members.insert("title".to_owned(), json!(title));
+        members.insert("detail".to_owned(), json!(self.detail));
+        members.insert("status".to_owned(), json!(status.as_u16()));
+        members.insert("instance".to_owned(), json!(*request.path));
+        members.insert("request_id".to_owned(), json!(*request.id));
+        members.extend(self.extensions);
+        let mut response = json_response(status, CONTENT_TYPE, &Value::Object(members));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+pub(super) fn json_response(status: StatusCode, content_type: &'static str, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,162 @@
+//! Timeouts that hyper does not have: for a head that drips in, and for a client that does not read its answer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context as Task, Poll, ready},
+    time::Duration,
+};
+
+use futures::{FutureExt as _, future::BoxFuture};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::{config, context::Context};
+
+/// The first head of a connection, or one of which a part is there, is awaited.
+const HEAD: u8 = 0;
+/// A request is being worked on: whoever works on it has a deadline.
+const REQUEST: u8 = 1;
+/// The answer is given to hyper, and being written.
+const ANSWER: u8 = 2;
+/// The answer is written, and no byte of another head is there.
+const IDLE: u8 = 3;
+
+/// What a connection is at, told by its service and its stream to each other.
+#[derive(Clone, Default)]
+pub(super) struct Phase(Arc<AtomicU8>);
+
+impl Phase {
+    pub(super) fn request(&self) {
+        self.0.store(REQUEST, Ordering::Relaxed);
+    }
+
+    pub(super) fn answer(&self) {
+        self.0.store(ANSWER, Ordering::Relaxed);
+    }
+
+    fn is(&self, phase: u8) -> bool {
+        self.0.load(Ordering::Relaxed) == phase
+    }
+
+    fn pass(&self, from: u8, to: u8) {
+        let _ = self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
+/// A stream that ends in an error when its client is too slow.
+pub(super) struct TimedIo<S> {
+    stream: S,
+    phase: Phase,
+    head: Timer,
+    idle: Timer,
+    write: Timer,
+}
+
+impl<S> TimedIo<S> {
+    pub(super) fn new(stream: S, phase: Phase, settings: &config::Server, context: &Context) -> Self {
+        let timer = |limit| Timer { context: context.clone(), limit, running: None };
+        Self {
+            stream,
+            phase,
+            head: timer(settings.read_timeout),
+            idle: timer(settings.idle_timeout),
+            write: timer(settings.write_timeout),
+        }
+    }
+}
+
+/// Runs while something is awaited.
+struct Timer {
+    context: Context,
+    limit: Duration,
+    running: Option<BoxFuture<'static, ()>>,
+}
+
+impl Timer {
+    fn stop(&mut self) {
+        self.running = None;
+    }
+
+    /// Ready with an error once the limit is over.
+    fn poll<T>(&mut self, task: &mut Task<'_>) -> Poll<io::Result<T>> {
+        let (context, limit) = (&self.context, self.limit);
+        let running = self.running.get_or_insert_with(|| {
+            let context = context.clone();
+            async move { context.sleep(limit).await }.boxed()
+        });
+        ready!(running.as_mut().poll(task));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buf.filled().len();
+        let result = Pin::new(&mut this.stream).poll_read(task, buf);
+        if buf.filled().len() > before {
+            this.phase.pass(IDLE, HEAD);
+        }
+        let (head, idle) = (this.phase.is(HEAD), this.phase.is(IDLE));
+        if !head {
+            this.head.stop();
+        }
+        if !idle {
+            this.idle.stop();
+        }
+        // A timer goes on while bytes arrive: the whole head has the limit, not each piece of it.
+        match result {
+            Poll::Pending if head => this.head.poll(task),
+            Poll::Pending if idle => this.idle.poll(task),
+            result => result,
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> TimedIo<S> {
+    /// Passes on what a write came to; stops the timer with every progress.
+    fn timed<T>(&mut self, task: &mut Task<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_pending() {
+            return self.write.poll(task);
+        }
+        self.write.stop();
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Task<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(task, buf);
+        self.timed(task, result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_flush(task);
+        if result.is_ready() {
+            self.phase.pass(ANSWER, IDLE);
+        }
+        self.timed(task, result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        let result = Pin::new(&mut self.stream).poll_shutdown(task);
+        self.timed(task, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(task, bufs);
+        self.timed(task, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,173 @@
+//! The two routes that take signals.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::{Request, State},
+    middleware,
+    response::Response,
+    routing::any,
+};
+use bytes::Bytes;
+use futures::FutureExt as _;
+use http::{HeaderValue, Method, header};
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use super::{
+    App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS,
+    answer::{Answer, answer},
+    body,
+    gate::{Gate, Place},
+    problem::{Kind, Problem},
+    request::{RequestInfo, observe, panic_text},
+};
+use crate::{context::Monotonic, signal::Source};
+
+/// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+/// A handler keeps to its deadline by itself; this much later its answer is not waited for any more.
+const HANDLER_GRACE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+struct Shared {
+    app: Arc<App>,
+    gate: Arc<Gate>,
+}
+
+pub(super) fn router(app: App) -> Router {
+    let gate = Arc::new(Gate::new(&app.server, &app.context, &app.metrics));
+    let app = Arc::new(app);
+    Router::new()
+        // Any method: axum's own 405 has no body.
+        .route(PROMETHEUS, any(prometheus))
+        .route(KUBERNETES_EVENT, any(kubernetes_event))
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), observe))
+        .with_state(Shared { app, gate })
+}
+
+async fn prometheus(
+    State(shared): State<Shared>,
+    Extension(info): Extension<RequestInfo>,
+    request: Request,
+) -> Response {
+    receive(&shared, Source::Prometheus, &info, request).await
+}
+
+async fn kubernetes_event(
+    State(shared): State<Shared>,
+    Extension(info): Extension<RequestInfo>,
+    request: Request,
+) -> Response {
+    receive(&shared, Source::KubernetesEvents, &info, request).await
+}
+
+async fn not_found(Extension(info): Extension<RequestInfo>) -> Response {
+    Problem::new(Kind::NotFound, format!("signals are received at {PROMETHEUS} and {KUBERNETES_EVENT}")).respond(&info)
+}
+
+async fn receive(shared: &Shared, source: Source, info: &RequestInfo, request: Request) -> Response {
+    match process(shared, source, info, request).await {
+        Ok(answer) => answer.respond(info),
+        Err(problem) => problem.respond(info),
+    }
+}
+
+async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: Request) -> Result<Answer, Problem> {
+    let Shared { app, gate } = shared;
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
+        let problem = Problem::new(Kind::MethodNotAllowed, "signals are posted");
+        return Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")));
+    }
+    if let Err(problem) = body::check_head(&head.headers, app.server.max_body_bytes) {
+        // A client that expects to be told first has sent nothing yet.
+        if problem.kind == Kind::BodyTooLarge && !head.headers.contains_key(header::EXPECT) {
+            body::discard(body, app.server.max_body_bytes, &app.context).await;
+        }
+        return Err(problem);
+    }
+    if app.readiness.is_draining() {
+        return Err(shutting_down());
+    }
+    // It begins with the head: a sender that is slow with the body has less time left, and is told so by 503 or 504.
+    let deadline = info.received + app.server.kubernetes_request_timeout;
+    let Some(place) = gate.enter().await else {
+        app.metrics.http_requests_overload.inc();
+        let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
+        return Err(problem.retry_after(RETRY_SOON));
+    };
+    if let Some(auth) = &app.auth {
+        auth.check(&head.headers, path(source), deadline).await?;
+    }
+    let body = read_body(app, body, deadline).await?;
+    let result = handle(app, place, source, body, deadline).await?;
+    log_failures(&result);
+    Ok(answer(&result))
+}
+
+async fn read_body(app: &App, body: Body, deadline: Monotonic) -> Result<Bytes, Problem> {
+    let read_by = (app.context.monotonic() + app.server.read_timeout).min(deadline);
+    body::read(body, app.server.max_body_bytes, read_by, &app.context).await
+}
+
+/// Has the body handled in a task of its own: a client that goes away, or a connection that is cut off, must not leave
+/// a signal half done.
+async fn handle(
+    app: &App,
+    place: Place,
+    source: Source,
+    body: Bytes,
+    deadline: Monotonic,
+) -> Result<Result<Batch, Malformed>, Problem> {
+    let (sender, receiver) = oneshot::channel();
+    let handler = Arc::clone(&app.handler);
+    let work = async move {
+        let result = AssertUnwindSafe(async { handler.handle(source, body, deadline).await }).catch_unwind().await;
+        drop(place);
+        // Nobody waits any more if the client has gone.
+        let _ = sender.send(result);
+    };
+    app.context.spawn(work.in_current_span());
+    match app.context.timeout_at(deadline + HANDLER_GRACE, receiver).await {
+        Ok(Ok(Ok(result))) => Ok(result),
+        Ok(Ok(Err(panic))) => {
+            tracing::error!(panic = panic_text(&*panic), "the handling of a signal panicked");
+            Err(Problem::new(Kind::Internal, "the gateway failed to handle the signal"))
+        }
+        Ok(Err(_)) => Err(shutting_down()),
+        Err(_) => Err(Problem::new(Kind::Deadline, "no result within the deadline; send it again")),
+    }
+}
+
+/// What the sender is not told.
+fn log_failures(result: &Result<Batch, Malformed>) {
+    match result {
+        Ok(batch) => {
+            for item in &batch.items {
+                match item {
+                    Item::Failed(error) => tracing::warn!(%error, "a signal was not accepted"),
+                    Item::Rejected { reason, message } => tracing::info!(reason, message, "an alert was rejected"),
+                    Item::Accepted(..) | Item::OutOfScope { .. } | Item::Ignored { .. } => {}
+                }
+            }
+        }
+        Err(malformed) => tracing::info!(detail = malformed.detail, "a body was malformed"),
+    }
+}
+
+fn shutting_down() -> Problem {
+    Problem::new(Kind::ShuttingDown, "this replica shuts down; send it again")
+        .retry_after(RETRY_SOON)
+        .header(header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+const fn path(source: Source) -> &'static str {
+    match source {
+        Source::Prometheus => PROMETHEUS,
+        Source::KubernetesEvents => KUBERNETES_EVENT,
+    }
+}

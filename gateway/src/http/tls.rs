@@ -1,0 +1,152 @@
+//! TLS on the signal listener: its certificates, and their renewal without a restart.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+
+use crate::{
+    config,
+    context::{Context, Monotonic},
+};
+
+/// Kubernetes takes up to a minute to bring a renewed Secret into a volume; half of that on top is soon enough.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Certificates that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read, or is no PEM.
+    #[error("{key}: cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The configuration's key.
+        key: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// Why.
+        source: pem::Error,
+    },
+    /// A file holds no certificate.
+    #[error("{key}: there is no certificate in `{}`", path.display())]
+    Empty {
+        /// The configuration's key.
+        key: &'static str,
+        /// Its value.
+        path: PathBuf,
+    },
+    /// The files do not fit together.
+    #[error("server.tls: {0}")]
+    Rustls(#[from] rustls::Error),
+    /// The authorities of client certificates are unusable.
+    #[error("server.tls.clientCaFile: {0}")]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+}
+
+/// The listener's certificates as the files have them; cheap to clone.
+#[derive(Clone)]
+pub struct Tls {
+    files: Arc<config::Tls>,
+    context: Context,
+    current: Arc<Mutex<Current>>,
+}
+
+struct Current {
+    config: Arc<ServerConfig>,
+    stamps: Stamps,
+    checked: Monotonic,
+}
+
+/// When each file was changed; none if that cannot be told.
+type Stamps = [Option<SystemTime>; 3];
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// If they cannot be used.
+    pub fn load(files: &config::Tls, context: &Context) -> Result<Self, Error> {
+        let current = Current { stamps: stamps(files), config: read(files)?, checked: context.monotonic() };
+        Ok(Self { files: Arc::new(files.clone()), context: context.clone(), current: Arc::new(Mutex::new(current)) })
+    }
+
+    /// What the next connection is to use. Looks at the files every 30 s at most; new ones that are unusable leave the
+    /// old ones in place, with a log line.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        let now = self.context.monotonic();
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(current.checked) >= CHECK_INTERVAL {
+            current.checked = now;
+            self.reload(&mut current);
+        }
+        Arc::clone(&current.config)
+    }
+
+    /// Reading small local files does not hold up the runtime for long enough to need a thread of its own.
+    fn reload(&self, current: &mut Current) {
+        let stamps = stamps(&self.files);
+        if stamps == current.stamps {
+            return;
+        }
+        match read(&self.files) {
+            Ok(config) => {
+                tracing::info!("new TLS certificates are in use");
+                (current.config, current.stamps) = (config, stamps);
+            }
+            // Asked again at the next check: the files may have been seen half written.
+            Err(error) => tracing::error!(%error, "new TLS certificates cannot be used; the old ones stay"),
+        }
+    }
+}
+
+fn stamps(files: &config::Tls) -> Stamps {
+    let config::Tls { cert_file, key_file, client_ca_file } = files;
+    let stamp = |path: &Path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    [stamp(cert_file), stamp(key_file), client_ca_file.as_deref().and_then(stamp)]
+}
+
+fn read(files: &config::Tls) -> Result<Arc<ServerConfig>, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match &files.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            for authority in certificates("server.tls.clientCaFile", path)? {
+                roots.add(authority)?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let chain = certificates("server.tls.certFile", &files.cert_file)?;
+    let path = &files.key_file;
+    let key = PrivateKeyDer::from_pem_file(path).map_err(|source| Error::Read {
+        key: "server.tls.keyFile",
+        path: path.clone(),
+        source,
+    })?;
+    let mut config = builder.with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let unreadable = |source| Error::Read { key, path: path.to_owned(), source };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable)?;
+    if chain.is_empty() { Err(Error::Empty { key, path: path.to_owned() }) } else { Ok(chain) }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}

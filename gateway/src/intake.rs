@@ -1,0 +1,110 @@
+//! From a body to what became of each alert or event in it: parse, resolve, deduplicate, tell the audit trail.
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+
+use crate::{
+    audit::{Event, Recorder},
+    context::{Context, Monotonic},
+    dedup::{self, Deduplicator},
+    http::{Batch, Item, Malformed, SignalHandler},
+    metrics::Metrics,
+    signal::{Draft, Parsed, Rejection, ResolveError, Resolver, Source, alertmanager, event},
+};
+
+/// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups
+/// of owners that one webhook can cause at a time.
+const CONCURRENT_ALERTS: usize = 64;
+
+/// Severities that are labels of metrics; any other one is `other`, so that senders cannot make up label values.
+const SEVERITIES: [&str; 12] =
+    ["critical", "error", "fatal", "high", "info", "low", "medium", "none", "notice", "page", "unknown", "warning"];
+
+/// Handles the bodies of one gateway instance.
+pub struct Intake {
+    context: Context,
+    metrics: Metrics,
+    resolver: Resolver,
+    dedup: Deduplicator,
+    audit: Recorder,
+}
+
+impl Intake {
+    /// What is received goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
+    pub fn new(context: Context, metrics: Metrics, resolver: Resolver, dedup: Deduplicator, audit: Recorder) -> Self {
+        Self { context, metrics, resolver, dedup, audit }
+    }
+
+    fn parse(&self, source: Source, body: &[u8]) -> Result<Vec<Result<Parsed, Rejection>>, Rejection> {
+        let now = self.context.now();
+        match source {
+            Source::Prometheus => {
+                let webhook = alertmanager::parse(body, now)?;
+                if webhook.truncated_alerts > 0 {
+                    self.metrics.alerts_truncated.inc_by(webhook.truncated_alerts);
+                    tracing::warn!(
+                        truncated = webhook.truncated_alerts,
+                        "Alertmanager left alerts out of a webhook: raise max_alerts of this receiver"
+                    );
+                }
+                Ok(webhook.alerts)
+            }
+            // A malformed event is the one item of its body.
+            Source::KubernetesEvents => Ok(vec![event::parse(body, now)]),
+        }
+    }
+
+    async fn item(&self, parsed: Result<Parsed, Rejection>, deadline: Monotonic) -> Item {
+        match parsed {
+            Ok(Parsed::Draft(draft)) => self.process(*draft, deadline).await,
+            Ok(Parsed::Ignored(why)) => Item::Ignored { message: why.to_string() },
+            Err(Rejection { reason, message }) => {
+                self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
+                tracing::warn!(reason, message, "an alert or event is rejected");
+                Item::Rejected { reason, message }
+            }
+        }
+    }
+
+    async fn process(&self, draft: Draft, deadline: Monotonic) -> Item {
+        let severity = SEVERITIES.iter().find(|known| draft.severity.eq_ignore_ascii_case(known));
+        let severity = severity.copied().unwrap_or("other");
+        self.metrics.signals_received.with_label_values(&[draft.source.as_str(), severity]).inc();
+        let signal = match self.resolver.resolve(draft, deadline).await {
+            Ok(signal) => signal,
+            Err(error @ ResolveError::OutOfScope { .. }) => {
+                self.metrics.signals_rejected.with_label_values(&["out_of_scope"]).inc();
+                return Item::OutOfScope { message: error.to_string() };
+            }
+            Err(ResolveError::Kubernetes { object, source }) => {
+                tracing::error!(object, error = %source, "the owner or scope of a resource could not be looked up");
+                return Item::Failed(dedup::Error::from(&source));
+            }
+        };
+        let fingerprint = signal.fingerprint.clone();
+        let about = signal.clone();
+        let result = self.dedup.ingest(signal, deadline).await;
+        for event in Event::of_result(self.context.now(), &about, &result) {
+            self.audit.record(event);
+        }
+        match result {
+            Ok(accepted) => Item::Accepted(accepted, fingerprint),
+            Err(error) => Item::Failed(error),
+        }
+    }
+}
+
+impl SignalHandler for Intake {
+    fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Batch, Malformed>> {
+        async move {
+            let parsed = self.parse(source, &body).map_err(|Rejection { reason, message }| {
+                self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
+                tracing::warn!(reason, message, "a body is rejected");
+                Malformed { detail: message }
+            })?;
+            let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline));
+            Ok(Batch { items: items.buffered(CONCURRENT_ALERTS).collect().await })
+        }
+        .boxed()
+    }
+}

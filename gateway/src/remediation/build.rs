@@ -1,0 +1,74 @@
+//! A new RemediationRequest from a signal.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::{
+    COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR, RemediationRequest,
+    RemediationRequestSpec, TargetReference, TargetType,
+};
+use crate::signal::Signal;
+
+/// `spec.signalType` of everything that comes in (contract: Signals).
+const SIGNAL_TYPE: &str = "alert";
+
+/// Where a new RemediationRequest stands in the succession of its fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lineage {
+    /// The name derived from the predecessor.
+    pub name: String,
+    /// The predecessor's uid, if there is one.
+    pub predecessor: Option<String>,
+    /// The predecessor's ordinal + 1, or 1.
+    pub ordinal: u64,
+}
+
+/// The RemediationRequest that `signal` creates in `namespace`; `created_by` tells the writer and its attempt.
+pub fn build(
+    signal: &Signal,
+    lineage: &Lineage,
+    namespace: &str,
+    created_by: &str,
+    now: Timestamp,
+) -> RemediationRequest {
+    let text = |value: &str| value.to_owned();
+    let metadata = ObjectMeta {
+        name: Some(lineage.name.clone()),
+        namespace: Some(text(namespace)),
+        labels: Some(BTreeMap::from([
+            (text(MANAGED_BY_LABEL), text(MANAGED_BY)),
+            (text(COMPONENT_LABEL), text("remediation")),
+        ])),
+        annotations: Some(BTreeMap::from([
+            (text(CREATED_AT), now.to_string()),
+            (text(ORDINAL), lineage.ordinal.to_string()),
+            (text(PREDECESSOR), lineage.predecessor.clone().unwrap_or_default()),
+            (text(CREATED_BY), text(created_by)),
+        ])),
+        ..ObjectMeta::default()
+    };
+    let spec = RemediationRequestSpec {
+        signal_fingerprint: signal.fingerprint.to_string(),
+        signal_name: signal.name.clone(),
+        severity: signal.severity.clone(),
+        signal_type: text(SIGNAL_TYPE),
+        signal_source: Some(text(signal.source.as_str())),
+        target_type: TargetType::Kubernetes,
+        target_resource: TargetReference {
+            api_version: signal.target.api_version.clone(),
+            kind: signal.target.kind.clone(),
+            name: signal.target.name.clone(),
+            namespace: signal.target.namespace.clone(),
+        },
+        cluster_id: signal.cluster_id.clone(),
+        firing_time: Time(signal.firing_time),
+        received_time: Time(signal.received_time),
+        signal_labels: signal.labels.clone(),
+        signal_annotations: signal.annotations.clone(),
+        provider_data: Some(signal.provider_data.clone()),
+        original_payload: Some(signal.original_payload.clone()),
+    };
+    RemediationRequest { metadata, spec, status: None }
+}

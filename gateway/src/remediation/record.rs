@@ -1,0 +1,282 @@
+//! What of a RemediationRequest decides, without its payload.
+
+use std::{borrow::Cow, fmt};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{CLAIM, CREATED_BY, ORDINAL, RemediationRequest, SUCCESSION_FINALIZER, Writer};
+use crate::signal::Fingerprint;
+
+/// A version of the store, ordered as the API server's history is (Kubernetes ≥ 1.35 promises comparable integers, and
+/// etcd has always given them).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResourceVersion(u64);
+
+impl ResourceVersion {
+    /// Reads `metadata.resourceVersion`.
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for ResourceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a remediation still runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Any phase that is not terminal, unknown ones and none at all included.
+    Active,
+    /// Completed, Failed, TimedOut, Skipped or Cancelled: never left again.
+    Terminal,
+}
+
+impl Phase {
+    fn of(overall_phase: Option<&str>) -> Self {
+        match overall_phase {
+            Some("Completed" | "Failed" | "TimedOut" | "Skipped" | "Cancelled") => Self::Terminal,
+            _ => Self::Active,
+        }
+    }
+}
+
+/// The outcome with which a terminal RemediationRequest goes on to count signals until a person has looked.
+const MANUAL_REVIEW_REQUIRED: &str = "ManualReviewRequired";
+
+/// `status.deduplication` as read: one occurrence where it is absent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Counted {
+    /// Signals counted.
+    pub occurrences: i32,
+    /// When the first signal was received.
+    pub first_seen: Option<Timestamp>,
+    /// When the newest signal was received.
+    pub last_seen: Option<Timestamp>,
+    /// The newest batch of each writer, newest first.
+    pub writers: Vec<(String, i64)>,
+}
+
+/// What of one version of a RemediationRequest decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`: its identity.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub version: ResourceVersion,
+    /// `spec.signalFingerprint`.
+    pub fingerprint: Fingerprint,
+    /// From `status.overallPhase`.
+    pub phase: Phase,
+    /// `status.completionStatus.outcome` is ManualReviewRequired.
+    pub manual_review: bool,
+    /// `status.routingStatus.nextAllowedExecution`.
+    pub next_allowed: Option<Timestamp>,
+    /// `metadata.deletionTimestamp` is set.
+    pub terminating: bool,
+    /// Its place in the succession, 0 if it does not say.
+    pub ordinal: u64,
+    /// Writer and attempt that created it.
+    pub created_by: Option<String>,
+    /// `metadata.finalizers`.
+    pub finalizers: Vec<String>,
+    /// Writer and attempt that claimed it last.
+    pub claim: Option<String>,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// `status.deduplication`, `None` where it is absent.
+    pub counted: Option<Counted>,
+}
+
+impl Record {
+    /// Whether a signal at `now` is a duplicate of it: it is active, or terminal but still suppressing.
+    pub fn counts_signals(&self, now: Timestamp) -> bool {
+        let suppresses = || self.manual_review || self.next_allowed.is_some_and(|next| next > now);
+        !self.terminating && (self.phase == Phase::Active || suppresses())
+    }
+
+    /// Whether it is active: what there must be one of at most.
+    pub fn is_active(&self) -> bool {
+        !self.terminating && self.phase == Phase::Active
+    }
+
+    /// Whether its deletion waits for a succession.
+    pub fn is_claimed(&self) -> bool {
+        self.finalizers.iter().any(|f| f == SUCCESSION_FINALIZER)
+    }
+
+    /// Signals counted on it; an absent `status.deduplication` reads as one.
+    pub fn occurrences(&self) -> i32 {
+        self.counted.as_ref().map_or(1, |counted| counted.occurrences)
+    }
+
+    /// Whether `writer`'s batch number `sequence` is counted on it.
+    pub fn has_counted(&self, writer: &str, sequence: i64) -> bool {
+        self.counted.as_ref().is_some_and(|c| c.writers.iter().any(|(name, seq)| name == writer && *seq == sequence))
+    }
+}
+
+/// An object that is no usable RemediationRequest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("RemediationRequest {name:?} has no valid {field}")]
+pub struct Unreadable {
+    name: String,
+    field: &'static str,
+}
+
+/// A RemediationRequest as it is read: lenient, so that one odd object does not stop a watch, and without payload.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Projected {
+    /// As in the object.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "lenient")]
+    spec: ProjectedSpec,
+    #[serde(default, deserialize_with = "lenient")]
+    status: ProjectedStatus,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ProjectedSpec {
+    #[serde(deserialize_with = "lenient")]
+    signal_fingerprint: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ProjectedStatus {
+    #[serde(deserialize_with = "lenient")]
+    overall_phase: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    completion_status: Outcome,
+    #[serde(deserialize_with = "lenient")]
+    routing_status: Routing,
+    #[serde(deserialize_with = "lenient")]
+    deduplication: Option<Deduplication>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Outcome {
+    #[serde(deserialize_with = "lenient")]
+    outcome: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Routing {
+    #[serde(deserialize_with = "lenient")]
+    next_allowed_execution: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Deduplication {
+    #[serde(deserialize_with = "lenient")]
+    first_seen_at: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient")]
+    last_seen_at: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient")]
+    occurrence_count: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    writers: Vec<Writer>,
+}
+
+/// Anything that is not as expected reads as absent.
+fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+impl Projected {
+    /// What of it decides.
+    ///
+    /// # Errors
+    /// If it lacks a name, uid, resourceVersion or fingerprint.
+    pub fn record(self) -> Result<Record, Unreadable> {
+        let Self { metadata, spec, status } = self;
+        let name = metadata.name.unwrap_or_default();
+        let missing = |field| Unreadable { name: name.clone(), field };
+        let annotations = metadata.annotations.unwrap_or_default();
+        let annotation = |key: &str| annotations.get(key).cloned();
+        Ok(Record {
+            uid: metadata.uid.ok_or_else(|| missing("uid"))?,
+            version: metadata
+                .resource_version
+                .as_deref()
+                .and_then(ResourceVersion::parse)
+                .ok_or_else(|| missing("resourceVersion"))?,
+            fingerprint: Fingerprint::parse(&spec.signal_fingerprint).map_err(|_| missing("spec.signalFingerprint"))?,
+            phase: Phase::of(status.overall_phase.as_deref()),
+            manual_review: status.completion_status.outcome.as_deref() == Some(MANUAL_REVIEW_REQUIRED),
+            next_allowed: status.routing_status.next_allowed_execution,
+            terminating: metadata.deletion_timestamp.is_some(),
+            ordinal: annotation(ORDINAL).and_then(|text| text.parse().ok()).unwrap_or(0),
+            created_by: annotation(CREATED_BY),
+            finalizers: metadata.finalizers.unwrap_or_default(),
+            claim: annotation(CLAIM),
+            created: metadata.creation_timestamp.map(|time| time.0),
+            counted: status.deduplication.map(Counted::from),
+            name,
+        })
+    }
+}
+
+impl From<Deduplication> for Counted {
+    fn from(read: Deduplication) -> Self {
+        let occurrences = read.occurrence_count.unwrap_or(1).clamp(1, i64::from(i32::MAX));
+        Self {
+            occurrences: i32::try_from(occurrences).unwrap_or(i32::MAX),
+            first_seen: read.first_seen_at,
+            last_seen: read.last_seen_at,
+            writers: read.writers.into_iter().map(|writer| (writer.name, writer.sequence)).collect(),
+        }
+    }
+}
+
+impl From<RemediationRequest> for Projected {
+    /// Of an object that was just created: it has no status yet.
+    fn from(created: RemediationRequest) -> Self {
+        let spec = ProjectedSpec { signal_fingerprint: created.spec.signal_fingerprint };
+        Self { metadata: created.metadata, spec, status: ProjectedStatus::default() }
+    }
+}
+
+/// The same resource as [`RemediationRequest`], read in another shape.
+impl Resource for Projected {
+    type DynamicType = ();
+    type Scope = <RemediationRequest as Resource>::Scope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        RemediationRequest::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        RemediationRequest::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        RemediationRequest::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        RemediationRequest::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}

@@ -1,0 +1,299 @@
+//! What this replica remembers of objects' metadata: one bounded cache for owners and scope.
+//!
+//! However many signals ask for an object at once, one GET is under way for it (single flight), and it asks for metadata
+//! only. What an object once was is kept as long as there is room, to answer for it after its deletion.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, core::DynamicObject};
+use tokio::sync::OnceCell;
+
+use super::{kind::Kind, resolve::ResolveError};
+use crate::{
+    config::Scope,
+    context::{Context, Monotonic},
+    kubernetes::{Error, Kubernetes, Operation},
+};
+
+/// The label that puts an object, or all objects of a namespace, in scope (contract).
+pub(crate) const MANAGED_LABEL: &str = "kubernaut.ai/managed";
+
+/// Flights joined for one answer: the second one in case the first was another signal's, with less time left.
+const MAX_FLIGHTS: usize = 2;
+
+/// Which object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ObjectKey {
+    pub(crate) kind: &'static Kind,
+    /// Empty for cluster-scoped kinds.
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name } = self;
+        if namespace.is_empty() {
+            write!(f, "{} {name}", kind.name)
+        } else {
+            write!(f, "{} {namespace}/{name}", kind.name)
+        }
+    }
+}
+
+/// What matters of an object's metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    pub(crate) uid: String,
+    /// Whether it carries [`MANAGED_LABEL`] with the value `true`.
+    pub(crate) managed: bool,
+    /// Its controller, if that is of a kind that is followed.
+    pub(crate) controller: Option<Controller>,
+}
+
+/// The owner reference with `controller: true`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Controller {
+    pub(crate) kind: &'static Kind,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+/// What an answer will be used for, which decides how old it may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Purpose<'a> {
+    /// To follow its controller; of the object with this uid, if one is expected.
+    Owner(Option<&'a str>),
+    /// To see its labels. That they lack the label is believed for the negative TTL only: an operator who has just
+    /// followed the hint of a rejection does not wait for minutes.
+    Scope,
+}
+
+/// Where an answer came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This call asked the API.
+    Api,
+    /// The cache, or the GET of another signal.
+    Cache,
+    /// The cache, past its time, because the API failed.
+    Stale,
+}
+
+/// What is known of an object.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    /// `None` if there is no such object.
+    pub(crate) current: Option<Arc<Metadata>>,
+    /// The newest it was ever seen to be.
+    pub(crate) last_known: Option<Arc<Metadata>>,
+    pub(crate) origin: Origin,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    /// Position in [`State::by_age`].
+    sequence: u64,
+    fetched_at: Monotonic,
+    exists: bool,
+    last_known: Option<Arc<Metadata>>,
+}
+
+impl Entry {
+    fn answer(&self, origin: Origin) -> Answer {
+        let last_known = self.last_known.clone();
+        Answer { current: last_known.clone().filter(|_| self.exists), last_known, origin }
+    }
+}
+
+type Flight = Arc<OnceCell<Result<Entry, Error>>>;
+
+#[derive(Default)]
+struct State {
+    entries: BTreeMap<ObjectKey, Entry>,
+    /// The least recently fetched first: it leaves first.
+    by_age: BTreeMap<u64, ObjectKey>,
+    next_sequence: u64,
+    /// One per object asked for right now.
+    flights: BTreeMap<ObjectKey, Flight>,
+}
+
+/// The cache of one gateway instance.
+pub(crate) struct MetadataCache {
+    kubernetes: Kubernetes,
+    context: Context,
+    scope: Scope,
+    state: Mutex<State>,
+}
+
+impl MetadataCache {
+    pub(crate) fn new(kubernetes: Kubernetes, context: Context, scope: Scope) -> Self {
+        Self { kubernetes, context, scope, state: Mutex::default() }
+    }
+
+    /// What is known of `key`, asked of the API if the cache does not know it well enough for `purpose`.
+    ///
+    /// # Errors
+    /// If the API fails in another way than 404, and the object has never been seen.
+    pub(crate) async fn get(
+        &self,
+        key: &ObjectKey,
+        purpose: Purpose<'_>,
+        deadline: Monotonic,
+    ) -> Result<Answer, ResolveError> {
+        let mut failure = Error::Deadline;
+        for _ in 0..MAX_FLIGHTS {
+            if let Some(answer) = self.believed(key, purpose) {
+                return Ok(answer);
+            }
+            let (result, led) = self.fly(key, deadline).await;
+            match result {
+                Ok(entry) => return Ok(entry.answer(if led { Origin::Api } else { Origin::Cache })),
+                Err(error) => failure = error,
+            }
+            let others_deadline = failure == Error::Deadline && !led && self.context.monotonic() < deadline;
+            if !others_deadline {
+                break;
+            }
+        }
+        // Another object of the same name is no answer: following it would be a guess, and so might split the incident.
+        let suits = |metadata: &Arc<Metadata>| match purpose {
+            Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
+            Purpose::Scope => true,
+        };
+        let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
+        match stale {
+            Some(entry) => Ok(Answer { current: entry.last_known.clone(), ..entry.answer(Origin::Stale) }),
+            None => Err(ResolveError::Kubernetes { object: key.to_string(), source: failure }),
+        }
+    }
+
+    fn believed(&self, key: &ObjectKey, purpose: Purpose<'_>) -> Option<Answer> {
+        let state = self.lock();
+        let entry = state.entries.get(key)?;
+        let age = self.context.monotonic().since(entry.fetched_at);
+        (age < self.belief(entry, purpose)).then(|| entry.answer(Origin::Cache))
+    }
+
+    /// How long `entry` is believed.
+    fn belief(&self, entry: &Entry, purpose: Purpose<'_>) -> Duration {
+        let serves = entry.exists
+            && entry.last_known.as_ref().is_some_and(|metadata| match purpose {
+                Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
+                Purpose::Scope => metadata.managed,
+            });
+        if serves { self.scope.cache_ttl } else { self.scope.negative_cache_ttl }
+    }
+
+    /// Asks the API for `key`, or joins whoever is asking; also whether it was this call that asked.
+    async fn fly(&self, key: &ObjectKey, deadline: Monotonic) -> (Result<Entry, Error>, bool) {
+        let mut passenger = Passenger::board(self, key);
+        let mut led = false;
+        // If the one who asks is cancelled, the cell stays empty and the next one asks.
+        let landing = passenger.flight.get_or_init(|| {
+            led = true;
+            self.fetch(key, deadline)
+        });
+        let result = self.context.timeout_at(deadline, landing).await.map_or(Err(Error::Deadline), Clone::clone);
+        passenger.landed = passenger.flight.initialized();
+        (result, led)
+    }
+
+    async fn fetch(&self, key: &ObjectKey, deadline: Monotonic) -> Result<Entry, Error> {
+        let resource = key.kind.resource();
+        let client = self.kubernetes.client();
+        let api: Api<DynamicObject> = if key.kind.namespaced {
+            Api::namespaced_with(client, &key.namespace, &resource)
+        } else {
+            Api::all_with(client, &resource)
+        };
+        let operation = Operation { verb: "get", resource: key.kind.plural };
+        let answer = self.kubernetes.call(operation, deadline, || api.get_metadata(&key.name)).await;
+        let metadata = match answer {
+            Ok(object) => Some(Arc::new(Metadata::of(object.metadata))),
+            Err(Error::NotFound(_)) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(self.remember(key, metadata))
+    }
+
+    fn remember(&self, key: &ObjectKey, metadata: Option<Arc<Metadata>>) -> Entry {
+        let mut state = self.lock();
+        let old = state.entries.remove(key);
+        if let Some(old) = &old {
+            state.by_age.remove(&old.sequence);
+        }
+        let exists = metadata.is_some();
+        let last_known = metadata.or_else(|| old.and_then(|old| old.last_known));
+        let sequence = state.next_sequence;
+        state.next_sequence += 1;
+        let entry = Entry { sequence, fetched_at: self.context.monotonic(), exists, last_known };
+        // One in, so one out at most.
+        if state.entries.len() >= self.scope.cache_size.max(1)
+            && let Some((_, oldest)) = state.by_age.pop_first()
+        {
+            state.entries.remove(&oldest);
+        }
+        state.by_age.insert(sequence, key.clone());
+        state.entries.insert(key.clone(), entry.clone());
+        entry
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Objects remembered.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        let state = self.lock();
+        assert_eq!(state.entries.len(), state.by_age.len(), "each entry has one age");
+        assert!(state.flights.is_empty(), "no flight stays behind");
+        state.entries.len()
+    }
+}
+
+impl Metadata {
+    fn of(metadata: ObjectMeta) -> Self {
+        let ObjectMeta { uid, labels, owner_references, .. } = metadata;
+        let managed = labels.is_some_and(|labels| labels.get(MANAGED_LABEL).is_some_and(|value| value == "true"));
+        let controller = owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
+        let controller = controller.and_then(|owner| {
+            let kind = Kind::of(&owner.api_version, &owner.kind).filter(|kind| kind.controls_pods())?;
+            Some(Controller { kind, name: owner.name, uid: owner.uid })
+        });
+        Self { uid: uid.unwrap_or_default(), managed, controller }
+    }
+}
+
+/// A call's part in a flight: the last one to leave, or the first after the landing, takes the flight off the board.
+struct Passenger<'a> {
+    cache: &'a MetadataCache,
+    key: &'a ObjectKey,
+    flight: Flight,
+    landed: bool,
+}
+
+impl<'a> Passenger<'a> {
+    fn board(cache: &'a MetadataCache, key: &'a ObjectKey) -> Self {
+        let flight = Arc::clone(cache.lock().flights.entry(key.clone()).or_default());
+        Self { cache, key, flight, landed: false }
+    }
+}
+
+impl Drop for Passenger<'_> {
+    fn drop(&mut self) {
+        let mut state = self.cache.lock();
+        let listed = state.flights.get(self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
+        // Two references: the board's and this one.
+        if listed && (self.landed || Arc::strong_count(&self.flight) <= 2) {
+            state.flights.remove(self.key);
+        }
+    }
+}

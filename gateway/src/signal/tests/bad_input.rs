@@ -1,0 +1,221 @@
+//! Each kind of bad input, alone and among good neighbours.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{alert, now, parse, webhook};
+use crate::signal::{
+    Rejection, alertmanager, limits, reason,
+    strict::{self, MAX_DEPTH},
+};
+
+/// A good alert as text, with `broken` in the place of `"annotations":{}`.
+fn alert_with(broken: &str) -> String {
+    alert(&[("pod", "a-0")]).to_string().replace(r#""annotations":{}"#, broken)
+}
+
+fn labels(labels: &str) -> String {
+    format!(r#"{{"labels": {labels}}}"#)
+}
+
+fn nested(levels: usize) -> String {
+    format!("{}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+fn parse_text(body: &str) -> Result<alertmanager::Webhook, Rejection> {
+    alertmanager::parse(body.as_bytes(), now())
+}
+
+/// The rejection of `bad`, checked to be the same alone and in the middle of a batch whose other alerts survive.
+#[track_caller]
+fn rejection_of(bad: &str) -> Rejection {
+    let good = alert(&[("pod", "a-0")]);
+    let alone = parse_text(&format!(r#"{{"alerts": [{bad}]}}"#)).unwrap().alerts.remove(0).unwrap_err();
+    let batch = parse_text(&format!(r#"{{"alerts": [{good}, {bad}, {good}]}}"#)).unwrap().alerts;
+    assert!(batch[0].is_ok() && batch[2].is_ok(), "the neighbours survive");
+    assert_eq!(batch[1].as_ref().unwrap_err(), &alone);
+    assert!(alone.message.len() <= 512 && !alone.message.chars().any(char::is_control), "{alone:?}");
+    assert!(!alone.message.contains("struct"), "no internals: {alone}");
+    alone
+}
+
+#[rstest]
+#[case::null("null", reason::INVALID_FIELD, "not a JSON object")]
+#[case::number("7", reason::INVALID_FIELD, "not a JSON object")]
+#[case::text("\"alert\"", reason::INVALID_FIELD, "not a JSON object")]
+#[case::fields_in_an_array(r#"["firing", {"alertname": "A"}]"#, reason::INVALID_FIELD, "not a JSON object")]
+#[case::empty("{}", reason::MISSING_FIELD, "labels")]
+#[case::labels_null(&labels("null"), reason::INVALID_FIELD, "labels")]
+#[case::labels_array(&labels("[]"), reason::INVALID_FIELD, "labels")]
+#[case::labels_empty(&labels("{}"), reason::MISSING_FIELD, "alertname")]
+#[case::label_number(&labels(r#"{"alertname": "A", "pod": 7}"#), reason::INVALID_FIELD, "labels.pod")]
+#[case::label_null(&labels(r#"{"alertname": "A", "pod": null}"#), reason::INVALID_FIELD, "labels.pod")]
+#[case::label_object(&labels(r#"{"alertname": {"a": "b"}}"#), reason::INVALID_FIELD, "labels.alertname")]
+#[case::alertname_empty(&labels(r#"{"alertname": ""}"#), reason::INVALID_LABEL, "`alertname`")]
+#[case::severity_empty(&labels(r#"{"alertname": "A", "severity": ""}"#), reason::INVALID_LABEL, "`severity`")]
+#[case::no_rfc_1123_name(&labels(r#"{"alertname": "A", "pod": "a_b"}"#), reason::INVALID_NAME, "`pod`")]
+#[case::empty_name(&labels(r#"{"alertname": "A", "pod": ""}"#), reason::INVALID_NAME, "`pod`")]
+#[case::no_rfc_1123_namespace(&labels(r#"{"alertname": "A", "namespace": "a/b"}"#), reason::INVALID_NAME, "`namespace`")]
+#[case::label_without_name(&labels(r#"{"alertname": "A", "": "x"}"#), reason::INVALID_LABEL, "1 to 253")]
+#[case::control_in_label(&labels(r#"{"alertname": "A", "x": "a\u0000b"}"#), reason::INVALID_LABEL, "control character")]
+#[case::delete_in_label(&labels(r#"{"alertname": "A", "x": "a\u007fb"}"#), reason::INVALID_LABEL, "control character")]
+#[case::control_in_label_name(&labels(r#"{"alertname": "A", "x\ny": "a"}"#), reason::INVALID_LABEL, "control character")]
+#[case::newline_in_alertname(&labels(r#"{"alertname": "A\nB"}"#), reason::INVALID_LABEL, "`alertname`")]
+#[case::c1_in_alertname(&labels(r#"{"alertname": "A\u0085B"}"#), reason::INVALID_LABEL, "`alertname`")]
+#[case::tab_in_severity(&labels(r#"{"alertname": "A", "severity": "a\tb"}"#), reason::INVALID_LABEL, "`severity`")]
+#[case::newline_in_name(&labels(r#"{"alertname": "A", "pod": "a\nb"}"#), reason::INVALID_NAME, "`pod`")]
+#[case::lone_surrogate(&labels(r#"{"alertname": "\ud800"}"#), reason::MALFORMED_JSON, "hex escape")]
+#[case::endless_number(&labels(r#"{"alertname": 1e999}"#), reason::MALFORMED_JSON, "number out of range")]
+#[case::annotations_text(&alert_with(r#""annotations": "x""#), reason::INVALID_FIELD, "annotations")]
+#[case::annotation_list(&alert_with(r#""annotations": {"a": ["b"]}"#), reason::INVALID_FIELD, "annotations.a")]
+#[case::control_in_annotation(&alert_with(r#""annotations": {"a": "\u001b[31m"}"#), reason::INVALID_LABEL, "control character")]
+#[case::duplicate_key(&alert_with(r#""labels": {"alertname": "Other"}"#), reason::DUPLICATE_KEY, "\"labels\"")]
+#[case::duplicate_label(&labels(r#"{"alertname": "A", "alertname": "B"}"#), reason::DUPLICATE_KEY, "\"alertname\"")]
+#[case::escaped_duplicate(&labels(r#"{"alertname": "A", "alert\u006eame": "B"}"#), reason::DUPLICATE_KEY, "\"alertname\"")]
+#[case::duplicate_in_unknown_field(&alert_with(r#""x": [{"y": {"z": 1, "z": 2}}]"#), reason::DUPLICATE_KEY, "\"z\"")]
+#[case::too_deep(&alert_with(&format!(r#""x": {}"#, nested(MAX_DEPTH))), reason::TOO_DEEP, "32 levels")]
+#[case::far_too_deep(&alert_with(&format!(r#""x": {}"#, nested(100_000))), reason::TOO_DEEP, "32 levels")]
+#[case::deep_instead_of_an_alert(&nested(100_000), reason::TOO_DEEP, "32 levels")]
+#[case::starts_at_number(
+    r#"{"labels": {"alertname": "A"}, "startsAt": 1700000000}"#,
+    reason::INVALID_FIELD,
+    "startsAt"
+)]
+fn bad_alerts_are_rejected_with_the_place_and_their_neighbours_are_not(
+    #[case] bad: &str,
+    #[case] reason: &str,
+    #[case] hint: &str,
+) {
+    let rejection = rejection_of(bad);
+    assert_eq!(rejection.reason, reason, "{rejection}");
+    assert!(rejection.message.contains(hint), "{rejection}");
+}
+
+#[rstest]
+#[case("yesterday")]
+#[case("")]
+#[case("1700000000")]
+#[case("2026-11-23")]
+#[case("2026-11-23 22:58:07Z")]
+#[case("2026-11-23T22:58:07")]
+#[case("2026-11-23T22:58:07.Z")]
+#[case("2026-13-23T22:58:07Z")]
+#[case("2026-11-31T22:58:07Z")]
+#[case("2026-11-23T25:58:07Z")]
+#[case("2026-11-23T22:58:07+02:00[Europe/Berlin]")]
+#[case("1999-12-31T23:59:59Z")]
+#[case("0001-01-01T00:00:01Z")]
+#[case("2026-11-24T23:00:01Z")]
+#[case("9999-12-31T23:59:59Z")]
+#[case("99999-12-31T23:59:59Z")]
+fn absurd_times_are_rejected(#[case] starts_at: &str) {
+    let mut bad = alert(&[("pod", "a-0")]);
+    bad["startsAt"] = json!(starts_at);
+    let rejection = rejection_of(&bad.to_string());
+    assert_eq!(rejection.reason, reason::INVALID_TIME);
+    assert!(rejection.message.starts_with("startsAt is \""), "{rejection}");
+}
+
+#[test]
+fn an_end_that_is_no_time_is_rejected() {
+    let mut bad = alert(&[("pod", "a-0")]);
+    bad["endsAt"] = json!("never");
+    assert_eq!(rejection_of(&bad.to_string()).reason, reason::INVALID_TIME);
+}
+
+#[test]
+fn a_status_that_the_format_does_not_know_is_rejected() {
+    let mut bad = alert(&[("pod", "a-0")]);
+    bad["status"] = json!("suppressed");
+    assert_eq!(rejection_of(&bad.to_string()).reason, reason::INVALID_FIELD);
+}
+
+#[rstest]
+#[case("labels", "x", "v".repeat(64 * 1024), reason::TOO_LARGE)]
+#[case("labels", "x", "v".repeat(limits::MAX_LABEL_BYTES + 1), reason::TOO_LARGE)]
+#[case("labels", "alertname", "v".repeat(254), reason::INVALID_LABEL)]
+#[case("labels", "severity", "v".repeat(51), reason::INVALID_LABEL)]
+#[case("labels", "pod", "v".repeat(254), reason::INVALID_NAME)]
+#[case("labels", &"n".repeat(254), "v".to_owned(), reason::INVALID_LABEL)]
+#[case("annotations", "x", "v".repeat(limits::MAX_ANNOTATION_BYTES + 1), reason::TOO_LARGE)]
+#[case("unknown", "x", "v".repeat(limits::MAX_SIGNAL_BYTES), reason::TOO_LARGE)]
+fn oversized_texts_are_rejected(#[case] field: &str, #[case] name: &str, #[case] value: String, #[case] reason: &str) {
+    let mut bad = alert(&[("pod", "a-0")]);
+    bad[field][name] = Value::String(value);
+    assert_eq!(rejection_of(&bad.to_string()).reason, reason);
+}
+
+#[rstest]
+#[case("labels")]
+#[case("annotations")]
+fn too_many_entries_are_rejected(#[case] field: &str) {
+    let mut bad = alert(&[("pod", "a-0")]);
+    for i in 0..=limits::MAX_ENTRIES {
+        bad[field][format!("x{i}")] = json!("v");
+    }
+    assert_eq!(rejection_of(&bad.to_string()).reason, reason::TOO_LARGE);
+}
+
+#[test]
+fn everything_at_its_limit_is_accepted() {
+    let mut good = alert(&[("pod", &"v".repeat(253)), ("severity", &"s".repeat(50))]);
+    good["labels"]["alertname"] = json!("v".repeat(253));
+    good["labels"]["x"] = json!("v".repeat(limits::MAX_LABEL_BYTES));
+    good["annotations"]["x"] = json!("line\r\n\ttab ".repeat(1000));
+    good["startsAt"] = json!("2026-11-24T23:00:00Z");
+    good["x"] = serde_json::from_str(&nested(MAX_DEPTH - 1)).unwrap();
+    assert!(parse(&webhook(&[good])).unwrap().alerts[0].is_ok());
+}
+
+#[rstest]
+#[case::nothing("", reason::MALFORMED_JSON)]
+#[case::cut_off(r#"{"alerts": [{"labels": "#, reason::MALFORMED_JSON)]
+#[case::trailing(r#"{"alerts": [{}]} x"#, reason::MALFORMED_JSON)]
+#[case::two(r#"{"alerts": [{}]}{"alerts": [{}]}"#, reason::MALFORMED_JSON)]
+#[case::syntax_inside_an_alert(r#"{"alerts": [{"labels": {"a" "b"}}]}"#, reason::MALFORMED_JSON)]
+#[case::array("[]", reason::INVALID_FIELD)]
+#[case::text("\"x\"", reason::INVALID_FIELD)]
+#[case::no_alerts("{}", reason::MISSING_FIELD)]
+#[case::empty(r#"{"alerts": []}"#, reason::MISSING_FIELD)]
+#[case::alerts_null(r#"{"alerts": null}"#, reason::INVALID_FIELD)]
+#[case::alerts_object(r#"{"alerts": {"a": {}}}"#, reason::INVALID_FIELD)]
+#[case::version_3(r#"{"version": "3", "alerts": [{}]}"#, reason::INVALID_FIELD)]
+#[case::version_number(r#"{"version": 4, "alerts": [{}]}"#, reason::INVALID_FIELD)]
+#[case::truncated_negative(r#"{"truncatedAlerts": -1, "alerts": [{}]}"#, reason::INVALID_FIELD)]
+#[case::cluster_empty(r#"{"commonLabels": {"cluster": ""}, "alerts": [{}]}"#, reason::INVALID_LABEL)]
+#[case::duplicate(r#"{"status": "firing", "status": "resolved", "alerts": [{}]}"#, reason::DUPLICATE_KEY)]
+#[case::duplicate_alerts(r#"{"alerts": [{}], "alerts": [{}]}"#, reason::DUPLICATE_KEY)]
+#[case::duplicate_under_another_alerts(r#"{"x": {"alerts": {"a": 1, "a": 2}}, "alerts": [{}]}"#, reason::DUPLICATE_KEY)]
+#[case::duplicate_label(r#"{"commonLabels": {"cluster": "a", "cluster": "b"}, "alerts": [{}]}"#, reason::DUPLICATE_KEY)]
+#[case::deep(&format!(r#"{{"x": {}, "alerts": [{{}}]}}"#, nested(100_000)), reason::TOO_DEEP)]
+#[case::deep_instead_of_alerts(&format!(r#"{{"alerts": {}}}"#, nested(100_000).replacen('[', "{\"a\":", 1)), reason::MALFORMED_JSON)]
+#[case::unclosed(&"[".repeat(100_000), reason::TOO_DEEP)]
+#[case::unclosed_objects(&r#"{"a":"#.repeat(100_000), reason::TOO_DEEP)]
+#[case::too_many(&format!(r#"{{"alerts": [{}{{}}]}}"#, "{},".repeat(limits::MAX_ALERTS)), reason::TOO_LARGE)]
+fn a_broken_envelope_is_rejected_as_a_whole(#[case] body: &str, #[case] reason: &str) {
+    let rejection = parse_text(body).unwrap_err();
+    assert_eq!(rejection.reason, reason, "{rejection}");
+    assert!(!rejection.message.contains("struct"), "no internals: {rejection}");
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_is_rejected() {
+    let body = b"{\"alerts\": [{\"labels\": {\"alertname\": \"\xff\xfe\"}}]}";
+    assert_eq!(alertmanager::parse(body, now()).unwrap_err().reason, reason::MALFORMED_JSON);
+}
+
+#[test]
+fn a_message_repeats_only_the_beginning_of_what_was_sent_and_escapes_it() {
+    let bad = alert(&[("pod", &format!("a\u{1b}[31m\"{}", "é".repeat(200)))]);
+    let rejection = rejection_of(&bad.to_string());
+    assert!(rejection.message.contains("\\u{1b}[31m\\\"éé"), "{rejection}");
+    assert!(rejection.message.contains("é…\""), "{rejection}");
+    assert_eq!(rejection.message.matches('é').count(), 64 - 7);
+}
+
+#[test]
+fn nesting_up_to_the_limit_is_accepted_and_one_more_level_is_not() {
+    let body = |levels: usize| format!(r#"{{"x": {}}}"#, nested(levels));
+    assert!(strict::check(&body(MAX_DEPTH - 1), None).is_ok());
+    assert_eq!(strict::check(&body(MAX_DEPTH), None).unwrap_err().reason, reason::TOO_DEEP);
+}

@@ -1,0 +1,50 @@
+//! What the signal modules promise together; small, pure rules are tested in their own files.
+
+mod bad_input;
+mod event;
+mod owners;
+mod properties;
+mod resolver;
+mod target;
+mod webhook;
+mod world;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Draft, Parsed, Rejection, alertmanager, alertmanager::Webhook};
+
+/// A moment after all fixtures.
+fn now() -> Timestamp {
+    "2026-11-23T23:00:00Z".parse().unwrap()
+}
+
+fn parse(body: &Value) -> Result<Webhook, Rejection> {
+    alertmanager::parse(body.to_string().as_bytes(), now())
+}
+
+fn alert(labels: &[(&str, &str)]) -> Value {
+    let mut all = BTreeMap::from([("alertname", "KubePodCrashLooping"), ("namespace", "shop")]);
+    all.extend(labels.iter().copied());
+    json!({"status": "firing", "labels": all, "annotations": {}, "startsAt": "2026-11-23T22:58:07.471254Z"})
+}
+
+fn webhook(alerts: &[Value]) -> Value {
+    json!({"version": "4", "status": "firing", "receiver": "signal-gateway", "alerts": alerts})
+}
+
+#[track_caller]
+fn draft(parsed: Result<Parsed, Rejection>) -> Draft {
+    match parsed {
+        Ok(Parsed::Draft(draft)) => *draft,
+        other => panic!("no draft: {other:?}"),
+    }
+}
+
+/// The draft of an alert with these labels beside `alertname` and `namespace`.
+#[track_caller]
+fn draft_of(labels: &[(&str, &str)]) -> Draft {
+    draft(parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0))
+}

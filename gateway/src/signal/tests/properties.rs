@@ -1,0 +1,125 @@
+//! What holds for any input.
+
+use proptest::{collection::vec, prelude::*, sample::Index};
+use serde_json::{Value, json};
+
+use super::{alert, now, webhook};
+use crate::signal::{Fingerprint, Parsed, Rejection, alertmanager, event};
+
+const GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
+const EVENT: &str = include_str!("../../../tests/fixtures/event/events_v1_series.json");
+
+/// A few bytes of `text` replaced, cut out or doubled.
+fn mutated(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    vec((any::<Index>(), any::<u8>(), 0..4_u8), 1..6).prop_map(move |edits| {
+        let mut bytes = text.as_bytes().to_vec();
+        for (place, byte, edit) in edits {
+            let at = place.index(bytes.len());
+            match edit {
+                0 => bytes[at] = byte,
+                1 => bytes.insert(at, byte),
+                2 => drop(bytes.remove(at)),
+                _ => bytes.insert(at, bytes[at]),
+            }
+        }
+        bytes
+    })
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let text = prop_oneof![".{0,8}", "[a-z]{1,8}", Just("firing".to_owned()), Just("labels".to_owned())];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        text.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 40, 6, move |inner| {
+        let fields = proptest::collection::btree_map(text.clone(), inner.clone(), 0..5);
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            fields.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            inner.prop_map(|labels| json!({"labels": labels, "status": "firing"})),
+        ]
+    })
+}
+
+fn bounded(rejection: &Rejection) -> bool {
+    rejection.message.len() <= 512 && !rejection.message.chars().any(char::is_control)
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_parsers_panic(body in vec(any::<u8>(), 0..300)) {
+        prop_assert!(alertmanager::parse(&body, now()).is_err_and(|rejection| bounded(&rejection)));
+        prop_assert!(event::parse(&body, now()).is_err_and(|rejection| bounded(&rejection)));
+    }
+
+    #[test]
+    fn a_damaged_webhook_is_read_whole_or_rejected(body in mutated(GROUP)) {
+        match alertmanager::parse(&body, now()) {
+            Ok(webhook) => {
+                let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
+                let count = sent["alerts"].as_array().map_or(webhook.alerts.len(), Vec::len);
+                prop_assert_eq!(webhook.alerts.len(), count);
+                prop_assert!(webhook.alerts.iter().filter_map(|alert| alert.as_ref().err()).all(bounded));
+            }
+            Err(rejection) => prop_assert!(bounded(&rejection)),
+        }
+    }
+
+    #[test]
+    fn a_damaged_event_is_read_or_rejected(body in mutated(EVENT)) {
+        if let Err(rejection) = event::parse(&body, now()) {
+            prop_assert!(bounded(&rejection));
+        }
+    }
+
+    #[test]
+    fn whatever_stands_beside_it_a_good_alert_is_read_the_same(bad in vec(any_json(), 0..4), place in any::<Index>()) {
+        let good = alert(&[("pod", "a-0")]);
+        let alone = alertmanager::parse(webhook(std::slice::from_ref(&good)).to_string().as_bytes(), now());
+        let at = place.index(bad.len() + 1);
+        let mut alerts = bad;
+        alerts.insert(at, good);
+        let batch = alertmanager::parse(webhook(&alerts).to_string().as_bytes(), now()).unwrap();
+        prop_assert_eq!(batch.alerts.len(), alerts.len());
+        prop_assert_eq!(&batch.alerts[at], &alone.unwrap().alerts[0]);
+    }
+
+    #[test]
+    fn the_order_and_the_spelling_of_labels_do_not_matter(
+        labels in proptest::collection::btree_map("[a-z_]{1,10}", "[ -~é\n]{0,20}", 0..8),
+        shuffled in any::<bool>(),
+    ) {
+        let mut pairs: Vec<_> = labels.into_iter().collect();
+        pairs.retain(|(name, _)| !["alertname", "severity", "namespace"].contains(&name.as_str()));
+        pairs.push(("alertname".to_owned(), "A".to_owned()));
+        let text = |pairs: &[(String, String)], escape: bool| {
+            let pairs = pairs.iter().map(|(name, value)| format!("{}:{}", quoted(name, escape), quoted(value, escape)));
+            format!(r#"{{"alerts":[{{"labels":{{{}}}}}]}}"#, pairs.collect::<Vec<_>>().join(","))
+        };
+        let one = text(&pairs, false);
+        if shuffled { pairs.reverse() } else { pairs.rotate_left(1) }
+        let other = text(&pairs, true);
+        let read = |body: &str| alertmanager::parse(body.as_bytes(), now()).unwrap().alerts.remove(0);
+        match (read(&one), read(&other)) {
+            (Ok(Parsed::Draft(one)), Ok(Parsed::Draft(other))) => {
+                prop_assert_eq!(Fingerprint::of_target(None, &one.target), Fingerprint::of_target(None, &other.target));
+                let same_payload = crate::signal::Draft { original_payload: one.original_payload.clone(), ..*other };
+                prop_assert_eq!(*one, same_payload);
+            }
+            (one, other) => prop_assert_eq!(one, other),
+        }
+    }
+}
+
+/// `text` as JSON, each character as `\uXXXX` if `escape`.
+fn quoted(text: &str, escape: bool) -> String {
+    if !escape {
+        return json!(text).to_string();
+    }
+    let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    format!("\"{escaped}\"")
+}

@@ -1,0 +1,168 @@
+//! Real webhooks, and what the format leaves open.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{alert, draft, draft_of, now, parse, webhook};
+use crate::signal::{Ignored, Parsed, Source, alertmanager, alertmanager::Webhook};
+
+const FIRING_SINGLE: &str = include_str!("../../../tests/fixtures/alertmanager/firing_single.json");
+const FIRING_GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/firing_group.json");
+const MIXED: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
+const RESOLVED: &str = include_str!("../../../tests/fixtures/alertmanager/resolved.json");
+const REPEAT: &str = include_str!("../../../tests/fixtures/alertmanager/repeat.json");
+const TRUNCATED: &str = include_str!("../../../tests/fixtures/alertmanager/truncated.json");
+
+#[track_caller]
+fn read(body: &str) -> Webhook {
+    alertmanager::parse(body.as_bytes(), now()).unwrap()
+}
+
+fn resolved(webhook: &Webhook) -> Vec<bool> {
+    let ignored = Ok(Parsed::Ignored(Ignored::Resolved));
+    webhook.alerts.iter().map(|alert| *alert == ignored).collect()
+}
+
+#[test]
+fn a_single_firing_alert_is_read_with_its_cluster_and_everything_it_says() {
+    let draft = draft(read(FIRING_SINGLE).alerts.remove(0));
+    assert_eq!((draft.name.as_str(), draft.severity.as_str()), ("KubeNodeNotReady", "critical"));
+    assert_eq!(draft.source, Source::Prometheus);
+    assert_eq!((draft.target.kind.as_str(), draft.target.name.as_str()), ("Node", "worker-1"));
+    assert_eq!((draft.target.api_version.as_str(), draft.target.namespace.as_str()), ("v1", ""));
+    assert_eq!(draft.cluster_id.as_deref(), Some("prod-eu-1"));
+    assert_eq!(draft.annotations["summary"], "Node is not ready.");
+    assert_eq!(draft.received_time, now());
+    assert!(draft.firing_time < now());
+    assert_eq!(draft.provider["receiver"], "signal-gateway");
+    assert_eq!(draft.provider["externalURL"], "http://alertmanager.example:9093");
+    assert_eq!(draft.provider["groupKey"], r#"{}:{cluster="prod-eu-1"}"#);
+    let sent: Value = serde_json::from_str(FIRING_SINGLE).unwrap();
+    let kept: Value = serde_json::from_str(&draft.original_payload).unwrap();
+    assert_eq!(kept, sent["alerts"][0]);
+    assert!(FIRING_SINGLE.contains(&draft.original_payload), "the payload is kept byte for byte");
+    assert_eq!(draft.provider["fingerprint"], sent["alerts"][0]["fingerprint"]);
+}
+
+#[test]
+fn alerts_of_several_clusters_in_one_group_stay_apart() {
+    let alert_of = |cluster| alert(&[("pod", "web-0"), ("cluster", cluster)]);
+    let webhook = parse(&webhook(&[alert_of("eu"), alert_of("us")])).unwrap();
+    let clusters: Vec<_> = webhook.alerts.into_iter().map(|alert| draft(alert).cluster_id).collect();
+    assert_eq!(clusters, [Some("eu".to_owned()), Some("us".to_owned())]);
+}
+
+#[test]
+fn a_group_keeps_its_order_and_its_unicode() {
+    let webhook = read(FIRING_GROUP);
+    let drafts: Vec<_> = webhook.alerts.into_iter().map(draft).collect();
+    let targets: Vec<_> = drafts.iter().map(|d| format!("{}/{}", d.target.kind, d.target.name)).collect();
+    assert_eq!(
+        targets,
+        [
+            "Job/nightly-report-28412640",
+            "Pod/checkout-7d9f8b6c5d-8zq7w",
+            "Pod/checkout-7d9f8b6c5d-m4t9b",
+            "Pod/checkout-7d9f8b6c5d-x2k4q",
+            // Node and PersistentVolumeClaim rank alike, so the kind's name decides.
+            "Node/worker-2",
+        ]
+    );
+    assert!(drafts[1].annotations["description"].ends_with("\nLes dernières 5 minutes: ⚠ 再起動 × 7 <b>&amp;</b>"));
+}
+
+#[test]
+fn a_repetition_reads_as_the_same_drafts() {
+    assert_eq!(read(REPEAT).alerts, read(FIRING_GROUP).alerts);
+}
+
+#[test]
+fn the_resolved_alert_of_a_firing_group_is_ignored_and_its_neighbours_are_not() {
+    assert_eq!(resolved(&read(MIXED)), [false, true, false, false, false]);
+}
+
+#[test]
+fn a_resolved_group_is_ignored() {
+    assert_eq!(resolved(&read(RESOLVED)), [true; 5]);
+}
+
+#[test]
+fn truncated_alerts_are_reported() {
+    let webhook = read(TRUNCATED);
+    assert_eq!((webhook.alerts.len(), webhook.truncated_alerts), (2, 3));
+}
+
+#[rstest]
+#[case(json!("firing"), json!("resolved"), true)]
+#[case(json!("resolved"), json!("firing"), false)]
+#[case(json!("resolved"), Value::Null, true)]
+#[case(json!("firing"), Value::Null, false)]
+#[case(Value::Null, Value::Null, false)]
+fn the_webhooks_status_counts_only_for_an_alert_without_one(
+    #[case] webhooks: Value,
+    #[case] alerts: Value,
+    #[case] is_resolved: bool,
+) {
+    let mut alert = alert(&[("pod", "a")]);
+    alert["status"] = alerts;
+    let mut body = webhook(&[alert]);
+    body["status"] = webhooks;
+    assert_eq!(resolved(&parse(&body).unwrap()), [is_resolved]);
+}
+
+#[rstest]
+#[case(json!({"notification_reason": "firing", "novelty": {"deep": [1]}}))]
+#[case(json!({"version": null}))]
+#[case(json!({"commonLabels": null, "truncatedAlerts": null, "receiver": null}))]
+fn unknown_and_absent_fields_are_tolerated(#[case] fields: Value) {
+    let mut body = webhook(&[alert(&[("pod", "a")])]);
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body["alerts"][0]["novelty"] = json!({"a": [true, 1.5, null]});
+    assert!(parse(&body).unwrap().alerts[0].is_ok());
+}
+
+#[test]
+fn an_alert_without_severity_is_of_unknown_severity() {
+    assert_eq!(draft_of(&[("pod", "a")]).severity, "unknown");
+    assert_eq!(draft_of(&[("pod", "a"), ("severity", "P1 – page")]).severity, "P1 – page");
+}
+
+#[rstest]
+#[case(Value::Null)]
+#[case(json!("0001-01-01T00:00:00Z"))]
+fn an_alert_that_does_not_say_since_when_fires_since_now(#[case] starts_at: Value) {
+    let mut alert = alert(&[("pod", "a")]);
+    alert["startsAt"] = starts_at;
+    let parsed = parse(&webhook(&[alert])).unwrap().alerts.remove(0);
+    assert_eq!(draft(parsed).firing_time, now());
+}
+
+#[test]
+fn the_sender_may_use_any_offset() {
+    let mut alert = alert(&[("pod", "a")]);
+    alert["startsAt"] = json!("2026-11-24T00:30:00.5+02:00");
+    let parsed = parse(&webhook(&[alert])).unwrap().alerts.remove(0);
+    assert_eq!(draft(parsed).firing_time, "2026-11-23T22:30:00.5Z".parse().unwrap());
+}
+
+#[test]
+fn texts_for_people_are_cut_not_refused() {
+    let mut body = webhook(&[alert(&[("pod", "a")])]);
+    body["groupKey"] = json!("é".repeat(50_000));
+    let draft = draft(parse(&body).unwrap().alerts.remove(0));
+    assert_eq!(draft.provider["groupKey"].as_str().unwrap().len(), 4096);
+}
+
+#[test]
+fn the_largest_signal_fits_into_an_object_of_etcd() {
+    let mut alert = alert(&[("pod", "a")]);
+    let labels = alert["labels"].as_object_mut().unwrap();
+    labels.extend((0..20).map(|i| (format!("label_{i}"), json!("\\\"".repeat(2000)))));
+    alert["annotations"] = json!({"description": "\n\"".repeat(15_000)});
+    alert["generatorURL"] = json!("\"".repeat(5000));
+    let draft = draft(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    assert!(draft.original_payload.len() > 200 * 1024);
+    let provider = Value::Object(draft.provider).to_string();
+    let spec = json!([draft.labels, draft.annotations, provider, draft.original_payload]);
+    assert!(spec.to_string().len() < 1024 * 1024, "{}", spec.to_string().len());
+}

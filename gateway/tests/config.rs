@@ -1,0 +1,209 @@
+//! What an operator gets when the configuration is right, and is told when it is not.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gateway::config::{AuthMode, Config, Error, Identity};
+use rstest::rstest;
+
+fn env<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String, String)> + 'a {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+}
+
+/// A file that is gone at the end of the test.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("gateway-config-{}-{name}.yaml", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn load(name: &str, text: &str) -> Result<Config, Error> {
+    let file = File::new(name, text);
+    Config::load(Some(&file.0), std::iter::empty())
+}
+
+#[test]
+fn the_documented_example_shows_the_defaults() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/config.example.yaml");
+    assert_eq!(Config::load(Some(&example), std::iter::empty()).unwrap(), Config::default());
+}
+
+#[test]
+fn the_documented_example_has_every_key_that_is_not_optional() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/config.example.yaml");
+    let example: serde_json::Value = serde_saphyr::from_str(&std::fs::read_to_string(example).unwrap()).unwrap();
+    let mut expected = serde_json::to_value(Config::default()).unwrap();
+    expected["server"].as_object_mut().unwrap().remove("tls");
+    expected["datastorage"].as_object_mut().unwrap().remove("url");
+    assert_eq!(keys(&example), keys(&expected));
+}
+
+fn keys(value: &serde_json::Value) -> Vec<String> {
+    let Some(section) = value.as_object() else { return vec![String::new()] };
+    let mut all: Vec<String> = section
+        .iter()
+        .flat_map(|(key, value)| keys(value).into_iter().map(move |rest| format!("{key}.{rest}")))
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn no_file_and_no_variables_give_the_defaults() {
+    assert_eq!(Config::load(None, std::iter::empty()).unwrap(), Config::default());
+    assert_eq!(load("empty", "# nothing\n\n").unwrap(), Config::default());
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_reaches_optional_keys() {
+    let file = File::new("overlay", "server: {maxBodyBytes: 5000, readTimeout: 7s}\nscope:\n");
+    let variables = [
+        ("GATEWAY__SERVER__MAX_BODY_BYTES", "6000"),
+        ("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "false"),
+        ("GATEWAY__DATASTORAGE__URL", "http://datastorage:8080"),
+        ("GATEWAY__AUTH__MODE", "none"),
+        ("GATEWAY__LOCK__PATIENCE", "250ms"),
+        ("GATEWAY__DATASTORAGE__BUFFER__BATCH_SIZE", "7"),
+        ("GATEWAY_PORT", "tcp://10.0.0.1:8080"),
+        ("PATH", "/bin"),
+    ];
+    let (cert, key) = (File::new("cert", ""), File::new("key", ""));
+    let tls = [
+        ("GATEWAY__SERVER__TLS__CERT_FILE", cert.0.to_str().unwrap()),
+        ("GATEWAY__SERVER__TLS__KEY_FILE", key.0.to_str().unwrap()),
+    ];
+    let config = Config::load(Some(&file.0), env(&variables).chain(env(&tls))).unwrap();
+    assert_eq!(config.server.max_body_bytes, 6000);
+    assert_eq!(config.server.read_timeout, Duration::from_secs(7));
+    assert!(!config.scope.require_managed_label);
+    assert_eq!(config.datastorage.url.unwrap().as_str(), "http://datastorage:8080/");
+    assert_eq!(config.auth.mode, AuthMode::None);
+    assert_eq!(config.lock.patience, Duration::from_millis(250));
+    assert_eq!(config.datastorage.buffer.batch_size, 7);
+    assert_eq!(config.server.tls.unwrap().cert_file, cert.0);
+}
+
+#[rstest]
+#[case::unknown_key("server: {listenAddress: x}", "server.listenAddress: unknown field")]
+#[case::unknown_section("sever: {}", "sever: unknown field")]
+#[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: invalid type")]
+#[case::bad_address("server: {listenAddr: localhost}", "server.listenAddr: ")]
+#[case::bad_duration("lock: {patience: 5}", "lock.patience: ")]
+#[case::duration_without_unit("lock: {patience: \"5\"}", "lock.patience: `5` is no duration")]
+#[case::bad_mode("auth: {mode: basic}", "auth.mode: unknown variant")]
+#[case::incomplete_tls("server: {tls: {certFile: a}}", "server.tls: missing field `keyFile`")]
+#[case::bad_url("datastorage: {url: nowhere}", "datastorage.url: ")]
+#[case::twice("auth: {mode: none}\nauth: {mode: none}", "auth")]
+#[case::no_mapping("- a", "it is no mapping")]
+#[case::no_yaml("a: [", "not usable")]
+#[case::zero("server: {maxConcurrentRequests: 0}", "server.maxConcurrentRequests: 0 is not between 1 and")]
+#[case::no_connections("server: {maxConnections: 0}", "server.maxConnections: ")]
+#[case::no_body("server: {maxBodyBytes: 0}", "server.maxBodyBytes: ")]
+#[case::no_time("server: {readTimeout: 0s}", "server.readTimeout: ")]
+#[case::late_answer(
+    "server: {writeTimeout: 15s}",
+    "server.kubernetesRequestTimeout: 15s is not less than server.writeTimeout"
+)]
+#[case::long_queue("server: {maxQueueWait: 15s}", "server.maxQueueWait: ")]
+#[case::short_drain("server: {drainTimeout: 5s}", "server.drainTimeout")]
+#[case::same_address(
+    "server: {healthAddr: \"0.0.0.0:8080\"}",
+    "server.healthAddr: 0.0.0.0:8080 is taken by server.listenAddr"
+)]
+#[case::same_port("server: {metricsAddr: \"127.0.0.1:8080\"}", "server.metricsAddr: ")]
+#[case::no_tls_file("server: {tls: {certFile: /nowhere, keyFile: /nowhere}}", "server.tls.certFile: there is no file")]
+#[case::no_key_file("server: {tls: {certFile: /nowhere, keyFile: /nowhere}}", "server.tls.keyFile: there is no file")]
+#[case::url_scheme("datastorage: {url: \"ftp://host\"}", "datastorage.url: `ftp://host/` is no http")]
+#[case::url_query("datastorage: {url: \"http://host?a=b\"}", "datastorage.url: ")]
+#[case::no_buffer("datastorage: {buffer: {bufferSize: 0}}", "datastorage.buffer.bufferSize: ")]
+#[case::large_batch("datastorage: {buffer: {batchSize: 20000}}", "datastorage.buffer.batchSize: 20000 is more than")]
+#[case::no_interval("datastorage: {buffer: {flushInterval: 0ms}}", "datastorage.buffer.flushInterval: ")]
+#[case::retries("datastorage: {buffer: {maxRetries: 11}}", "datastorage.buffer.maxRetries: ")]
+#[case::no_attempt("processing: {retry: {maxAttempts: 0}}", "processing.retry.maxAttempts: ")]
+#[case::backoff("processing: {retry: {initialBackoff: 6s}}", "processing.retry.initialBackoff: 6s is more than")]
+#[case::lock_fraction("lock: {duration: 20500ms}", "lock.duration: 20.5s is no whole number of seconds")]
+#[case::lock_zero("lock: {duration: 0s}", "lock.duration: ")]
+#[case::lock_too_short("lock: {duration: 11s}", "lock.duration: 11s is not more than view.attemptTimeout")]
+#[case::patience("lock: {patience: 15s}", "lock.patience: 15s is not less than server.kubernetesRequestTimeout")]
+#[case::lock_backoff("lock: {initialBackoff: 2s}", "lock.initialBackoff: ")]
+#[case::lock_no_backoff("lock: {initialBackoff: 0s}", "lock.initialBackoff: ")]
+#[case::collect("lock: {collectInterval: 1ms}", "lock.collectInterval: ")]
+#[case::freshness("view: {freshness: 30s}", "view.probeInterval: 30s is not less than view.freshness")]
+#[case::watch("view: {watchTimeout: 1500ms}", "view.watchTimeout: ")]
+#[case::attempt("view: {attemptTimeout: 16s}", "view.attemptTimeout: 16s is more than")]
+#[case::catch_up("view: {catchUp: 10s}", "view.catchUp: ")]
+#[case::commit_batch("commit: {maxBatch: 0}", "commit.maxBatch: ")]
+#[case::commit_queue("commit: {maxQueue: 0}", "commit.maxQueue: ")]
+#[case::linger("commit: {minLinger: 2s}", "commit.minLinger: ")]
+#[case::scope_cache("scope: {cacheSize: 0}", "scope.cacheSize: ")]
+#[case::auth_cache("auth: {cacheSize: 0}", "auth.cacheSize: ")]
+#[case::auth_ttl("auth: {cacheTtl: 1h}", "auth.cacheTtl: ")]
+#[case::filter("logging: {level: loud}", "logging.level: ")]
+#[case::format("logging: {format: xml}", "logging.format: ")]
+fn a_bad_configuration_is_an_error_that_names_its_key(#[case] text: &str, #[case] expected: &str) {
+    let name =
+        format!("bad-{:x}", text.bytes().fold(expected.len() as u64, |sum, b| sum.wrapping_mul(31) + u64::from(b)));
+    let error = load(&name, text).expect_err(text).to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn all_bad_values_are_reported_at_once() {
+    let error = load("all", "auth: {cacheSize: 0}\nscope: {cacheSize: 0}").unwrap_err().to_string();
+    assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_an_error() {
+    let error = Config::load(Some(Path::new("/nowhere/config.yaml")), std::iter::empty()).unwrap_err().to_string();
+    assert!(error.starts_with("cannot read the configuration file /nowhere/config.yaml"), "{error}");
+}
+
+#[rstest]
+#[case::misspelt("GATEWAY__SERVER__LISTEN_ADRR", "x", "the nearest one is GATEWAY__SERVER__LISTEN_ADDR")]
+#[case::section("GATEWAY__SERVER", "x", "GATEWAY__SERVER: no configuration key")]
+#[case::bad_value(
+    "GATEWAY__LOCK__DURATION",
+    "long",
+    "lock.duration: `long` is no duration such as `500ms`, `30s` or `2m` (set by GATEWAY__LOCK__DURATION)"
+)]
+#[case::no_number("GATEWAY__SERVER__MAX_CONNECTIONS", "-1", "server.maxConnections: ")]
+#[case::no_boolean("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "maybe", "scope.requireManagedLabel: ")]
+fn a_bad_variable_is_an_error_that_names_it(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
+    let error = Config::load(None, env(&[(name, value)])).unwrap_err().to_string();
+    assert!(error.contains(expected), "{error}");
+}
+
+#[test]
+fn two_listeners_may_share_port_zero() {
+    let variables = [("GATEWAY__SERVER__LISTEN_ADDR", "127.0.0.1:0"), ("GATEWAY__SERVER__HEALTH_ADDR", "127.0.0.1:0")];
+    assert!(Config::load(None, env(&variables)).is_ok());
+}
+
+#[rstest]
+#[case::complete(&[("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "kubernaut"), ("POD_UID", "u-1")], None)]
+#[case::without_uid(&[("POD_NAME", "gateway-0.x"), ("POD_NAMESPACE", "kubernaut"), ("POD_UID", "")], None)]
+#[case::no_name(&[("POD_NAMESPACE", "kubernaut")], Some("POD_NAME: it is not set"))]
+#[case::empty_namespace(&[("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "")], Some("fieldPath: metadata.namespace"))]
+#[case::bad_name(&[("POD_NAME", "Gateway_0"), ("POD_NAMESPACE", "a")], Some("POD_NAME: `Gateway_0` is no RFC 1123 name"))]
+#[case::dotted_namespace(&[("POD_NAME", "a"), ("POD_NAMESPACE", "a.b")], Some("POD_NAMESPACE: `a.b`"))]
+#[case::dash(&[("POD_NAME", "a-"), ("POD_NAMESPACE", "a")], Some("POD_NAME: "))]
+fn a_replica_without_identity_does_not_start(#[case] variables: &[(&str, &str)], #[case] problem: Option<&str>) {
+    match (Identity::load(env(variables)), problem) {
+        (Ok(identity), None) => assert_eq!(identity.pod_uid.is_some(), variables[2].1 == "u-1"),
+        (Err(error), Some(problem)) => assert!(error.to_string().contains(problem), "{error}"),
+        (result, _) => panic!("{result:?}"),
+    }
+}

@@ -1,0 +1,87 @@
+//! A CustomResourceDefinition's structural schema: pruning, defaulting and validation as kube-apiserver does them.
+//!
+//! The rules and texts are those of `k8s.io/apiextensions-apiserver` 1.36, which validates with
+//! `k8s.io/kube-openapi/pkg/validation`. What is not modelled (logical junctors such as `anyOf`, CEL beyond the forms
+//! of the private `cel` module, rarer string formats) is never accepted in silence: [`Schema::try_from_crd_version`]
+//! refuses it, and a schema from [`Schema::from_crd_version`] rejects every object with an error that names it.
+
+mod cel;
+mod cel_parse;
+mod check;
+mod error;
+mod format;
+mod lists;
+mod node;
+mod rules;
+mod shape;
+
+use serde_json::Value;
+
+pub use error::{FieldError, aggregate};
+use node::Node;
+
+/// The schema of one version of a CustomResourceDefinition.
+#[derive(Debug)]
+pub struct Schema {
+    root: Node,
+    unsupported: Vec<FieldError>,
+}
+
+impl Schema {
+    /// Reads `schema.openAPIV3Schema` of one element of a CustomResourceDefinition's `spec.versions`.
+    ///
+    /// Parts that are not supported do not fail here but in every [`Schema::validate`].
+    pub fn from_crd_version(version: &Value) -> Self {
+        let mut unsupported = Vec::new();
+        let root = match version.pointer("/schema/openAPIV3Schema") {
+            Some(schema) => Node::parse(schema, "", &mut unsupported),
+            None => {
+                unsupported.push(FieldError::required("schema.openAPIV3Schema", "schemas are required"));
+                Node::default()
+            }
+        };
+        Self { root, unsupported }
+    }
+
+    /// Like [`Schema::from_crd_version`], but refuses a schema that is only partly supported.
+    ///
+    /// # Errors
+    /// One error for each keyword, format or rule that is not supported, with its place in the schema.
+    pub fn try_from_crd_version(version: &Value) -> Result<Self, Vec<FieldError>> {
+        let schema = Self::from_crd_version(version);
+        if schema.unsupported.is_empty() { Ok(schema) } else { Err(schema.unsupported) }
+    }
+
+    /// Removes the fields that the schema does not know; apiVersion, kind and metadata at the root always stay.
+    pub fn prune(&self, object: &mut Value) {
+        shape::prune(object, Some(&self.root), true);
+    }
+
+    /// Removes nulls that are neither nullable nor defaulted, then fills in defaults.
+    pub fn default(&self, object: &mut Value) {
+        shape::drop_nulls(object, Some(&self.root));
+        shape::default(object, &self.root);
+    }
+
+    /// What is wrong with `new`, empty if it may be stored.
+    ///
+    /// With an `old` value, errors in unchanged parts are forgiven (CRD validation ratcheting, on since Kubernetes
+    /// 1.30), and transition rules are evaluated. CEL rules run only if nothing more basic is wrong.
+    pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let mut errors = self.unsupported.clone();
+        check::check(&self.root, "", new, old, &mut errors);
+        lists::check_embedded(&self.root, "", new, true, &mut errors);
+        if old.is_none_or(|old| lists::duplicates(&self.root, old).is_empty()) {
+            errors.extend(lists::duplicates(&self.root, new));
+        }
+        if errors.iter().any(FieldError::blocks_rules) {
+            errors.push(FieldError::rules_not_checked());
+        } else {
+            rules::check(&self.root, new, old, &mut errors);
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! Several replicas over one embedded Kubernetes API, watched by the oracles.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use gateway::{
+    config::Config,
+    context::{Context, SimulatedClock},
+    remediation::RemediationRequest,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{
+    api::{Commit, EmbeddedApi, Options},
+    oracles::{End, Oracles, Violation, Write},
+    replica::{Answer, NAMESPACE, Replica, config, pod_name},
+};
+
+/// Where simulations begin.
+pub const EPOCH: Timestamp = Timestamp::constant(1_793_520_000, 0);
+
+/// An embedded Kubernetes API with the CRD and the namespaces that scenarios use, and the oracles looking on.
+pub fn embedded_api(epoch: Timestamp) -> (EmbeddedApi, Oracles) {
+    let crd = serde_json::to_value(RemediationRequest::crd()).unwrap_or_default();
+    let api = EmbeddedApi::new(Options { crds: vec![crd], epoch, ..Options::default() });
+    for name in [NAMESPACE, "shop"] {
+        api.seed(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
+    }
+    let oracles = Oracles::default();
+    watch(&api, oracles.clone());
+    (api, oracles)
+}
+
+/// Shows every commit of `api` to `oracles`.
+fn watch(api: &EmbeddedApi, oracles: Oracles) {
+    api.on_commit(move |commit: &Commit| {
+        oracles.on_write(&Write {
+            version: commit.resource_version,
+            resource: &commit.resource,
+            verb: commit.verb,
+            caller: &commit.caller,
+            old: commit.old.as_deref(),
+            new: commit.new.as_deref(),
+            at_ms: commit.at.as_millisecond(),
+        });
+    });
+}
+
+/// How a replica differs from the others.
+#[derive(Clone, Debug, Default)]
+pub struct Skew {
+    /// Added to its wall clock.
+    pub offset: SignedDuration,
+    /// Local seconds per simulated second beyond one, in parts per million.
+    pub rate_ppm: i32,
+}
+
+/// Replicas in process, in virtual time: needs a current-thread runtime whose time is paused.
+pub struct Fleet {
+    /// What they all talk to.
+    pub api: EmbeddedApi,
+    /// What must hold.
+    pub oracles: Oracles,
+    began: Instant,
+    seed: u64,
+    sent: Arc<Mutex<Sent>>,
+}
+
+/// What senders sent and were told.
+#[derive(Default)]
+struct Sent {
+    attempted: BTreeMap<String, u64>,
+    acknowledged: BTreeMap<String, u64>,
+    told: Vec<String>,
+}
+
+impl Fleet {
+    /// No replicas yet; `seed` decides on all their randomness.
+    #[allow(clippy::disallowed_methods, reason = "the beginning of virtual time")]
+    pub fn new(seed: u64) -> Self {
+        let (api, oracles) = embedded_api(EPOCH);
+        Self { api, oracles, began: Instant::now(), seed, sent: Arc::default() }
+    }
+
+    /// Starts `gateway-pod-<number>` and waits until it is ready.
+    ///
+    /// # Panics
+    /// If the gateway cannot be built.
+    pub async fn start(&self, number: usize) -> Replica {
+        self.start_with(number, config(), Skew::default()).await
+    }
+
+    /// Starts `gateway-pod-<number>` with this configuration and these clocks, and waits until it is ready.
+    ///
+    /// # Panics
+    /// If the gateway cannot be built.
+    pub async fn start_with(&self, number: usize, config: Config, skew: Skew) -> Replica {
+        let name = pod_name(number);
+        let rate_ppm = 1_000_000_u32.saturating_add_signed(skew.rate_ppm);
+        let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
+        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
+        let context = Context::simulated(clock, self.began, seed);
+        let replica = Replica::start(&name, config, self.api.client(&name, NAMESPACE), context);
+        let replica = replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"));
+        replica.ready().await;
+        replica
+    }
+
+    /// Starts `gateway-pod-1` to `gateway-pod-<count>`.
+    pub async fn start_all(&self, count: usize) -> Vec<Replica> {
+        let mut replicas = Vec::new();
+        for number in 1..=count {
+            replicas.push(self.start(number).await);
+        }
+        replicas
+    }
+
+    /// Posts a webhook to `replica` and keeps account of it under the fingerprints it is answered with, or under
+    /// `fingerprint` where the answer names none.
+    pub async fn send(&self, replica: &Replica, path: &str, body: &Value, fingerprint: &str) -> Answer {
+        let (sent, fingerprint) = (Arc::clone(&self.sent), fingerprint.to_owned());
+        let attempt = |sent: &mut Sent| *sent.attempted.entry(fingerprint.clone()).or_default() += 1;
+        attempt(&mut sent.lock().unwrap_or_else(PoisonError::into_inner));
+        let answer = replica.post(path, body.to_string()).await;
+        let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(answer.status.as_u16(), 201 | 202) {
+            *sent.acknowledged.entry(fingerprint).or_default() += 1;
+            sent.told.extend(answer.body["remediationRequestName"].as_str().map(str::to_owned));
+        }
+        answer
+    }
+
+    /// All RemediationRequests.
+    pub fn requests(&self) -> Vec<Value> {
+        self.api.objects("remediationrequests")
+    }
+
+    /// All leases.
+    pub fn leases(&self) -> Vec<Value> {
+        self.api.objects("leases")
+    }
+
+    /// What all oracles found, the end included.
+    pub fn finish(&self) -> Vec<Violation> {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        self.oracles.finish(&End {
+            requests: self.requests(),
+            leases: self.leases(),
+            attempted: sent.attempted.clone(),
+            acknowledged: sent.acknowledged.clone(),
+            told: sent.told.clone(),
+        })
+    }
+}

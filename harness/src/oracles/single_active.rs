@@ -1,0 +1,67 @@
+//! One active RemediationRequest per fingerprint, at every moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{Oracle, REMEDIATION_REQUESTS, Write, fingerprint, name};
+
+const TERMINAL: [&str; 5] = ["Completed", "Failed", "TimedOut", "Skipped", "Cancelled"];
+
+/// Knows the active ones of each fingerprint.
+#[derive(Debug, Default)]
+pub struct SingleActive {
+    active: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Oracle for SingleActive {
+    fn name(&self) -> &'static str {
+        "single-active"
+    }
+
+    fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
+        if write.resource != REMEDIATION_REQUESTS {
+            return None;
+        }
+        let object = write.new.or(write.old)?;
+        let active = self.active.entry(fingerprint(object).to_owned()).or_default();
+        if write.new.is_some_and(is_active) {
+            active.insert(name(object).to_owned());
+        } else {
+            active.remove(name(object));
+        }
+        (active.len() > 1)
+            .then(|| format!("{} active RemediationRequests of one fingerprint: {active:?}", active.len()))
+    }
+}
+
+/// Not terminal, and not being deleted; an absent or unknown phase is active (contract: RemediationRequest).
+fn is_active(request: &Value) -> bool {
+    let phase = request["status"]["overallPhase"].as_str();
+    request["metadata"]["deletionTimestamp"].is_null() && !phase.is_some_and(|phase| TERMINAL.contains(&phase))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(name: &str, phase: &str) -> Value {
+        json!({"metadata": {"name": name}, "spec": {"signalFingerprint": "f"}, "status": {"overallPhase": phase}})
+    }
+
+    fn write<'a>(new: Option<&'a Value>, old: Option<&'a Value>) -> Write<'a> {
+        Write { version: 1, resource: REMEDIATION_REQUESTS, verb: "create", caller: "a", old, new, at_ms: 0 }
+    }
+
+    #[test]
+    fn a_second_active_one_is_a_violation_and_a_successor_of_a_terminal_one_is_not() {
+        let mut oracle = SingleActive::default();
+        assert_eq!(oracle.on_write(&write(Some(&request("a", "Pending")), None)), None);
+        assert!(oracle.on_write(&write(Some(&request("b", "Unheard")), None)).is_some());
+        assert!(oracle.on_write(&write(None, Some(&request("b", "Pending")))).is_none());
+        assert!(oracle.on_write(&write(Some(&request("a", "Failed")), None)).is_none());
+        assert!(oracle.on_write(&write(Some(&request("c", "")), None)).is_none());
+    }
+}
