@@ -187,6 +187,8 @@ async fn a_namespace_takes_its_content_along() {
     leases(client.clone()).create(&post(), &lease("a")).await.unwrap();
     incidents(client.clone()).create(&post(), &incident("a", "k")).await.unwrap();
     let namespaces: Api<Namespace> = Api::all(client);
+    let status = refusal(namespaces.delete("default", &DeleteParams::default()).await);
+    assert_eq!(status.message, r#"namespaces "default" is forbidden: this namespace may not be deleted"#);
     let going = namespaces.delete("test", &DeleteParams::default()).await.unwrap().left().unwrap();
     assert_eq!(going.status.unwrap().phase.as_deref(), Some("Terminating"));
     wait_ms(1000).await;

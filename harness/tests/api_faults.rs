@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
-use harness::api::{Down, Effect, EmbeddedApi, Fault, Latency, NoFaults, Script};
+use futures::StreamExt;
+use harness::api::{Down, Effect, EmbeddedApi, Fault, Faults, Gate, Latency, NoFaults, Point, RequestInfo, Script};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams, WatchParams},
 };
 use serde_json::json;
 use support::{api, code_and_reason, elapsed_ms, incident, incidents, lease, leases, refusal, wait_ms};
+use tokio::sync::oneshot;
 
 fn post() -> PostParams {
     PostParams::default()
@@ -184,4 +186,68 @@ async fn commits_and_requests_are_told_in_order() {
     );
     api.clear_requests();
     assert_eq!(api.requests(), []);
+}
+
+/// Everything waits here for a scheduler.
+#[derive(Default)]
+struct Parked(Mutex<Vec<(String, oneshot::Sender<()>)>>);
+
+impl Parked {
+    fn waiting(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Lets one go on, and waits until everything else waits again.
+    async fn release(&self, name: &str) {
+        let gate = {
+            let mut waiting = self.0.lock().unwrap();
+            let at = waiting.iter().position(|(other, _)| other == name).unwrap();
+            waiting.remove(at).1
+        };
+        gate.send(()).unwrap();
+        wait_ms(1).await;
+    }
+}
+
+impl Faults for Parked {
+    fn decide(&self, _: &RequestInfo) -> Fault {
+        Fault::default()
+    }
+
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        let name = match point {
+            Point::Effect(request) => format!("effect {}", request.caller.user),
+            Point::Answer(request) => format!("answer {}", request.caller.user),
+            Point::Event(caller, resource) => format!("event {} {resource}", caller.user),
+        };
+        let (release, released) = oneshot::channel();
+        self.0.lock().unwrap().push((name, release));
+        Some(Box::pin(async {
+            let _ = released.await;
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scheduler_may_choose_the_order_of_everything() {
+    let api = api();
+    let watching = leases(api.client("watcher", "test"));
+    let mut events = watching.watch(&WatchParams::default(), "0").await.unwrap().boxed();
+    let parked = Arc::new(Parked::default());
+    api.set_faults(Arc::clone(&parked) as _);
+    let create = async |user: &'static str| leases(api.client(user, "test")).create(&post(), &lease("lock")).await;
+    let schedule = async {
+        wait_ms(1).await;
+        assert_eq!(parked.waiting(), ["effect one", "effect two"]);
+        parked.release("effect two").await;
+        parked.release("effect one").await;
+        assert_eq!(parked.waiting(), ["answer two", "event watcher leases", "answer one"]);
+        parked.release("answer one").await;
+        parked.release("event watcher leases").await;
+        parked.release("answer two").await;
+    };
+    let (one, two, event, ()) = futures::join!(create("one"), create("two"), events.next(), schedule);
+    assert_eq!(code_and_reason(one).1, "AlreadyExists");
+    two.unwrap();
+    event.unwrap().unwrap();
 }

@@ -336,6 +336,8 @@ async fn workloads_are_scaled_through_their_subresource() {
 
 #[rstest]
 #[case::not_json("{", 400)]
+#[case::no_object("[1]", 400)]
+#[case::no_metadata_object(r#"{"metadata":"a"}"#, 400)]
 #[case::other_kind(r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}"#, 400)]
 #[case::other_namespace(r#"{"metadata":{"name":"a","namespace":"default"}}"#, 400)]
 #[case::with_version(r#"{"metadata":{"name":"a","resourceVersion":"7"}}"#, 500)]

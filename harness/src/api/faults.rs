@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
+
 use super::request::{Caller, RequestInfo};
 
 /// What the client gets in the place of the server's own answer.
@@ -101,10 +103,31 @@ pub enum WatchFault {
     Expire,
 }
 
+/// Something that is about to happen and may be made to wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Point<'a> {
+    /// A request that was sent is about to take effect.
+    Effect(&'a RequestInfo),
+    /// The answer to a request is about to arrive.
+    Answer(&'a RequestInfo),
+    /// An event is about to arrive on a watch of a resource (the plural).
+    Event(&'a Caller, &'a str),
+}
+
+/// Completes when what waits at a [`Point`] may happen.
+pub type Gate = BoxFuture<'static, ()>;
+
 /// Decides what goes wrong. Called in the order in which requests are sent, so that draws are reproducible.
 pub trait Faults: Send + Sync {
     /// The fate of `request`.
     fn decide(&self, request: &RequestInfo) -> Fault;
+
+    /// What must complete before `point` happens, beside the delays; none if nothing. With it, a scheduler can choose
+    /// the order of everything. Asked for the effect when the request is sent, for the others when they are due.
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        let _ = point;
+        None
+    }
 
     /// The fate of the next event on a watch of `resource` (the plural) by `caller`. Not asked for bookmarks.
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {
@@ -208,6 +231,10 @@ impl Faults for Script {
         self.base.decide(request)
     }
 
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        self.base.gate(point)
+    }
+
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {
         self.base.watch_event(caller, resource)
     }
@@ -254,6 +281,10 @@ impl Faults for Down {
     fn decide(&self, request: &RequestInfo) -> Fault {
         let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).contains(&request.caller.user);
         if cut_off || self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
+    }
+
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        self.base.gate(point)
     }
 
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {

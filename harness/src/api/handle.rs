@@ -163,6 +163,8 @@ fn parse(resource: &Resource, request: &Request) -> Result<Value> {
             return Err(Failure::new(415, "UnsupportedMediaType", message));
         }
     };
+    let parsed =
+        parsed.and_then(|object: Value| if object.is_object() { Ok(object) } else { Err("not an object".to_owned()) });
     parsed.map_err(|error| {
         let text: String = String::from_utf8_lossy(body).chars().take(30).collect();
         Failure::bad_request(format!(

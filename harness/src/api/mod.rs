@@ -46,7 +46,7 @@ use tokio::net::TcpListener;
 
 use server::Server;
 
-pub use faults::{Down, Effect, Fault, Faults, Latency, NoFaults, Script, WatchFault};
+pub use faults::{Down, Effect, Fault, Faults, Gate, Latency, NoFaults, Point, Script, WatchFault};
 pub use request::{Caller, RequestInfo};
 pub use server::{Authorizer, RequestRecord};
 pub use service::{AnswerBody, ApiService, ConnectionReset};

@@ -34,7 +34,8 @@ pub(super) fn change(store: &mut Store, target: Target<'_>, change: Change) -> R
     };
     let replicas = scale.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(0);
     let mut object = Value::clone(&existing);
-    object["spec"]["replicas"] = replicas.into();
+    let spec = object::map_mut(&mut object).entry("spec").or_insert(Value::Null);
+    object::map_mut(spec).insert("replicas".to_owned(), replicas.into());
     if !object::version(&scale).is_empty() {
         object::set(&mut object, "resourceVersion", Some(object::version(&scale).into()));
     }

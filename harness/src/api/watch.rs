@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::{
     collection::Event,
-    faults::WatchFault,
+    faults::{Gate, Point, WatchFault},
     handle::Request,
     list, object,
     reply::Renderer,
@@ -24,7 +24,6 @@ use super::{
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 
 /// One watch.
-#[derive(Debug)]
 pub(super) struct Watch {
     server: Arc<Server>,
     renderer: Renderer,
@@ -41,6 +40,8 @@ pub(super) struct Watch {
     frames: VecDeque<Bytes>,
     /// An event whose fate is decided: when to send it.
     due: Option<(Duration, Bytes)>,
+    /// What that event waits for, beside its time.
+    gate: Option<Gate>,
     /// When to send the next bookmark, if they are wanted.
     bookmark: Option<Duration>,
     end: Duration,
@@ -83,6 +84,7 @@ impl Watch {
             lag: cache_lag,
             frames: VecDeque::new(),
             due: None,
+            gate: None,
             bookmark: bookmarks,
             end: now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
             ended: false,
@@ -123,7 +125,16 @@ impl Watch {
             let mut control = self.server.control();
             control.borrow_and_update();
             let until = match self.step() {
-                Step::Send(frame) => return Some(Ok(frame)),
+                Step::Send(frame) => {
+                    let passes = match self.gate.take() {
+                        Some(gate) => passes(gate, self.link.clone()).await,
+                        None => true,
+                    };
+                    if passes {
+                        return Some(Ok(frame));
+                    }
+                    continue;
+                }
                 Step::WaitUntil(until) => until,
                 Step::Break => {
                     self.ended = true;
@@ -226,9 +237,11 @@ impl Watch {
         }
         drop(store);
         let frame = sent?;
-        match self.server.faults().watch_event(&self.caller, &self.renderer.resource.plural) {
+        let (faults, plural) = (self.server.faults(), &self.renderer.resource.plural);
+        match faults.watch_event(&self.caller, plural) {
             WatchFault::Delay(delay) => {
                 self.due = Some((now + delay, frame));
+                self.gate = faults.gate(Point::Event(&self.caller, plural));
                 None
             }
             WatchFault::Break => Some(Step::Break),
@@ -282,6 +295,15 @@ impl Watch {
             "apiVersion": api_version,
             "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
         })
+    }
+}
+
+/// Waits at the gate; false if the watch breaks there.
+async fn passes(gate: Gate, link: Link) -> bool {
+    match link.dead.run_until_cancelled(link.watches.run_until_cancelled(gate)).await {
+        Some(passed) => passed.is_some(),
+        // Nobody is told that it is dead.
+        None => std::future::pending().await,
     }
 }
 
