@@ -22,6 +22,8 @@ use super::{
 
 /// Where a watch without `timeoutSeconds` ends; kube-apiserver draws from the 30 minutes after this.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The last bookmark of a watch comes this long before its end.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// One watch.
 pub(super) struct Watch {
@@ -70,8 +72,9 @@ impl Watch {
         let from: u64 = if version.is_empty() { 0 } else { version.parse().map_err(|_| bad_version(version))? };
         let now = server.clock().elapsed();
         let changed = server.store().collection(&renderer.resource).changed.subscribe();
-        let bookmarks = query.flag("allowWatchBookmarks").then(|| now + server.options().bookmark_interval);
         let timeout = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
+        let end = now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let bookmark = query.flag("allowWatchBookmarks").then(|| next_bookmark(server, now, end));
         let mut watch = Self {
             server: Arc::clone(server),
             renderer,
@@ -85,8 +88,8 @@ impl Watch {
             frames: VecDeque::new(),
             due: None,
             gate: None,
-            bookmark: bookmarks,
-            end: now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
+            bookmark,
+            end,
             ended: false,
         };
         let initial = query.flag("sendInitialEvents");
@@ -195,7 +198,7 @@ impl Watch {
         let wake = [Some(self.end), self.bookmark, next_event].into_iter().flatten().min().unwrap_or(self.end);
         match self.bookmark {
             Some(at) if at <= now => {
-                self.bookmark = Some(now + self.server.options().bookmark_interval);
+                self.bookmark = Some(next_bookmark(&self.server, now, self.end));
                 if next_event.is_none() {
                     self.seen = self.seen.max(self.server.store().version);
                 }
@@ -314,4 +317,11 @@ fn bad_version(version: &str) -> Failure {
 /// One line of the stream.
 fn frame(kind: &str, object: &Value) -> Bytes {
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+}
+
+/// Regularly, and once more shortly before the end, so that the next watch can begin where this one ended.
+fn next_bookmark(server: &Server, now: Duration, end: Duration) -> Duration {
+    let regular = now + server.options().bookmark_interval;
+    let last = end.saturating_sub(LAST_BOOKMARK);
+    if last > now { regular.min(last) } else { regular }
 }
