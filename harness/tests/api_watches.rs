@@ -127,12 +127,14 @@ async fn bookmarks_come_every_minute_and_carry_the_newest_version() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_ends_after_its_timeout() {
+async fn a_watch_ends_after_its_timeout_with_a_bookmark_two_seconds_before() {
     let api = api();
     let incidents = incidents(api.client("one", "test"));
     let mut events = watch(&incidents, &WatchParams::default().timeout(5), "1").await;
-    wait_ms(4_999).await;
+    wait_ms(2_900).await;
     assert_eq!(ready(&mut events).await, [""; 0]);
+    wait_ms(2_000).await;
+    assert_eq!(ready(&mut events).await, [format!("BOOKMARK {}", api.resource_version())]);
     assert!(events.next().await.is_none());
 }
 
