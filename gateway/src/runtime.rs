@@ -283,3 +283,21 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     gateway.serve(listeners, shutdown).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use ::http::Request;
+    use rstest::rstest;
+
+    use super::bound;
+
+    #[rstest]
+    #[case("/api/v1/namespaces/a/pods/b", "/api/v1/namespaces/a/pods/b?timeout=15s")]
+    #[case("/apis/x/v1/y?", "/apis/x/v1/y?timeout=15s")]
+    #[case("/apis/x/v1/y?limit=1", "/apis/x/v1/y?limit=1&timeout=15s")]
+    #[case("/apis/x/v1/y?watch=true&timeoutSeconds=40", "/apis/x/v1/y?watch=true&timeoutSeconds=40")]
+    fn every_request_but_a_watch_asks_to_be_given_up_in_time(#[case] uri: &str, #[case] expected: &str) {
+        let request = Request::builder().uri(uri).body(()).unwrap();
+        assert_eq!(bound(request, 15).uri().to_string(), expected);
+    }
+}

@@ -170,6 +170,7 @@ pub struct Served {
     ended: tokio::task::JoinHandle<()>,
 }
 
+#[allow(clippy::disallowed_methods, reason = "sockets live in real time")]
 impl Served {
     /// Starts the pod `name` of `namespace` with the product's protocol, on the addresses of its configuration, and waits
     /// until it is ready.
