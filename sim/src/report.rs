@@ -9,7 +9,7 @@ use crate::outcome::{Outcome, named, plural};
 mod strip;
 
 const STYLE: &str = include_str!("report/style.css");
-/// Counts shown at most.
+/// Different counts shown at most.
 const COUNTS_SHOWN: usize = 200;
 /// Violations of each oracle that are not folded away.
 const VIOLATIONS_SHOWN: usize = 3;
@@ -135,14 +135,19 @@ fn latency(outcome: &Outcome) -> String {
     section("Time to answer", &html)
 }
 
+/// What was counted, equal counts together; largest first, as in the outcome.
 fn counts(outcome: &Outcome) -> String {
+    let groups: Vec<&[u64]> = outcome.occurrence_counts.chunk_by(|a, b| a == b).collect();
     let mut html = "<p class=\"counts\">".to_owned();
-    for count in outcome.occurrence_counts.iter().take(COUNTS_SHOWN) {
-        let _ = write!(html, "<span>{count}</span> ");
+    for group in groups.iter().take(COUNTS_SHOWN) {
+        if let Some(count) = group.first() {
+            let on = if group.len() > 1 { format!(" <small>on {}</small>", group.len()) } else { String::new() };
+            let _ = write!(html, "<span>{count}{on}</span> ");
+        }
     }
-    let more = outcome.occurrence_counts.len().saturating_sub(COUNTS_SHOWN);
+    let more = groups.len().saturating_sub(COUNTS_SHOWN);
     if more > 0 {
-        let _ = write!(html, "and {more} more");
+        let _ = write!(html, "and {more} other counts");
     }
     section("Signals counted on each RemediationRequest", &(html + "</p>\n"))
 }

@@ -65,16 +65,17 @@ fn the_json_has_the_fields_that_were_promised_and_no_others() {
     assert_eq!(keys(&result["latency_ms"]), BTreeSet::from(["p50", "p95", "p99", "max"]));
 }
 
+/// On a machine that is busy enough, webhooks come one after the other and make one RemediationRequest, but then their
+/// counts collide: which of the two oracles speaks is a matter of luck, that one does is not.
 #[rstest]
-#[case::nothing_is_locked("unlocked", "single-active")]
-#[case::counts_are_dropped("lease-only", "counts")]
-fn a_protocol_that_is_not_safe_is_found_out(#[case] protocol: &str, #[case] oracle: &str) {
+fn a_protocol_that_is_not_safe_is_found_out(#[values("unlocked", "lease-only")] protocol: &str) {
     let output = storm(&["--json", "--protocol", protocol]);
     let result = json_of(&output);
     assert_eq!(output.status.code(), Some(1), "{result}");
     assert_eq!(result["protocol"], protocol);
     let violations = result["violations"].as_array().unwrap();
-    assert!(violations.iter().any(|violation| violation["oracle"] == oracle), "{result}");
+    let expected = [json!("single-active"), json!("counts")];
+    assert!(violations.iter().any(|violation| expected.contains(&violation["oracle"])), "{result}");
 }
 
 #[rstest]
