@@ -72,6 +72,8 @@ struct State {
     held: BTreeMap<LeaseName, Held>,
     /// Leases of others, and since when they have not changed.
     others: Observed,
+    /// Acquisitions under way.
+    acquiring: BTreeMap<LeaseName, usize>,
     releasing: usize,
 }
 
@@ -107,7 +109,9 @@ impl LockManager {
     /// If the API server could not be asked; that another holds the lock, or was faster, is no error. Each error is
     /// counted and logged once. The lease may have been created all the same: it is then released in the background.
     pub async fn acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
+        let under_way = Acquiring::begin(self, name);
         let result = self.try_acquire(name, deadline).await;
+        drop(under_way);
         let Shared { metrics, .. } = &*self.shared;
         match &result {
             Ok(Acquisition::Acquired) => {}
@@ -170,7 +174,12 @@ impl LockManager {
         let desired = self.desired(name, Some(&lease));
         let Shared { api, kubernetes, metrics, .. } = &*self.shared;
         let params = PostParams::default();
-        match kubernetes.call(UPDATE, deadline, || api.replace(name.as_str(), &params, &desired)).await {
+        let mut tries = 0;
+        let update = || {
+            tries += 1;
+            api.replace(name.as_str(), &params, &desired)
+        };
+        match kubernetes.call(UPDATE, deadline, update).await {
             Ok(updated) => {
                 if !ours {
                     metrics.lock_takeovers.inc();
@@ -178,7 +187,13 @@ impl LockManager {
                 }
                 Ok(self.hold(name, &updated))
             }
-            Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Acquisition::Contended),
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {
+                // The conflict may be one with the first try, whose answer was lost.
+                if tries > 1 {
+                    self.release_in_background(name);
+                }
+                Ok(Acquisition::Contended)
+            }
             Err(error) => Err(error),
         }
     }
@@ -247,7 +262,7 @@ impl LockManager {
     pub async fn release(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
         match self.take(name) {
             Some(preconditions) => self.delete(name, preconditions, deadline).await,
-            None => self.release_found(name, deadline).await,
+            None => self.release_found(name, deadline).await.map(|_| ()),
         }
     }
 
@@ -260,16 +275,20 @@ impl LockManager {
     }
 
     /// Releases a lease that this process does not know to hold: of an incarnation before a restart, or of a create
-    /// whose answer was lost.
-    async fn release_found(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
-        let Some(lease) = self.get(name, deadline).await? else { return Ok(()) };
+    /// whose answer was lost. Tells whether it is done: it must not be while an acquisition is under way, which may
+    /// have made this version its own without having heard of it yet.
+    async fn release_found(&self, name: &LeaseName, deadline: Monotonic) -> Result<bool, Error> {
+        let Some(lease) = self.get(name, deadline).await? else { return Ok(true) };
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
         let acquired_again = self.state().held.contains_key(name);
         if acquired_again || holder != Some(self.shared.holder.identity.as_str()) {
-            return Ok(());
+            return Ok(true);
+        }
+        if self.state().acquiring.contains_key(name) {
+            return Ok(false);
         }
         let ObjectMeta { uid, resource_version, .. } = lease.metadata;
-        self.delete(name, Preconditions { uid, resource_version }, deadline).await
+        self.delete(name, Preconditions { uid, resource_version }, deadline).await.map(|()| true)
     }
 
     /// Deletes the lease in exactly one version: by construction never one that another holds.
@@ -299,12 +318,15 @@ impl LockManager {
         let mut backoff = config.initial_backoff;
         loop {
             let released = match &held {
-                Some(version) => self.delete(name, version.clone(), deadline).await,
+                Some(version) => self.delete(name, version.clone(), deadline).await.map(|()| true),
                 None => self.release_found(name, deadline).await,
             };
-            let Err(error) = released else { return };
+            if matches!(released, Ok(true)) {
+                return;
+            }
             if context.monotonic() + backoff >= deadline {
-                tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
+                let error = released.err().map(tracing::field::display);
+                tracing::warn!(lease = %name, error, "a lease could not be released; the collector will delete it");
                 return;
             }
             context.sleep(context.jitter(backoff / 2, backoff)).await;
@@ -323,6 +345,31 @@ impl LockManager {
         let held: Vec<LeaseName> = self.state().held.keys().cloned().collect();
         for name in held {
             self.release_in_background(&name);
+        }
+    }
+}
+
+/// Notes that an acquisition is under way, until dropped.
+struct Acquiring {
+    manager: LockManager,
+    name: LeaseName,
+}
+
+impl Acquiring {
+    fn begin(manager: &LockManager, name: &LeaseName) -> Self {
+        *manager.state().acquiring.entry(name.clone()).or_default() += 1;
+        Self { manager: manager.clone(), name: name.clone() }
+    }
+}
+
+impl Drop for Acquiring {
+    fn drop(&mut self) {
+        let mut state = self.manager.state();
+        if let Some(count) = state.acquiring.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                state.acquiring.remove(&self.name);
+            }
         }
     }
 }
