@@ -159,7 +159,7 @@ fn a_terminating_predecessor_that_nobody_claimed_is_waited_for() {
 #[test]
 fn a_terminating_predecessor_that_was_claimed_before_is_claimed_again() {
     let terminating = Record { terminating: true, ..claimed("p") };
-    let (_, action) = Run::locked(&[terminating.clone()]);
+    let (_, action) = Run::locked(std::slice::from_ref(&terminating));
     assert_eq!(action, Action::Claim(Arc::new(terminating)));
 }
 
