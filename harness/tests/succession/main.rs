@@ -4,5 +4,6 @@
 mod deletion;
 mod faults;
 mod lineage;
+mod random;
 #[path = "../scenario/mod.rs"]
 mod scenario;
