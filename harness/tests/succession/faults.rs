@@ -1,8 +1,11 @@
 //! One fault at each request of each flow: nothing is lost, nothing twice, and the next try succeeds.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use harness::{
@@ -14,7 +17,8 @@ use rstest::rstest;
 use crate::{
     lineage::by_ordinal,
     scenario::{
-        assert_quiet, count_of, end, lines, name_of, only, rest, script, send, send_until_accepted, spent, wait_ms,
+        STARTS_AT, assert_quiet, count_of, end, lines, name_of, only, post, rest, script, send, send_until_accepted,
+        spent, wait_ms,
     },
 };
 
@@ -125,4 +129,43 @@ async fn a_busy_server_for_a_moment_costs_time_but_neither_an_error_nor_a_count(
     rest().await;
     assert_eq!(count_of(&only(&fleet)), 5);
     assert_quiet(&fleet);
+}
+
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn throttling_is_waited_out_within_the_deadline_and_answered_503_beyond_it(
+    #[values(("create", "leases"), ("create", "remediationrequests"), ("patch", "remediationrequests/status"))] at: (
+        &'static str,
+        &'static str,
+    ),
+    #[values(6, 60)] secs: u64,
+) {
+    let fleet = Fleet::new(31);
+    let script = script(&fleet);
+    let replicas = fleet.start_all(1).await;
+    let (verb, resource) = at;
+    if verb == "patch" {
+        send(&fleet, &replicas[0], "throttled").await;
+        rest().await;
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(secs);
+    script.add(usize::MAX, Fault::refused(Effect::throttled(1)), move |request| {
+        request.verb == verb && request.label() == resource && tokio::time::Instant::now() < until
+    });
+    let body = harness::load::webhook("throttled", STARTS_AT).to_string();
+    let began = tokio::time::Instant::now();
+    let answer = post(&replicas[0], body).await;
+    if secs < 15 {
+        assert!(answer.status.is_success(), "{}", answer.body);
+        assert!(began.elapsed() < Duration::from_secs(secs + 2), "{:?}", began.elapsed());
+    } else {
+        answer.assert_problem(503);
+        assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|secs| secs >= 1));
+        assert!(began.elapsed() <= Duration::from_secs(16), "{:?}", began.elapsed());
+        wait_ms(60_000).await;
+        assert!(send(&fleet, &replicas[0], "throttled").await.status.is_success());
+    }
+    rest().await;
+    assert!(fleet.leases().is_empty());
+    assert!(fleet.oracles.violations().is_empty());
 }
