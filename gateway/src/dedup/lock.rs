@@ -126,8 +126,10 @@ impl LockManager {
     }
 
     async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
-        // A lease of another was there a moment ago: ask for it rather than for a conflict.
-        let expect_other = self.state().others.knows(name.as_str());
+        // A lease of another was there a moment ago (at the try before this one): ask for it rather than for a conflict.
+        let Shared { context, config, .. } = &*self.shared;
+        let a_moment_ago = context.monotonic() - 2 * config.max_backoff;
+        let expect_other = self.state().others.was_there(name.as_str(), a_moment_ago);
         if !expect_other && let Some(acquired) = self.create(name, deadline).await? {
             return Ok(acquired);
         }
