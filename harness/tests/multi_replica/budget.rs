@@ -79,6 +79,25 @@ async fn a_new_signal_after_a_terminal_one_costs_six_requests() {
     assert_eq!(bill.iter().filter(|line| *line == "patch remediationrequests 200").count(), 2, "{bill:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_new_signal_costs_no_more_at_a_replica_that_once_found_the_lock_taken() {
+    let (fleet, replicas) = fleet(3).await;
+    storm(&fleet, &replicas, "budget", 3).await;
+    let contended = replicas.iter().filter(|r| r.metric("gateway_lock_contention_total") >= Some(1.0));
+    let contended: Vec<&Replica> = contended.collect();
+    assert!(!contended.is_empty());
+    for replica in contended {
+        wait_ms(10_000).await;
+        for request in fleet.requests() {
+            end(&fleet, &name_of(&request), "Completed").await;
+        }
+        bill(&fleet).await;
+        assert_eq!(send(&fleet, replica, "budget").await.status, 201);
+        let bill = bill(&fleet).await;
+        assert!(bill.len() <= 6, "{bill:#?}");
+    }
+}
+
 #[rstest]
 #[case::one_replica(1)]
 #[case::three_replicas(3)]
