@@ -11,11 +11,12 @@
 //! | [`remediation`] | the RemediationRequest type, its phases and names |
 //!
 //! Around it: [`config`], [`runtime`] (the only place that knows all parts), [`audit`], [`metrics`], [`telemetry`],
-//! [`kubernetes`] (the one policy for API calls) and [`context`] (time, randomness, tasks).
+//! [`kubernetes`] (the one policy for API calls), [`ttl_cache`], [`crypto`] and [`context`] (time, randomness, tasks).
 
 pub mod audit;
 pub mod config;
 pub mod context;
+pub mod crypto;
 pub mod dedup;
 pub mod http;
 pub mod intake;

@@ -15,6 +15,7 @@ use crate::{
     audit::{self, Pipeline, Recorder},
     config::{self, AuthMode, Config, Identity},
     context::Context,
+    crypto,
     dedup::Deduplicator,
     http::{self, App, Readiness, auth::Authenticator, server::Server, tls::Tls},
     intake::Intake,
@@ -226,6 +227,7 @@ impl Gateway {
 /// # Errors
 /// If there is none.
 pub async fn cluster_client(config: &Config) -> Result<Client, Error> {
+    crypto::install_default();
     let mut cluster = kube::Config::infer().await?;
     let timeout = config.server.kubernetes_request_timeout;
     // kube's own retries repeat every verb, creates included: `kubernetes::Kubernetes` decides instead.
@@ -280,4 +282,22 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pod = identity.pod_name, "gateway started");
     gateway.serve(listeners, shutdown).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::Request;
+    use rstest::rstest;
+
+    use super::bound;
+
+    #[rstest]
+    #[case("/api/v1/namespaces/a/pods/b", "/api/v1/namespaces/a/pods/b?timeout=15s")]
+    #[case("/apis/x/v1/y?", "/apis/x/v1/y?timeout=15s")]
+    #[case("/apis/x/v1/y?limit=1", "/apis/x/v1/y?limit=1&timeout=15s")]
+    #[case("/apis/x/v1/y?watch=true&timeoutSeconds=40", "/apis/x/v1/y?watch=true&timeoutSeconds=40")]
+    fn every_request_but_a_watch_asks_to_be_given_up_in_time(#[case] uri: &str, #[case] expected: &str) {
+        let request = Request::builder().uri(uri).body(()).unwrap();
+        assert_eq!(bound(request, 15).uri().to_string(), expected);
+    }
 }

@@ -31,7 +31,8 @@ pub fn init(logging: &Logging) -> Result<(), Error> {
     let Logging { level, format } = logging;
     let builder = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stdout);
     match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(true).finish().try_init()?,
+        // The innermost span names the request; the list of all would only repeat it.
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init()?,
         LogFormat::Human => builder.finish().try_init()?,
     }
     Ok(())

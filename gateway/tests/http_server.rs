@@ -15,7 +15,10 @@ use futures::future::BoxFuture;
 use gateway::{
     config,
     context::{Context, Monotonic},
-    http::{self, App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS, Readiness, SignalHandler},
+    http::{
+        self, App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS, Readiness, SignalHandler, auth::Authenticator,
+    },
+    kubernetes::Kubernetes,
     metrics::Metrics,
     signal::Source,
 };
@@ -68,6 +71,14 @@ struct Rig {
 }
 
 fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
+    rig_with(behaviour, settings, |_, _| None)
+}
+
+fn rig_with(
+    behaviour: Behaviour,
+    settings: config::Server,
+    auth: impl FnOnce(&Context, &Metrics) -> Option<Authenticator>,
+) -> Rig {
     let (context, metrics, readiness) = (Context::system(), Metrics::new().unwrap(), Readiness::new(&[]));
     let handler = Arc::new(Handler {
         context: context.clone(),
@@ -77,7 +88,7 @@ fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
     });
     let app = App {
         handler: handler.clone(),
-        auth: None,
+        auth: auth(&context, &metrics),
         server: settings,
         context: context.clone(),
         metrics: metrics.clone(),
@@ -238,6 +249,34 @@ async fn a_body_of_the_limit_is_taken_and_one_more_byte_is_413(#[case] in_chunks
     assert_eq!(rig.metrics.http_requests_in_flight.get(), 0);
 }
 
+#[rstest]
+#[case::announced(Some(30), None, 3)]
+#[case::chunked(None, None, 6)]
+#[case::asked_first(Some(30), Some("100-continue"), 0)]
+#[tokio::test]
+async fn the_rest_of_a_large_body_is_read_within_bounds_so_that_the_413_arrives(
+    #[case] length: Option<u64>,
+    #[case] expect: Option<&str>,
+    #[case] chunks_read: usize,
+) {
+    let rig = rig(Behaviour::Ignore, config::Server { max_body_bytes: 10, ..config::Server::default() });
+    let read = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&read);
+    let frames = std::iter::repeat_with(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(b"01234")))
+    });
+    let mut request = post(PROMETHEUS, Body::new(StreamBody::new(futures::stream::iter(frames))));
+    if let Some(length) = length {
+        request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+    }
+    if let Some(expect) = expect {
+        request.headers_mut().insert(header::EXPECT, expect.parse().unwrap());
+    }
+    assert_eq!(rig.send(request).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(read.load(Ordering::SeqCst), chunks_read);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_does_not_come_is_503_so_that_it_is_sent_again() {
     let rig = rig(Behaviour::Ignore, config::Server { read_timeout: Duration::from_secs(3), ..Default::default() });
@@ -305,6 +344,32 @@ async fn a_wait_for_a_place_has_an_end() {
     let (first, second) = futures::join!(rig.send(post(PROMETHEUS, "{}")), rig.send(post(PROMETHEUS, "{}")));
     assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
     assert_eq!(rig.requests(PROMETHEUS, "POST", "503"), 1);
+}
+
+#[tokio::test]
+async fn a_sender_without_a_token_is_refused_before_its_body_is_read() {
+    let rig = rig_with(Behaviour::Ignore, config::Server::default(), |context, metrics| {
+        let unused =
+            tower::service_fn(async |_: Request<kube::client::Body>| -> Result<Response<Body>, std::io::Error> {
+                Err(std::io::ErrorKind::NotConnected.into())
+            });
+        let client = kube::Client::new(unused, "default");
+        let retry = config::Retry::default();
+        let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
+        Some(Authenticator::new(kubernetes, &config::Auth::default(), context, metrics))
+    });
+    let unread =
+        Body::new(StreamBody::new(futures::stream::pending::<Result<hyper::body::Frame<Bytes>, std::io::Error>>()));
+    let response = rig.send(post(PROMETHEUS, unread)).await;
+    assert_eq!((response.status(), header_of(&response, "www-authenticate")), (StatusCode::UNAUTHORIZED, "Bearer"));
+    assert_eq!(json_of(response).await["type"], "https://kubernaut.ai/problems/unauthenticated");
+
+    let mut request = post(PROMETHEUS, "{}");
+    request.headers_mut().insert(header::AUTHORIZATION, "Bearer token".parse().unwrap());
+    let response = rig.send(request).await;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR, "the API cannot be asked");
+    assert_eq!(json_of(response).await["type"], "https://kubernaut.ai/problems/kubernetes-api");
+    assert_eq!(rig.handler.finished.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]

@@ -160,13 +160,15 @@ pub struct Served {
     ended: tokio::task::JoinHandle<()>,
 }
 
+#[allow(clippy::disallowed_methods, reason = "sockets live in real time")]
 impl Served {
-    /// Starts the pod `name` on the addresses of its configuration and waits until it is ready.
+    /// Starts the pod `name` of `namespace` on the addresses of its configuration and waits until it is ready.
     ///
     /// # Errors
     /// If an address cannot be bound, or the gateway not be built.
     pub async fn start(
         name: &str,
+        namespace: &str,
         config: Config,
         client: Client,
         context: Context,
@@ -174,7 +176,7 @@ impl Served {
         let listeners = Listeners::bind(&config.server).await?;
         let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
         let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
-        let gateway = Gateway::new(config, &identity(name, NAMESPACE), client, context)?;
+        let gateway = Gateway::new(config, &identity(name, namespace), client, context)?;
         gateway.start();
         gateway.ready().await;
         let shutdown = CancellationToken::new();

@@ -3,6 +3,7 @@
 mod support;
 
 use k8s_openapi::api::{
+    apps::v1::Deployment,
     coordination::v1::Lease,
     core::v1::{ConfigMap, Namespace},
 };
@@ -287,8 +288,56 @@ async fn a_dry_run_answers_as_usual_and_stores_nothing() {
     assert_eq!(leases.get_opt("a").await.unwrap(), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn unknown_fields_are_refused_on_request() {
+    let api = api();
+    let client = api.client("one", "test");
+    let object = json!({"apiVersion": "example.org/v1", "kind": "Incident", "metadata": {"name": "a"}, "spec": {"key": "k", "sise": 1}});
+    let create = |validation: &str| {
+        let path = format!("/apis/example.org/v1/namespaces/test/incidents?fieldValidation={validation}");
+        http::Request::post(path).body(object.to_string().into_bytes()).unwrap()
+    };
+    let status = refusal(client.request::<Value>(create("Strict")).await);
+    assert_eq!(
+        status.message,
+        r#"Incident in version "v1" cannot be handled as a Incident: strict decoding error: unknown field "spec.sise""#
+    );
+    client.request::<Value>(create("Warn")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_may_be_yaml_but_not_protobuf() {
+    let api = api();
+    let client = api.client("one", "test");
+    let create = |content_type: &str| {
+        let request = http::Request::post("/api/v1/namespaces/test/configmaps").header("content-type", content_type);
+        request.body(b"metadata: {name: a}\ndata: {k: v}\n".to_vec()).unwrap()
+    };
+    let created: Value = client.request(create("application/yaml")).await.unwrap();
+    assert_eq!(created["data"]["k"], "v");
+    let refused = client.request::<Value>(create("application/vnd.kubernetes.protobuf")).await;
+    assert_eq!(code_and_reason(refused), (415, "UnsupportedMediaType".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn workloads_are_scaled_through_their_subresource() {
+    let api = api();
+    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}}});
+    let metadata = json!({"name": "web", "namespace": "test"});
+    api.seed(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}));
+    let deployments: Api<Deployment> = Api::namespaced(api.client("one", "test"), "test");
+    let scale = deployments.get_scale("web").await.unwrap();
+    assert_eq!(scale.status.unwrap().selector.as_deref(), Some("app=web"));
+    let patch = Patch::Merge(json!({"spec": {"replicas": 5}}));
+    deployments.patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
+    let scaled = deployments.get("web").await.unwrap();
+    assert_eq!((scaled.spec.unwrap().replicas, scaled.metadata.generation), (Some(5), Some(2)));
+}
+
 #[rstest]
 #[case::not_json("{", 400)]
+#[case::no_object("[1]", 400)]
+#[case::no_metadata_object(r#"{"metadata":"a"}"#, 400)]
 #[case::other_kind(r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}"#, 400)]
 #[case::other_namespace(r#"{"metadata":{"name":"a","namespace":"default"}}"#, 400)]
 #[case::with_version(r#"{"metadata":{"name":"a","resourceVersion":"7"}}"#, 500)]

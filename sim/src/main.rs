@@ -1,2 +1,69 @@
-//! The simulator.
-fn main() {}
+//! The simulator: several real gateways in one process, over an embedded Kubernetes API or a real cluster.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod accounts;
+mod backend;
+mod outcome;
+mod progress;
+mod serve;
+mod storm;
+
+/// Several real gateways in one process, over an embedded Kubernetes API or a real cluster
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+    /// Log filter of the gateways, such as `info` or `gateway=debug`
+    #[arg(long, global = true, default_value = "off", value_name = "FILTER")]
+    log: String,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Post many webhooks at once, and check that every one is counted on one RemediationRequest per resource
+    Storm(storm::Args),
+    /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
+    Serve(serve::Args),
+}
+
+/// Exit codes of all commands.
+pub(crate) mod exit {
+    /// All oracles hold.
+    pub(crate) const OK: u8 = 0;
+    /// Something that must hold did not.
+    pub(crate) const VIOLATION: u8 = 1;
+    /// The command could not be carried out as given.
+    pub(crate) const USAGE: u8 = 2;
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Args { command, log } = Args::parse();
+    gateway::crypto::install_default();
+    let code = match init_log(&log) {
+        Err(message) => Err(message),
+        Ok(()) => match command {
+            Command::Storm(args) => storm::run(args).await.map_err(|error| error.to_string()),
+            Command::Serve(args) => serve::run(args).await.map_err(|error| error.to_string()),
+        },
+    };
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(message) => {
+            eprintln!("sim: {message}");
+            ExitCode::from(exit::USAGE)
+        }
+    }
+}
+
+/// Logs go to standard error: standard output belongs to the result.
+fn init_log(filter: &str) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .map_err(|error| format!("--log {filter}: {error}; try `info` or `gateway=debug`"))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    Ok(())
+}

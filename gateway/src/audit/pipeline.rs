@@ -15,6 +15,9 @@ use crate::{
     metrics::Metrics,
 };
 
+/// The values of the label `outcome`.
+const OUTCOMES: [&str; 4] = ["sent", "rejected", "failed", "dropped"];
+
 /// Where audit events go; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
@@ -62,6 +65,10 @@ struct MetricsOfAudit {
 impl Counts {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let metrics = MetricsOfAudit { depth: metrics.audit_queue_depth.clone(), events: metrics.audit_events.clone() };
+        // Exposed from the start: a rate over a counter that begins at 1 misses the first loss.
+        for outcome in OUTCOMES {
+            metrics.events.with_label_values(&[outcome]);
+        }
         Self { metrics, pending: Arc::default() }
     }
 

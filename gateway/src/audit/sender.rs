@@ -6,7 +6,7 @@ use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect};
 use url::Url;
 
 use super::{Error, Event, pipeline::Counts};
-use crate::{config::DataStorage, context::Context};
+use crate::{config::DataStorage, context::Context, crypto};
 
 /// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ impl Sender {
             .pop_if_empty()
             .extend(["api", "v1", "audit", "events", "batch"]);
         // Whichever provider is there already will do; without any, the client could not be built.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        crypto::install_default();
         let client = Client::builder()
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))

@@ -7,6 +7,8 @@
 //! Both answers together are believed for a short time, bounded by the configuration: a revoked token stops working
 //! within it. Failures to ask are not remembered.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, header};
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
@@ -30,6 +32,9 @@ const TOKEN_BYTES_MAX: usize = 8192;
 const REVIEW_TOKEN: Operation = Operation { verb: "create", resource: "tokenreviews" };
 const REVIEW_ACCESS: Operation = Operation { verb: "create", resource: "subjectaccessreviews" };
 
+/// The values of the label `outcome`.
+const OUTCOMES: [&str; 5] = ["allowed", "forbidden", "unauthenticated", "missing", "error"];
+
 /// A token's SHA-256, never the token itself, and the path asked for.
 type Key = ([u8; 32], &'static str);
 
@@ -47,14 +52,22 @@ pub struct Authenticator {
     kubernetes: Kubernetes,
     metrics: Metrics,
     settings: Auth,
-    decisions: TtlCache<Key, Decision, Error>,
+    /// Tokens that were accepted; apart from the others, so that a flood of bad tokens pushes no good one out.
+    accepted: TtlCache<Key, (), Error>,
+    /// Reviews under way, and refusals.
+    reviews: TtlCache<Key, Decision, Error>,
 }
 
 impl Authenticator {
     /// Asks `kubernetes`, and remembers its answers as `settings` say. `settings.mode` is the caller's to look at.
     pub fn new(kubernetes: Kubernetes, settings: &Auth, context: &Context, metrics: &Metrics) -> Self {
-        let decisions = TtlCache::new(context.clone(), settings.cache_size);
-        Self { kubernetes, metrics: metrics.clone(), settings: settings.clone(), decisions }
+        let accepted = TtlCache::new(context.clone(), settings.cache_size);
+        let reviews = TtlCache::new(context.clone(), settings.cache_size);
+        // Exposed from the start: a rate over a counter that begins at 1 misses the first refusal.
+        for outcome in OUTCOMES {
+            metrics.auth_decisions.with_label_values(&[outcome]);
+        }
+        Self { kubernetes, metrics: metrics.clone(), settings: settings.clone(), accepted, reviews }
     }
 
     /// Lets a request to `path` pass, or says why not.
@@ -96,13 +109,20 @@ impl Authenticator {
 
     async fn decision(&self, token: &str, path: &'static str, deadline: Monotonic) -> Result<Decision, Error> {
         let key = (Sha256::digest(token.as_bytes()).into(), path);
+        if self.accepted.get(&key).is_some() {
+            return Ok(Decision::Allowed);
+        }
         let Auth { cache_ttl, negative_cache_ttl, .. } = self.settings;
         let ttl_of = move |decision: &Decision| match decision {
-            Decision::Allowed => cache_ttl,
+            Decision::Allowed => Duration::ZERO,
             Decision::Forbidden | Decision::Unauthenticated => negative_cache_ttl,
         };
         let load = || review(self.kubernetes.clone(), token.to_owned(), path, deadline);
-        self.decisions.get_or_load(key, ttl_of, load).await
+        let decision = self.reviews.get_or_load(key, ttl_of, load).await?;
+        if decision == Decision::Allowed {
+            self.accepted.insert(key, (), cache_ttl);
+        }
+        Ok(decision)
     }
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | connections | `maxConnections`; further ones wait in the kernel's queue |
 //! | TLS handshake, request head | `readTimeout` |
-//! | head's size | 64 KiB, 100 headers: 431 |
+//! | head's size | 32 KiB, 100 headers: 431 |
 //! | from head to answer | `writeTimeout` |
 //! | a client that does not read its answer | `writeTimeout` |
 //! | idle kept-alive connection | `idleTimeout` |
@@ -33,6 +33,8 @@ mod timed;
 
 /// Head and, piece by piece, body are read into a buffer of this size; hyper's own default is 400 KiB.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
+/// Tokens, the largest headers there are here, have 8 KiB at most.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// After an accept that failed, mostly for want of file descriptors: time for others to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -132,6 +134,7 @@ where
         // hyper counts from the end of the last answer to the end of the next head, idle time included; `TimedIo` bounds
         // each alone. It matters that there is one: it has hyper look at the stream between two requests.
         .header_read_timeout(settings.idle_timeout + settings.read_timeout)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = match shutdown.run_until_cancelled(connection.as_mut()).await {

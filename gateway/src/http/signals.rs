@@ -83,7 +83,13 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         let problem = Problem::new(Kind::MethodNotAllowed, "signals are posted");
         return Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")));
     }
-    body::check_head(&head.headers, app.server.max_body_bytes)?;
+    if let Err(problem) = body::check_head(&head.headers, app.server.max_body_bytes) {
+        // A client that expects to be told first has sent nothing yet.
+        if problem.kind == Kind::BodyTooLarge && !head.headers.contains_key(header::EXPECT) {
+            body::discard(body, app.server.max_body_bytes, &app.context).await;
+        }
+        return Err(problem);
+    }
     if app.readiness.is_draining() {
         return Err(shutting_down());
     }

@@ -80,7 +80,7 @@ impl Tls {
 
     /// What the next connection is to use. Looks at the files every 30 s at most; new ones that are unusable leave the
     /// old ones in place, with a log line.
-    pub(super) fn current(&self) -> Arc<ServerConfig> {
+    pub fn current(&self) -> Arc<ServerConfig> {
         let now = self.context.monotonic();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if now.since(current.checked) >= CHECK_INTERVAL {

@@ -1,7 +1,7 @@
 //! Server-side apply: each manager states the fields it wants, and owns them.
 //!
 //! Follows the Kubernetes documentation of server-side apply and `sigs.k8s.io/structured-merge-diff`, without
-//! schemas: objects are granular, and a list is atomic unless [`fields`] knows its keys by name. Ownership comes only
+//! schemas: objects are granular, and a list is atomic unless `fields` knows its keys by name. Ownership comes only
 //! from earlier applies; an object without any is owned by `before-first-apply`, as in a real server.
 
 mod fields;

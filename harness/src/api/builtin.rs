@@ -6,7 +6,7 @@ use super::resources::{Kept, NameRule, Resource, SelectableField};
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], &'static str);
 
 /// Traits: `C` cluster-scoped, `S` status subresource, `G` generation is counted, `P` PUT may create, `R` PUT needs a
-/// resourceVersion, `A` in the category `all`, `V` computed. As registered in `k8s.io/kubernetes/pkg/registry`.
+/// resourceVersion, `X` scale subresource, `A` in the category `all`, `V` computed. As registered in `k8s.io/kubernetes/pkg/registry`.
 const ROWS: &[Row] = &[
     ("", "v1", "Namespace", "namespaces", &["ns"], "CS"),
     ("", "v1", "Pod", "pods", &["po"], "SGA"),
@@ -19,10 +19,10 @@ const ROWS: &[Row] = &[
     ("", "v1", "Event", "events", &["ev"], "P"),
     ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], "S"),
     ("", "v1", "PersistentVolume", "persistentvolumes", &["pv"], "CS"),
-    ("", "v1", "ReplicationController", "replicationcontrollers", &["rc"], "SGA"),
-    ("apps", "v1", "Deployment", "deployments", &["deploy"], "SGA"),
-    ("apps", "v1", "ReplicaSet", "replicasets", &["rs"], "SGA"),
-    ("apps", "v1", "StatefulSet", "statefulsets", &["sts"], "SGA"),
+    ("", "v1", "ReplicationController", "replicationcontrollers", &["rc"], "SGXA"),
+    ("apps", "v1", "Deployment", "deployments", &["deploy"], "SGXA"),
+    ("apps", "v1", "ReplicaSet", "replicasets", &["rs"], "SGXA"),
+    ("apps", "v1", "StatefulSet", "statefulsets", &["sts"], "SGXA"),
     ("apps", "v1", "DaemonSet", "daemonsets", &["ds"], "SGA"),
     ("batch", "v1", "Job", "jobs", &[], "SGA"),
     ("batch", "v1", "CronJob", "cronjobs", &["cj"], "SGA"),
@@ -52,6 +52,7 @@ pub(super) fn resources() -> impl Iterator<Item = Resource> {
         resource.namespaced = !has('C');
         resource.kept = if has('V') { Kept::Computed } else { Kept::Stored };
         resource.status = has('S');
+        resource.scale = has('X');
         resource.generation = has('G');
         resource.unconditional_update = !has('R');
         resource.create_on_update = has('P');

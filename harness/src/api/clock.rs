@@ -42,7 +42,13 @@ impl Clock {
 
     /// Waits until `elapsed` after the server's creation.
     pub(super) async fn sleep_until(&self, elapsed: Duration) {
-        tokio::time::sleep_until(self.start + elapsed).await;
+        sleep(elapsed.saturating_sub(self.elapsed())).await;
+    }
+
+    /// Waits for `event`, until `elapsed` after the server's creation at most.
+    pub(super) async fn wait_until(&self, elapsed: Duration, event: impl Future) {
+        // What is waited for is looked at again afterwards.
+        let _ = tokio::time::timeout_at(self.start + elapsed, event).await;
     }
 }
 

@@ -68,8 +68,8 @@ impl Options {
     }
 
     /// What the garbage collector deletes with.
-    pub(super) fn background() -> Self {
-        Self { propagation: Some(Propagation::Background), ..Self::default() }
+    pub(super) fn propagating(propagation: Propagation) -> Self {
+        Self { propagation: Some(propagation), ..Self::default() }
     }
 }
 
@@ -84,6 +84,9 @@ pub(super) fn delete(
     let Some(existing) = store.get(resource, namespace, name).cloned() else {
         return Err(Failure::not_found(resource, name));
     };
+    if is_immortal(resource, name) {
+        return Err(Failure::forbidden(&resource.group, &resource.plural, name, "this namespace may not be deleted"));
+    }
     check_preconditions(resource, &existing, options)?;
     let finalizers = finalizers(&existing, options.propagation);
     let held = is_held_namespace(resource, &existing);
@@ -105,6 +108,13 @@ pub(super) fn delete(
         return Ok(Done::Object(existing));
     }
     Ok(Done::Object(store.put(resource, object, origin)))
+}
+
+/// The namespaces that the NamespaceLifecycle admission plugin protects.
+fn is_immortal(resource: &Resource, name: &str) -> bool {
+    resource.plural == "namespaces"
+        && resource.group.is_empty()
+        && matches!(name, "default" | "kube-system" | "kube-public")
 }
 
 /// Texts of `BeforeDelete` in `k8s.io/apiserver/pkg/registry/rest`, which names the kind, not the resource.
@@ -143,7 +153,8 @@ fn finalizers(existing: &Value, propagation: Option<Propagation>) -> Vec<String>
 fn mark(store: &Store, resource: &Resource, object: &mut Value) {
     object::set(object, "deletionTimestamp", Some(store.clock.seconds().into()));
     if is_held_namespace(resource, object) {
-        object["status"]["phase"] = "Terminating".into();
+        let status = object::map_mut(object).entry("status").or_insert(Value::Null);
+        object::map_mut(status).insert("phase".to_owned(), "Terminating".into());
     } else {
         object::set(object, "deletionGracePeriodSeconds", Some(0.into()));
     }

@@ -1,7 +1,7 @@
 //! What goes wrong on the way to the server and back.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -9,6 +9,8 @@ use std::{
     },
     time::Duration,
 };
+
+use futures::future::BoxFuture;
 
 use super::request::{Caller, RequestInfo};
 
@@ -101,10 +103,31 @@ pub enum WatchFault {
     Expire,
 }
 
+/// Something that is about to happen and may be made to wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Point<'a> {
+    /// A request that was sent is about to take effect.
+    Effect(&'a RequestInfo),
+    /// The answer to a request is about to arrive.
+    Answer(&'a RequestInfo),
+    /// An event is about to arrive on a watch of a resource (the plural).
+    Event(&'a Caller, &'a str),
+}
+
+/// Completes when what waits at a [`Point`] may happen.
+pub type Gate = BoxFuture<'static, ()>;
+
 /// Decides what goes wrong. Called in the order in which requests are sent, so that draws are reproducible.
 pub trait Faults: Send + Sync {
     /// The fate of `request`.
     fn decide(&self, request: &RequestInfo) -> Fault;
+
+    /// What must complete before `point` happens, beside the delays; none if nothing. With it, a scheduler can choose
+    /// the order of everything. Asked for the effect when the request is sent, for the others when they are due.
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        let _ = point;
+        None
+    }
 
     /// The fate of the next event on a watch of `resource` (the plural) by `caller`. Not asked for bookmarks.
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {
@@ -208,6 +231,10 @@ impl Faults for Script {
         self.base.decide(request)
     }
 
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        self.base.gate(point)
+    }
+
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {
         self.base.watch_event(caller, resource)
     }
@@ -219,27 +246,45 @@ impl fmt::Debug for Script {
     }
 }
 
-/// A switch that cuts everybody off, over other faults. Watches under way stay; see `EmbeddedApi::break_watches`.
+/// A switch that cuts everybody off, or some users, over other faults.
+///
+/// Watches under way stay; see `EmbeddedApi::break_watches` and `EmbeddedApi::hold_watches`.
 pub struct Down {
     base: Arc<dyn Faults>,
     down: AtomicBool,
+    cut_off: Mutex<BTreeSet<String>>,
 }
 
 impl Down {
     /// Switched off: `base` decides.
     pub fn over(base: Arc<dyn Faults>) -> Self {
-        Self { base, down: AtomicBool::new(false) }
+        Self { base, down: AtomicBool::new(false), cut_off: Mutex::default() }
     }
 
     /// While `down`, no request reaches the server.
     pub fn set(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
     }
+
+    /// While `cut_off`, no request of `user` reaches the server.
+    pub fn cut_off(&self, user: &str, cut_off: bool) {
+        let mut users = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if cut_off {
+            users.insert(user.to_owned());
+        } else {
+            users.remove(user);
+        }
+    }
 }
 
 impl Faults for Down {
     fn decide(&self, request: &RequestInfo) -> Fault {
-        if self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
+        let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).contains(&request.caller.user);
+        if cut_off || self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
+    }
+
+    fn gate(&self, point: Point<'_>) -> Option<Gate> {
+        self.base.gate(point)
     }
 
     fn watch_event(&self, caller: &Caller, resource: &str) -> WatchFault {

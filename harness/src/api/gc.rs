@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    delete::{self, FOREGROUND, ORPHAN},
+    delete::{self, FOREGROUND, ORPHAN, Propagation},
     object,
     store::{Key, Origin, Store},
 };
@@ -52,11 +52,14 @@ fn collect_dependents(store: &mut Store) {
     let dependents: Vec<Key> = store.owners().flat_map(|(_, keys)| keys).cloned().collect();
     for key in dependents {
         let Some(object) = store.at(&key).cloned() else { continue };
-        let (mut kept, mut stays) = (Vec::new(), false);
+        let (mut kept, mut stays, mut waited_for) = (Vec::new(), false, false);
         for reference in object::owner_references(&object) {
             match owner(store, &key, reference) {
                 Owner::Gone => {}
-                Owner::WaitsForDependents => kept.push(reference.clone()),
+                Owner::WaitsForDependents => {
+                    waited_for = true;
+                    kept.push(reference.clone());
+                }
                 Owner::Stays => {
                     stays = true;
                     kept.push(reference.clone());
@@ -64,7 +67,10 @@ fn collect_dependents(store: &mut Store) {
             }
         }
         if !stays {
-            delete_key(store, &key, COLLECTOR);
+            // An owner that waits, waits for the dependents of its dependents too.
+            let nested = waited_for && store.dependents(object::uid(&object)).next().is_some();
+            let propagation = if nested { Propagation::Foreground } else { Propagation::Background };
+            delete_key(store, &key, propagation, COLLECTOR);
         } else if kept.len() < object::owner_references(&object).len() {
             rewrite(store, &key, |object| object::set(object, "ownerReferences", Some(kept.into())));
         }
@@ -123,7 +129,7 @@ fn empty_namespaces(store: &mut Store) {
         store.terminating().filter(|key| key.collection == namespaces.collection).map(|key| key.name.clone()).collect();
     for name in terminating {
         for key in store.keys_in(&name) {
-            delete_key(store, &key, NAMESPACES);
+            delete_key(store, &key, Propagation::Background, NAMESPACES);
         }
         let others =
             store.get(&namespaces, "", &name).is_some_and(|object| object::finalizers(object).next().is_some());
@@ -133,10 +139,10 @@ fn empty_namespaces(store: &mut Store) {
     }
 }
 
-fn delete_key(store: &mut Store, key: &Key, origin: Origin<'_>) {
+fn delete_key(store: &mut Store, key: &Key, propagation: Propagation, origin: Origin<'_>) {
     let terminating = store.at(key).is_none_or(|object| object::is_terminating(object));
     let Some(resource) = store.registry.of_collection(key.collection).cloned().filter(|_| !terminating) else { return };
-    let options = delete::Options::background();
+    let options = delete::Options::propagating(propagation);
     // The object was there a line ago and the options have no precondition: there is nothing to refuse.
     let _ = delete::delete(store, &resource, (&key.namespace, &key.name), &options, origin);
 }

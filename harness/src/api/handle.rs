@@ -13,6 +13,7 @@ use super::{
     request::{Form, Query, RequestInfo, header_text},
     resources::{Kept, Resource},
     review,
+    scale::{self, Change},
     selectors::Selector,
     server::{Link, Server},
     status::{Failure, Result},
@@ -77,6 +78,7 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
     match info.subresource.as_str() {
         "" => {}
         "status" if resource.status && matches!(info.verb, "get" | "update" | "patch") => {}
+        "scale" if resource.scale => return scale(server, &resource, &request),
         _ => return Ok(Reply::unknown_path()),
     }
     if resource.kept == Kept::Computed {
@@ -105,6 +107,24 @@ fn is_in_scope(resource: &Resource, info: &RequestInfo) -> bool {
     info.namespace.is_empty() || (resource.plural == "namespaces" && resource.group.is_empty())
 }
 
+fn scale(server: &Arc<Server>, resource: &Resource, request: &Request) -> Result<Reply> {
+    let target = Target { resource, info: &request.info, query: &request.query };
+    let scale = match request.info.verb {
+        "get" => scale::get(&server.store(), target)?,
+        "update" => {
+            let change = Change::To(parse(resource, request)?);
+            server.write(|store| scale::change(store, target, change))?
+        }
+        "patch" => {
+            let content_type = header_text(&request.headers, &header::CONTENT_TYPE);
+            let change = Change::By(Patch::parse(target, content_type, &request.body)?);
+            server.write(|store| scale::change(store, target, change))?
+        }
+        _ => return Err(Failure::method_not_allowed()),
+    };
+    Ok(Reply::json(200, &scale))
+}
+
 /// 403, in kube-apiserver's words.
 fn denied(info: &RequestInfo) -> Failure {
     let mut why = format!(
@@ -126,12 +146,26 @@ fn computed(server: &Server, resource: &Resource, request: &Request) -> Result<R
     if request.info.verb != "create" {
         return Err(Failure::method_not_allowed());
     }
-    let review = parse(resource, &request.body)?;
+    let review = parse(resource, request)?;
     Ok(Reply::json(201, &review::answer(server, resource, &request.info.caller, review)))
 }
 
-fn parse(resource: &Resource, body: &[u8]) -> Result<Value> {
-    serde_json::from_slice(body).map_err(|error| {
+/// The object in a body: JSON, or YAML if the header says so.
+fn parse(resource: &Resource, request: &Request) -> Result<Value> {
+    let body = &request.body;
+    let content_type = header_text(&request.headers, &header::CONTENT_TYPE).split(';').next().unwrap_or("").trim();
+    let parsed = match content_type {
+        "" | "application/json" => serde_json::from_slice(body).map_err(|error| error.to_string()),
+        "application/yaml" => serde_saphyr::from_str(&String::from_utf8_lossy(body)).map_err(|error| error.to_string()),
+        _ => {
+            let message = "the body of the request was in an unknown format - accepted media types include: \
+                application/json, application/yaml";
+            return Err(Failure::new(415, "UnsupportedMediaType", message));
+        }
+    };
+    let parsed =
+        parsed.and_then(|object: Value| if object.is_object() { Ok(object) } else { Err("not an object".to_owned()) });
+    parsed.map_err(|error| {
         let text: String = String::from_utf8_lossy(body).chars().take(30).collect();
         Failure::bad_request(format!(
             "the object provided is unrecognized (must be of type {}): {error} ({text:?})",
@@ -189,9 +223,8 @@ async fn list(server: &Server, renderer: &Renderer, request: &Request) -> Result
 
 fn watch(server: &Arc<Server>, renderer: Renderer, request: Request) -> Result<Reply> {
     let selector = selector(&renderer.resource, &request)?;
-    let Request { info, query, link, cache_lag, .. } = request;
-    let namespace = namespace(&renderer.resource, &info).to_owned();
-    let watch = Watch::start(server, renderer, info.caller, namespace, selector, &query, link, cache_lag)?;
+    let namespace = namespace(&renderer.resource, &request.info).to_owned();
+    let watch = Watch::start(server, renderer, selector, namespace, request)?;
     Ok(Reply::Watch(Box::new(watch)))
 }
 
@@ -199,11 +232,11 @@ fn write(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result
     let target = Target { resource: &renderer.resource, info: &request.info, query: &request.query };
     let done = match request.info.verb {
         "create" => {
-            let object = parse(target.resource, &request.body)?;
+            let object = parse(target.resource, request)?;
             server.write(|store| write::create(store, target, object))
         }
         "update" => {
-            let object = parse(target.resource, &request.body)?;
+            let object = parse(target.resource, request)?;
             server.write(|store| write::replace(store, target, object))
         }
         "patch" => {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::Value;
 
 use super::{
+    collection::Objects,
     object,
     reply::Listing,
     request::Query,
@@ -12,7 +13,7 @@ use super::{
     selectors::Selector,
     server::Server,
     status::{Failure, Result},
-    store::{Objects, Store},
+    store::Store,
 };
 
 /// How long kube-apiserver waits for a version that it has not seen yet.
@@ -76,7 +77,10 @@ pub(super) struct Request<'a> {
 pub(super) async fn list(server: &Server, request: &Request<'_>) -> Result<Listing> {
     let (state, token) = parse(request.query)?;
     match state {
-        State::Consistent => wait_until_synced(server, request.resource).await,
+        State::Consistent => {
+            wait_until_synced(server, request.resource).await;
+            wait_until_visible(server, request).await;
+        }
         State::NotOlderThan(version) | State::Exact(version) => wait_for_version(server, version).await?,
         State::Cached => {}
     }
@@ -142,18 +146,21 @@ async fn wait_until_synced(server: &Server, resource: &Resource) {
         let collection = store.collection(resource);
         let seen = *collection.changed.borrow();
         let last_progress = floor(store.clock.elapsed(), period);
-        if seen == store.version || store.written <= last_progress {
+        if seen == store.version || store.written.is_none_or(|written| written < last_progress) {
             return;
         }
         (store.version, collection.changed.subscribe(), last_progress + period)
     };
-    #[allow(clippy::disallowed_macros, reason = "biased")]
-    {
-        tokio::select! {
-            biased;
-            _ = changed.wait_for(|seen| *seen >= needed) => {}
-            () = server.clock().sleep_until(due) => {}
-        }
+    let clock = *server.clock();
+    clock.wait_until(due, changed.wait_for(|seen| *seen >= needed)).await;
+}
+
+/// The cache must also have seen this resource's own newest event. A cache that stands still is not waited for.
+async fn wait_until_visible(server: &Server, request: &Request<'_>) {
+    let lag = server.lag() + request.lag;
+    let newest = server.store().collection(request.resource).events.back().map(|event| event.at);
+    if let Some(at) = newest.filter(|_| !lag.is_zero()) {
+        server.clock().sleep_until(at + lag).await;
     }
 }
 

@@ -8,9 +8,11 @@
 pub mod apply;
 mod builtin;
 mod clock;
+mod collection;
 mod crd;
 mod delete;
 pub mod discovery;
+mod draws;
 mod faults;
 mod gc;
 mod handle;
@@ -23,6 +25,8 @@ mod reply;
 mod request;
 mod resources;
 mod review;
+mod rules;
+mod scale;
 pub mod schema;
 mod selectors;
 mod serve;
@@ -42,7 +46,7 @@ use tokio::net::TcpListener;
 
 use server::Server;
 
-pub use faults::{Down, Effect, Fault, Faults, Latency, NoFaults, Script, WatchFault};
+pub use faults::{Down, Effect, Fault, Faults, Gate, Latency, NoFaults, Point, Script, WatchFault};
 pub use request::{Caller, RequestInfo};
 pub use server::{Authorizer, RequestRecord};
 pub use service::{AnswerBody, ApiService, ConnectionReset};
@@ -164,7 +168,8 @@ impl EmbeddedApi {
         self.server.remove_token(token);
     }
 
-    /// Calls `hook` for every committed write, in order, while the store is locked: it must not use this server.
+    /// Calls `hook` for every committed write, those of the server's own controllers and [`EmbeddedApi::seed`] (user
+    /// `seed`) included, in order, while the store is locked: it must not use this server.
     pub fn on_commit(&self, hook: impl FnMut(&Commit) + Send + 'static) {
         self.server.store().add_hook(Box::new(hook));
     }

@@ -58,11 +58,13 @@ fn merge_object(target: &mut Map<String, Value>, patch: &Map<String, Value>, par
         target.retain(|key, _| kept.iter().any(|kept| kept == key.as_str()));
     }
     let orders_before = element_orders(target, patch);
+    for (key, value) in patch.iter().filter(|(key, _)| !key.starts_with('$')) {
+        merge_field(target, key, value, parent);
+    }
+    // What is to be deleted goes, even if the same patch names it among the values to be there.
     for (key, value) in patch {
         if let Some(list) = key.strip_prefix(DELETE_FROM) {
             remove_primitives(target, list, value);
-        } else if !key.starts_with('$') {
-            merge_field(target, key, value, parent);
         }
     }
     for (list, before) in orders_before {
@@ -90,10 +92,12 @@ fn merge_field(target: &mut Map<String, Value>, key: &str, value: &Value, parent
 fn merge_list(items: &mut Vec<Value>, patch: &[Value], parent: &str, list: &str) {
     let has_directive = |item: &Value, directive: &str| item.get(PATCH).is_some_and(|found| found == directive);
     if patch.iter().any(|item| has_directive(item, "replace")) {
-        *items = patch.iter().filter(|item| !has_directive(item, "replace")).map(cleaned).collect();
+        *items = patch.iter().filter(|item| item.get(PATCH).is_none()).map(cleaned).collect();
         return;
     }
-    match ListStrategy::of(parent, list, patch, items) {
+    let before = items.clone();
+    let strategy = ListStrategy::of(parent, list, patch, items);
+    match strategy {
         ListStrategy::Replace => *items = patch.iter().map(cleaned).collect(),
         ListStrategy::Primitives => {
             for item in patch {
@@ -112,6 +116,9 @@ fn merge_list(items: &mut Vec<Value>, patch: &[Value], parent: &str, list: &str)
                 }
             }
         }
+    }
+    if strategy != ListStrategy::Replace {
+        reorder(items, patch, &before, strategy);
     }
 }
 
@@ -137,7 +144,8 @@ fn element_orders(target: &Map<String, Value>, patch: &Map<String, Value>) -> Ve
         .collect()
 }
 
-/// Puts the elements that `order` names into that order; the others keep their place relative to what stood there.
+/// Puts the elements that `order` names into that order; the others keep their place relative to what stood there
+/// `before`.
 fn reorder(items: &mut Vec<Value>, order: &[Value], before: &[Value], strategy: ListStrategy) {
     let is_same = |one: &Value, other: &Value| match strategy {
         ListStrategy::Key(key) => same(one, other, key),
@@ -149,11 +157,10 @@ fn reorder(items: &mut Vec<Value>, order: &[Value], before: &[Value], strategy: 
     ordered.sort_by_key(|item| place(order, item));
     let mut ordered = ordered.into_iter().peekable();
     let mut others = others.into_iter().peekable();
-    // An element of the server's goes first unless both stood in the list before, and the ordered one was ahead of it.
-    while let Some(other) = others.peek() {
-        let Some(next) = ordered.peek() else { break };
-        let next_is_ahead = place(before, next).zip(place(before, other)).is_some_and(|(next, other)| next < other);
-        let taken = if next_is_ahead { ordered.next() } else { others.next() };
+    // Ordered ones go first, unless both stood in the list before and the other one was ahead.
+    while let (Some(next), Some(other)) = (ordered.peek(), others.peek()) {
+        let other_is_ahead = place(before, other).zip(place(before, next)).is_some_and(|(other, next)| other < next);
+        let taken = if other_is_ahead { others.next() } else { ordered.next() };
         items.extend(taken);
     }
     items.extend(ordered);

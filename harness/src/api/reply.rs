@@ -16,7 +16,6 @@ use super::{
 };
 
 /// An answer, before it is an HTTP response.
-#[derive(Debug)]
 pub(super) enum Reply {
     /// An answer that is complete.
     Full { code: u16, content_type: &'static str, retry_after_s: Option<u64>, body: Bytes },

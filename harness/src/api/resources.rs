@@ -67,6 +67,8 @@ pub(super) struct Resource {
     pub(super) custom: bool,
     /// Has the status subresource.
     pub(super) status: bool,
+    /// Has the scale subresource.
+    pub(super) scale: bool,
     /// The server counts `metadata.generation`.
     pub(super) generation: bool,
     /// PUT without resourceVersion overwrites (`AllowUnconditionalUpdate`).
@@ -99,6 +101,7 @@ impl Resource {
             kept: Kept::Stored,
             custom: false,
             status: false,
+            scale: false,
             generation: false,
             unconditional_update: true,
             create_on_update: false,
@@ -162,7 +165,11 @@ impl Resource {
             short_names: self.short_names.clone(),
             namespaced: self.namespaced,
             verbs: verbs.to_vec(),
-            subresources: if self.status { vec!["status".to_owned()] } else { Vec::new() },
+            subresources: [("scale", self.scale), ("status", self.status)]
+                .into_iter()
+                .filter(|(_, served)| *served)
+                .map(|(name, _)| name.to_owned())
+                .collect(),
             categories: self.categories.clone(),
         }
     }

@@ -1,7 +1,8 @@
 //! The server on a TCP socket, for kubectl, curl and gateways of their own process.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 
+use futures::future::select;
 use http::{HeaderMap, Request, Response, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -33,14 +34,7 @@ pub(super) async fn serve(server: &Arc<Server>, listener: TcpListener, shutdown:
             }
         }
     };
-    #[allow(clippy::disallowed_macros, reason = "biased")]
-    {
-        tokio::select! {
-            biased;
-            () = shutdown => {}
-            () = accept => {}
-        }
-    }
+    select(pin!(shutdown), pin!(accept)).await;
     ended.cancel();
 }
 

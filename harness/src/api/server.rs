@@ -15,11 +15,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Options,
     clock::{self, Clock},
+    collection::Event,
     crd,
     faults::{Faults, NoFaults},
     gc,
     request::{Caller, RequestInfo},
-    store::{Event, Origin, Store},
+    store::{Origin, SEEDER, Store},
     write,
 };
 
@@ -98,7 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const SEED: Origin<'_> = Origin { verb: "create", subresource: "", caller: "seed" };
+const SEED: Origin<'_> = Origin { verb: "create", subresource: "", caller: SEEDER };
 
 impl Server {
     pub(super) fn new(options: Options) -> Self {
@@ -241,6 +242,7 @@ impl Server {
         authorizer.is_none_or(|authorizer| authorizer(caller, request))
     }
 
+    /// Notes how a request ended.
     pub(super) fn log(&self, info: RequestInfo, code: String) {
         let elapsed = self.clock.elapsed();
         let resource = if info.resource.is_empty() { info.path.clone() } else { info.label() };

@@ -13,11 +13,12 @@ use futures::stream;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::{
     clock,
-    faults::{Effect, Fault},
+    faults::{Effect, Fault, Gate, Point},
     handle::{self, handle},
     reply::Reply,
     request::{Caller, Query, RequestInfo},
@@ -70,14 +71,15 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let (head, body) = request.into_parts();
         let info = RequestInfo::parse(&head, self.caller.clone());
-        // Drawn here, in the order in which requests are sent.
-        let fault = self.server.faults().decide(&info);
-        let link = Link { watches: self.server.link(&self.caller.user).watches, ..self.link.clone() };
-        let (answer, answered) = oneshot::channel();
-        let dead = link.dead.clone();
+        let dead = self.link.dead.clone();
         if dead.is_cancelled() {
             return Box::pin(std::future::pending());
         }
+        // Drawn here, in the order in which requests are sent.
+        let faults = self.server.faults();
+        let (fault, gate) = (faults.decide(&info), faults.gate(Point::Effect(&info)));
+        let link = Link { watches: self.server.link(&self.caller.user).watches, ..self.link.clone() };
+        let (answer, answered) = oneshot::channel();
         let server = Arc::clone(&self.server);
         let lands = link.lands.clone();
         clock::spawn(async move {
@@ -87,7 +89,7 @@ where
                 let query = Query::parse(head.uri.query().unwrap_or(""));
                 let cache_lag = fault.cache_lag;
                 let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
-                let _ = answer.send(serve(&server, request, fault).await);
+                let _ = answer.send(serve(&server, request, fault, gate).await);
             };
             lands.run_until_cancelled(request).await;
         });
@@ -95,6 +97,8 @@ where
             let answered = dead.run_until_cancelled(answered).await;
             match answered {
                 Some(Ok(result)) => result.map(response),
+                // Serving it panicked: the connection breaks, as with a server whose handler does.
+                Some(Err(_)) if !dead.is_cancelled() => Err(ConnectionReset),
                 // Nobody is told that it is dead.
                 Some(Err(_)) | None => std::future::pending().await,
             }
@@ -103,20 +107,49 @@ where
 }
 
 /// One request with its fate.
-async fn serve(server: &Arc<Server>, request: handle::Request, fault: Fault) -> Result<Reply, ConnectionReset> {
-    let info = request.info.clone();
+async fn serve(
+    server: &Arc<Server>,
+    request: handle::Request,
+    fault: Fault,
+    gate: Option<Gate>,
+) -> Result<Reply, ConnectionReset> {
+    let mut info = request.info.clone();
+    if info.verb == "create" && info.name.is_empty() {
+        info.name = name_in(&request.body);
+    }
     clock::sleep(fault.delay_before).await;
+    if let Some(gate) = gate {
+        gate.await;
+    }
     let result = match fault.before {
         Some(effect) => replaced(effect),
         None => {
             let reply = handle(server, request).await;
             clock::sleep(fault.delay_after).await;
+            if let Some(gate) = server.faults().gate(Point::Answer(&info)) {
+                gate.await;
+            }
             fault.after.map_or(Ok(reply), replaced)
         }
     };
     let code = result.as_ref().map_or_else(|_| "reset".to_owned(), |reply| reply.code().to_string());
     server.log(info, code);
     result
+}
+
+/// `metadata.name` of a body, empty if there is none.
+fn name_in(body: &[u8]) -> String {
+    #[derive(Default, Deserialize)]
+    struct Object {
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default)]
+        name: String,
+    }
+    serde_json::from_slice::<Object>(body).unwrap_or_default().metadata.name
 }
 
 fn replaced(effect: Effect) -> Result<Reply, ConnectionReset> {

@@ -1,7 +1,7 @@
 //! The objects, their history, and the one resourceVersion that orders all writes.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
     time::Duration,
@@ -9,11 +9,12 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use super::{
     builtin,
     clock::Clock,
+    collection::{Collection, Event},
+    draws::Draws,
     object,
     resources::{Registry, Resource},
 };
@@ -58,6 +59,9 @@ pub(super) struct Origin<'a> {
     pub(super) caller: &'a str,
 }
 
+/// The caller of writes past all requests.
+pub(super) const SEEDER: &str = "seed";
+
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
@@ -66,59 +70,14 @@ pub(super) struct Key {
     pub(super) name: String,
 }
 
-/// One write in a collection's history.
-#[derive(Clone, Debug)]
-pub(super) struct Event {
-    pub(super) version: u64,
-    /// Time since the server's creation.
-    pub(super) at: Duration,
-    pub(super) old: Option<Arc<Value>>,
-    pub(super) new: Option<Arc<Value>>,
-}
-
-/// Objects by namespace and name.
-pub(super) type Objects = BTreeMap<String, BTreeMap<String, Arc<Value>>>;
-
-/// The objects of one resource.
-#[derive(Debug)]
-pub(super) struct Collection {
-    pub(super) objects: Objects,
-    /// Oldest first.
-    pub(super) events: VecDeque<Event>,
-    /// The version of the newest event that is no longer kept.
-    pub(super) forgotten: u64,
-    /// The version of the newest event; watches and lists wait on it.
-    pub(super) changed: watch::Sender<u64>,
-}
-
-impl Collection {
-    fn new() -> Self {
-        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: watch::Sender::new(0) }
-    }
-
-    /// The objects as they were before the events for which `undo` holds, which must be the newest ones.
-    pub(super) fn rewound(&self, undo: impl Fn(&Event) -> bool) -> Objects {
-        let mut objects = self.objects.clone();
-        for event in self.events.iter().rev().take_while(|event| undo(event)) {
-            let Some(object) = event.old.as_ref().or(event.new.as_ref()) else { continue };
-            let namespace = objects.entry(object::namespace(object).to_owned()).or_default();
-            match &event.old {
-                Some(old) => namespace.insert(object::name(object).to_owned(), Arc::clone(old)),
-                None => namespace.remove(object::name(object)),
-            };
-        }
-        objects
-    }
-}
-
 /// All objects of the server.
 pub(super) struct Store {
     pub(super) clock: Clock,
     pub(super) registry: Registry,
     /// The version of the newest write.
     pub(super) version: u64,
-    /// When that write was made.
-    pub(super) written: Duration,
+    /// When a request last wrote; none if none has.
+    pub(super) written: Option<Duration>,
     /// Set when a write may leave something for the garbage collector.
     pub(super) collectable: bool,
     collections: Vec<Collection>,
@@ -126,7 +85,7 @@ pub(super) struct Store {
     dependents: BTreeMap<String, BTreeSet<Key>>,
     terminating: BTreeSet<Key>,
     history: usize,
-    draws: u64,
+    pub(super) draws: Draws,
     hooks: Vec<Hook>,
 }
 
@@ -137,14 +96,14 @@ impl Store {
             clock,
             registry: Registry::default(),
             version: 0,
-            written: Duration::ZERO,
+            written: None,
             collectable: false,
             collections: Vec::new(),
             by_uid: BTreeMap::new(),
             dependents: BTreeMap::new(),
             terminating: BTreeSet::new(),
             history: history.max(1),
-            draws: 0,
+            draws: Draws::default(),
             hooks: Vec::new(),
         };
         builtin::resources().for_each(|resource| store.serve(resource));
@@ -246,7 +205,11 @@ impl Store {
         new: Option<Arc<Value>>,
         origin: Origin<'_>,
     ) {
-        self.written = self.clock.elapsed();
+        let at = self.clock.elapsed();
+        // What was there from the start has been there for long.
+        if origin.caller != SEEDER {
+            self.written = Some(at);
+        }
         if !self.hooks.is_empty() {
             let commit = Commit {
                 resource_version: self.version,
@@ -259,19 +222,13 @@ impl Store {
                 old: old.clone(),
                 new: new.clone(),
                 caller: origin.caller.to_owned(),
-                at: self.clock.at(self.written),
-                elapsed: self.written,
+                at: self.clock.at(at),
+                elapsed: at,
             };
             self.hooks.iter_mut().for_each(|hook| hook(&commit));
         }
-        let collection = &mut self.collections[key.collection];
-        collection.events.push_back(Event { version: self.version, at: self.written, old, new });
-        while collection.events.len() > self.history {
-            if let Some(event) = collection.events.pop_front() {
-                collection.forgotten = event.version;
-            }
-        }
-        collection.changed.send_replace(self.version);
+        let event = Event { version: self.version, at, old, new };
+        self.collections[key.collection].push(event, self.history);
     }
 
     /// Keeps the owner indexes, and notices what the garbage collector must look at.
@@ -313,44 +270,8 @@ impl Store {
     /// Forgets every event: watches and lists from versions before now are answered 410.
     pub(super) fn forget_history(&mut self) {
         for collection in &mut self.collections {
-            collection.events.clear();
-            collection.forgotten = self.version;
+            collection.forget(self.version);
         }
-    }
-
-    /// A uid as RFC 9562 writes them, the same in every run.
-    pub(super) fn draw_uid(&mut self) -> String {
-        let (high, low) = (self.draw(), self.draw());
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            (high >> 16) & 0xffff,
-            high & 0xfff,
-            0x8000 | (low >> 48) & 0x3fff,
-            low & 0xffff_ffff_ffff,
-        )
-    }
-
-    /// `base` and five characters, as `generateName` asks for.
-    pub(super) fn draw_name(&mut self, base: &str) -> String {
-        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        const MAX_BASE: usize = 63 - 5;
-        let mut name: String = base.chars().take(MAX_BASE).collect();
-        let mut draw = self.draw();
-        for _ in 0..5 {
-            name.push(char::from(LETTERS[(draw % LETTERS.len() as u64) as usize]));
-            draw /= LETTERS.len() as u64;
-        }
-        name
-    }
-
-    /// The next number of the splitmix64 sequence.
-    fn draw(&mut self) -> u64 {
-        self.draws += 1;
-        let mut mixed = self.draws.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

@@ -1,28 +1,31 @@
 //! Watches: a stream of events that the client pulls out of a collection's history.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::future::select;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    faults::WatchFault,
+    collection::Event,
+    faults::{Gate, Point, WatchFault},
+    handle::Request,
     list, object,
     reply::Renderer,
-    request::{Caller, Query},
+    request::{Caller, Form},
     selectors::Selector,
     server::{Link, Server},
     service::ConnectionReset,
     status::{Failure, Result},
-    store::Event,
 };
 
 /// Where a watch without `timeoutSeconds` ends; kube-apiserver draws from the 30 minutes after this.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+/// The last bookmark of a watch comes this long before its end.
+const LAST_BOOKMARK: Duration = Duration::from_secs(2);
 
 /// One watch.
-#[derive(Debug)]
 pub(super) struct Watch {
     server: Arc<Server>,
     renderer: Renderer,
@@ -39,6 +42,8 @@ pub(super) struct Watch {
     frames: VecDeque<Bytes>,
     /// An event whose fate is decided: when to send it.
     due: Option<(Duration, Bytes)>,
+    /// What that event waits for, beside its time.
+    gate: Option<Gate>,
     /// When to send the next bookmark, if they are wanted.
     bookmark: Option<Duration>,
     end: Duration,
@@ -58,33 +63,33 @@ impl Watch {
     pub(super) fn start(
         server: &Arc<Server>,
         renderer: Renderer,
-        caller: Caller,
-        namespace: String,
         selector: Selector,
-        query: &Query,
-        link: Link,
-        lag: Duration,
+        namespace: String,
+        request: Request,
     ) -> Result<Self> {
+        let Request { info, query, link, cache_lag, .. } = request;
         let version = query.get("resourceVersion");
         let from: u64 = if version.is_empty() { 0 } else { version.parse().map_err(|_| bad_version(version))? };
         let now = server.clock().elapsed();
         let changed = server.store().collection(&renderer.resource).changed.subscribe();
-        let bookmarks = query.flag("allowWatchBookmarks").then(|| now + server.options().bookmark_interval);
         let timeout = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
+        let end = now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        let bookmark = query.flag("allowWatchBookmarks").then(|| next_bookmark(server, now, end));
         let mut watch = Self {
             server: Arc::clone(server),
             renderer,
-            caller,
+            caller: info.caller,
             namespace,
             selector,
             link,
             changed,
             seen: from,
-            lag,
+            lag: cache_lag,
             frames: VecDeque::new(),
             due: None,
-            bookmark: bookmarks,
-            end: now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs),
+            gate: None,
+            bookmark,
+            end,
             ended: false,
         };
         let initial = query.flag("sendInitialEvents");
@@ -123,7 +128,16 @@ impl Watch {
             let mut control = self.server.control();
             control.borrow_and_update();
             let until = match self.step() {
-                Step::Send(frame) => return Some(Ok(frame)),
+                Step::Send(frame) => {
+                    let passes = match self.gate.take() {
+                        Some(gate) => passes(gate, self.link.clone()).await,
+                        None => true,
+                    };
+                    if passes {
+                        return Some(Ok(frame));
+                    }
+                    continue;
+                }
                 Step::WaitUntil(until) => until,
                 Step::Break => {
                     self.ended = true;
@@ -134,17 +148,16 @@ impl Watch {
                     return None;
                 }
             };
-            let (dead, broken) = (self.link.dead.clone(), self.link.watches.clone());
-            #[allow(clippy::disallowed_macros, reason = "biased")]
-            {
-                tokio::select! {
-                    biased;
-                    () = dead.cancelled() => std::future::pending().await,
-                    () = broken.cancelled() => {}
-                    _ = control.changed() => {}
-                    _ = self.changed.changed() => {}
-                    () = self.server.clock().sleep_until(until) => {}
-                }
+            let Link { dead, watches, .. } = self.link.clone();
+            let noticed = async {
+                let (dead, broken) = (pin!(dead.cancelled()), pin!(watches.cancelled()));
+                let (controlled, changed) = (pin!(control.changed()), pin!(self.changed.changed()));
+                select(select(dead, broken), select(controlled, changed)).await;
+            };
+            self.server.clock().wait_until(until, noticed).await;
+            if dead.is_cancelled() {
+                // Nobody is told that it is dead.
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -185,7 +198,7 @@ impl Watch {
         let wake = [Some(self.end), self.bookmark, next_event].into_iter().flatten().min().unwrap_or(self.end);
         match self.bookmark {
             Some(at) if at <= now => {
-                self.bookmark = Some(now + self.server.options().bookmark_interval);
+                self.bookmark = Some(next_bookmark(&self.server, now, self.end));
                 if next_event.is_none() {
                     self.seen = self.seen.max(self.server.store().version);
                 }
@@ -227,9 +240,11 @@ impl Watch {
         }
         drop(store);
         let frame = sent?;
-        match self.server.faults().watch_event(&self.caller, &self.renderer.resource.plural) {
+        let (faults, plural) = (self.server.faults(), &self.renderer.resource.plural);
+        match faults.watch_event(&self.caller, plural) {
             WatchFault::Delay(delay) => {
                 self.due = Some((now + delay, frame));
+                self.gate = faults.gate(Point::Event(&self.caller, plural));
                 None
             }
             WatchFault::Break => Some(Step::Break),
@@ -274,11 +289,24 @@ impl Watch {
 
     fn bookmark_object(&self) -> Value {
         let resource = &self.renderer.resource;
+        let (kind, api_version) = match self.renderer.form {
+            Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            _ => (resource.kind.as_str(), resource.api_version.as_str()),
+        };
         json!({
-            "kind": resource.kind,
-            "apiVersion": resource.api_version,
+            "kind": kind,
+            "apiVersion": api_version,
             "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
         })
+    }
+}
+
+/// Waits at the gate; false if the watch breaks there.
+async fn passes(gate: Gate, link: Link) -> bool {
+    match link.dead.run_until_cancelled(link.watches.run_until_cancelled(gate)).await {
+        Some(passed) => passed.is_some(),
+        // Nobody is told that it is dead.
+        None => std::future::pending().await,
     }
 }
 
@@ -289,4 +317,11 @@ fn bad_version(version: &str) -> Failure {
 /// One line of the stream.
 fn frame(kind: &str, object: &Value) -> Bytes {
     format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+}
+
+/// Regularly, and once more shortly before the end, so that the next watch can begin where this one ended.
+fn next_bookmark(server: &Server, now: Duration, end: Duration) -> Duration {
+    let regular = now + server.options().bookmark_interval;
+    let last = end.saturating_sub(LAST_BOOKMARK);
+    if last > now { regular.min(last) } else { regular }
 }

@@ -99,3 +99,11 @@ pub(crate) async fn wait_ms(ms: u64) {
     #[allow(clippy::disallowed_methods, reason = "tests own the clock")]
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
+
+/// How long a request takes, in virtual time. It must succeed.
+pub(crate) async fn elapsed_ms<T: std::fmt::Debug>(request: impl Future<Output = kube::Result<T>>) -> u128 {
+    #[allow(clippy::disallowed_methods, reason = "tests own the clock")]
+    let start = tokio::time::Instant::now();
+    request.await.unwrap();
+    start.elapsed().as_millis()
+}

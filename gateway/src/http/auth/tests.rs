@@ -1,11 +1,8 @@
 //! Authentication against a Kubernetes API that counts what it is asked.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU16, AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, AtomicUsize, Ordering},
 };
 
 use http::{Request, Response};
@@ -164,6 +161,19 @@ async fn a_burst_of_one_token_costs_one_review() {
     let rig = rig();
     let statuses = futures::future::join_all((0..50).map(|_| rig.status("Bearer good"))).await;
     assert_eq!((statuses, rig.requests()), (vec![200; 50], 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_bad_tokens_pushes_no_good_one_out() {
+    let rig = rig();
+    rig.status("Bearer good").await;
+    let flood = Auth::default().cache_size + 1;
+    for token in 0..flood {
+        assert_eq!(rig.status(&format!("Bearer bad-{token}")).await, 401);
+    }
+    let before = rig.requests();
+    assert_eq!((rig.status("Bearer good").await, rig.requests()), (200, before));
+    assert_eq!(rig.auth.reviews.len(), Auth::default().cache_size);
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ fn a_merge_patch_merges_objects_removes_nulls_and_replaces_lists() {
 #[case::containers_merge_by_name(
     json!({"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]}, {"name": "b"}]}),
     json!({"containers": [{"name": "a", "image": "2", "env": [{"name": "Y", "value": "2"}]}]}),
-    json!({"containers": [{"name": "a", "image": "2", "env": [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]},
+    json!({"containers": [{"name": "a", "image": "2", "env": [{"name": "Y", "value": "2"}, {"name": "X", "value": "1"}]},
         {"name": "b"}]}))]
 #[case::an_element_is_deleted(json!({"containers": [{"name": "a"}, {"name": "b"}]}),
     json!({"containers": [{"name": "a", "$patch": "delete"}]}), json!({"containers": [{"name": "b"}]}))]
@@ -38,6 +38,13 @@ fn a_merge_patch_merges_objects_removes_nulls_and_replaces_lists() {
     json!({"metadata": {"finalizers": ["a", "b", "c"]}}))]
 #[case::finalizers_are_removed_by_directive(json!({"metadata": {"finalizers": ["a", "b"]}}),
     json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}), json!({"metadata": {"finalizers": ["b"]}}))]
+#[case::deletion_from_a_set_wins(json!({"metadata": {"finalizers": ["a"]}}),
+    json!({"metadata": {"finalizers": ["a", "b"], "$deleteFromPrimitiveList/finalizers": ["a"]}}),
+    json!({"metadata": {"finalizers": ["b"]}}))]
+#[case::what_is_patched_goes_before_what_is_new_to_the_patch(
+    json!({"metadata": {"ownerReferences": [{"uid": "1"}, {"uid": "2"}]}}),
+    json!({"metadata": {"ownerReferences": [{"uid": "1"}, {"uid": "3"}]}}),
+    json!({"metadata": {"ownerReferences": [{"uid": "1"}, {"uid": "3"}, {"uid": "2"}]}}))]
 #[case::owners_merge_by_uid(json!({"metadata": {"ownerReferences": [{"uid": "1", "name": "a"}]}}),
     json!({"metadata": {"ownerReferences": [{"uid": "1", "controller": true}, {"uid": "2"}]}}),
     json!({"metadata": {"ownerReferences": [{"uid": "1", "name": "a", "controller": true}, {"uid": "2"}]}}))]

@@ -6,7 +6,7 @@
 use serde_json::{Number, Value};
 
 use super::{
-    error::FieldError,
+    error::{FieldError, go_float},
     format::Format,
     lists,
     node::{Additional, Bound, ListType, Node},
@@ -17,16 +17,15 @@ pub(super) fn check(node: &Node, path: &str, value: &Value, old: Option<&Value>,
     if old == Some(value) {
         return;
     }
-    let matches_type = check_type(node, path, value, errors);
+    check_type(node, path, value, errors);
     match value {
         Value::Null => {}
         Value::String(text) => check_string(node, path, text, errors),
-        // A number where none belongs is no number to Go's validator of limits either, but it reports the range.
         Value::Number(number) => check_number(node, path, number, errors),
         Value::Array(items) => check_array(node, path, items, old, errors),
         Value::Bool(_) | Value::Object(_) => {}
     }
-    if (matches_type || !value.is_null()) && !is_enumerated(node, value) {
+    if !is_enumerated(node, value) {
         errors.push(FieldError::not_supported(path, value, node.enumeration.as_deref().unwrap_or_default()));
     }
     if value.is_object() {
@@ -50,37 +49,42 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
+/// The largest number up to which a float holds every integer.
+const MAX_SAFE_INTEGER: f64 = 9_007_199_254_740_991.0;
+
 fn is_integral(value: &Value) -> bool {
-    value.as_f64().is_some_and(|number| number.fract() == 0.0)
+    let is_safe = |number: f64| number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER;
+    value.is_i64() || value.as_f64().is_some_and(is_safe)
 }
 
-fn check_type(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>) -> bool {
+fn check_type(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
     let expected: Vec<&str> =
         if node.int_or_string { vec!["integer", "string"] } else { node.kind.as_deref().into_iter().collect() };
     let actual = type_name(value);
     if expected.is_empty() || (value.is_null() && node.nullable) {
-        return true;
+        return;
     }
     let matches = expected.iter().any(|kind| match *kind {
         "integer" => value.is_number() && is_integral(value),
         "number" => value.is_number(),
         kind => kind == actual,
     });
-    // go-openapi lets an array pass for a formatted string, and reports a formatted one by its format.
-    let formatted = node.format.filter(|_| node.kind.as_deref() == Some("string"));
-    let matches = matches || (formatted.is_some() && value.is_array());
+    // go-openapi lets an array pass for a formatted string.
+    let is_formatted_string =
+        node.format.is_some() && !expected.iter().any(|kind| matches!(*kind, "integer" | "number"));
+    let matches = matches || (is_formatted_string && value.is_array());
     if !matches {
-        let (wanted, given) = match (formatted, value) {
-            (None, _) | (_, Value::Null) => (expected.join(","), actual),
+        // It names a format by Go's types, and knows none for what is neither number nor text.
+        let (wanted, given) = match (node.format, value) {
+            (None, _) | (_, Value::Null | Value::String(_) | Value::Array(_)) => (expected.join(","), actual),
             (Some(format), Value::Number(number)) => {
                 (format.name().to_owned(), if number.is_f64() { "float64" } else { "int64" })
             }
-            (Some(format), _) => (format.name().to_owned(), ""),
+            (Some(format), Value::Bool(_) | Value::Object(_)) => (format.name().to_owned(), ""),
         };
         let detail = format!("must be of type {wanted}: {given:?}");
         errors.push(FieldError::type_invalid(path, given, &in_body(path, &detail)));
     }
-    matches
 }
 
 /// Only the first of the three string limits is reported.
@@ -109,10 +113,19 @@ fn check_number(node: &Node, path: &str, number: &Number, errors: &mut Vec<Field
     let value = Value::Number(number.clone());
     let limits = [(node.maximum, "less"), (node.minimum, "greater")];
     for (bound, word) in limits {
-        let Some(bound) = bound.filter(|bound| is_beyond(number, *bound, word)) else { continue };
-        let or_equal = if bound.exclusive { "" } else { " or equal to" };
-        let detail = format!("should be {word} than{or_equal} {}", bound.limit);
-        errors.push(FieldError::invalid(path, &value, &in_body(path, &detail)));
+        let Some(bound) = bound.map(|bound| bound.as_compared_with(number)) else { continue };
+        if is_beyond(number, bound, word) {
+            let or_equal = if bound.exclusive { "" } else { " or equal to" };
+            let detail = format!("should be {word} than{or_equal} {}", go_float(bound.limit));
+            errors.push(FieldError::invalid(path, &value, &in_body(path, &detail)));
+        }
+    }
+}
+
+impl Bound {
+    /// For an integer, kube-openapi cuts the fraction off the limit.
+    fn as_compared_with(self, number: &Number) -> Self {
+        if number.is_f64() { self } else { Self { limit: self.limit.trunc(), ..self } }
     }
 }
 
@@ -141,8 +154,13 @@ fn check_range(format: Option<Format>, path: &str, number: &Number, errors: &mut
 }
 
 fn is_enumerated(node: &Node, value: &Value) -> bool {
+    // A number is converted to the type of the allowed one first: so 1.5 passes where 1 does.
+    let as_allowed = |allowed: &Value| {
+        let number = value.as_f64()?;
+        Some(if allowed.is_f64() { number } else { number.trunc() })
+    };
     let equal = |allowed: &Value| {
-        allowed == value || (allowed.is_number() && value.is_number() && allowed.as_f64() == value.as_f64())
+        allowed == value || (allowed.is_number() && as_allowed(allowed).is_some_and(|n| allowed.as_f64() == Some(n)))
     };
     node.enumeration.as_ref().is_none_or(|allowed| allowed.iter().any(equal))
 }

@@ -116,14 +116,42 @@ impl FieldError {
     }
 }
 
-/// A value as Go's `field.Error` prints it: strings quoted, everything else as JSON.
-pub(super) fn show(value: &Value) -> String {
-    value.as_str().map_or_else(|| json(value), quote)
+/// A value as Go's `field.Error` prints it: strings quoted, floats as `%v`, everything else as JSON.
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => quote(text),
+        Value::Number(number) if number.is_f64() => number.as_f64().map(go_float).unwrap_or_default(),
+        other => json(other),
+    }
 }
 
-/// JSON as Go writes it: `<`, `>` and `&` escaped.
+/// A float as Go's `%v` prints it: with an exponent below 10⁻⁴ and from 10⁶ on, as short as exact.
+pub(super) fn go_float(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
+    match exponent.parse::<i32>() {
+        Ok(-4..6) | Err(_) => number.to_string(),
+        Ok(exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.unsigned_abs())
+        }
+    }
+}
+
+/// JSON as Go writes it: whole floats without a point, `<`, `>` and `&` escaped.
 fn json(value: &Value) -> String {
-    value.to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
+    fn whole(value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().map(whole).collect(),
+            Value::Object(map) => Value::Object(map.iter().map(|(key, value)| (key.clone(), whole(value))).collect()),
+            Value::Number(number) if number.is_f64() => {
+                let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 1e15);
+                float.map_or_else(|| value.clone(), |float| Value::from(float as i64))
+            }
+            other => other.clone(),
+        }
+    }
+    whole(value).to_string().replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026")
 }
 
 /// A string as Go's `%q` prints it.

@@ -8,8 +8,8 @@ use super::error::FieldError;
 /// A format that is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
-    /// RFC 3339, as loosely as `k8s.io/kube-openapi/pkg/validation/strfmt` takes it.
-    DateTime,
+    /// RFC 3339, as loosely as `k8s.io/kube-openapi/pkg/validation/strfmt` takes it; under either of its names.
+    DateTime(&'static str),
     /// The date part of it.
     Date,
     /// A signed 32-bit integer.
@@ -63,7 +63,8 @@ impl Format {
             (Some("number"), "float") => Some(Self::Float("float")),
             (Some("number"), "double") => Some(Self::Float("double")),
             (None | Some("string"), format) => match format.replace('-', "").as_str() {
-                "datetime" => Some(Self::DateTime),
+                "datetime" if format == "datetime" => Some(Self::DateTime("datetime")),
+                "datetime" => Some(Self::DateTime("date-time")),
                 "date" => Some(Self::Date),
                 "password" => Some(Self::Password),
                 refused if REFUSED.contains(&refused) || refused == "k8slongname" => {
@@ -79,11 +80,10 @@ impl Format {
     /// As a schema writes it.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::DateTime => "date-time",
+            Self::DateTime(name) | Self::Float(name) => name,
             Self::Date => "date",
             Self::Int32 => "int32",
             Self::Int64 => "int64",
-            Self::Float(name) => name,
             Self::Password => "password",
         }
     }
@@ -91,7 +91,7 @@ impl Format {
     /// Whether a string has this format; number formats do not speak of strings.
     pub(super) fn matches(self, text: &str) -> bool {
         match self {
-            Self::DateTime => is_date_time(text),
+            Self::DateTime(_) => is_date_time(text),
             Self::Date => is_date(text),
             Self::Int32 | Self::Int64 | Self::Float(_) | Self::Password => true,
         }

@@ -67,9 +67,9 @@ fn identity(keys: &[String], item: &Value) -> Value {
     Value::Object(present.collect::<Map<_, _>>())
 }
 
-/// Whether two elements of a list-map are the same one.
+/// Whether two elements of a list-map are the same one; without all keys, an element is like no other.
 pub(super) fn same_keys(keys: &[String], one: &Value, other: &Value) -> bool {
-    keys.iter().all(|key| one.get(key) == other.get(key))
+    keys.iter().all(|key| one.get(key).is_some_and(|value| other.get(key) == Some(value)))
 }
 
 /// Embedded resources below the root need an apiVersion and a kind.

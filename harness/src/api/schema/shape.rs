@@ -74,26 +74,28 @@ pub(super) fn default(value: &mut Value, node: &Node) {
         Value::Object(map) => {
             for (key, property) in &node.properties {
                 let Some(default) = &property.default else { continue };
-                // A null in a nullable field was meant; only its absence is defaulted.
-                if map.get(key).is_none_or(|present| present.is_null() && !property.nullable) {
-                    map.insert(key.clone(), default.clone());
-                }
+                map.entry(key.clone()).or_insert_with(|| default.clone());
             }
             for (key, child) in map.iter_mut() {
-                if let Some(schema) = node.property(key) {
-                    default(child, schema);
-                }
+                let Some(schema) = node.property(key) else { continue };
+                replace_null(child, schema);
+                default(child, schema);
             }
         }
         Value::Array(items) => {
             let Some(schema) = node.items.as_deref() else { return };
             for item in items {
-                if let (true, false, Some(value)) = (item.is_null(), schema.nullable, &schema.default) {
-                    *item = value.clone();
-                }
+                replace_null(item, schema);
                 default(item, schema);
             }
         }
         _ => {}
+    }
+}
+
+/// Puts the default in place of a null that is not nullable.
+fn replace_null(value: &mut Value, node: &Node) {
+    if let (true, false, Some(default)) = (value.is_null(), node.nullable, &node.default) {
+        *value = default.clone();
     }
 }

@@ -37,6 +37,14 @@ fn field(keywords: Value) -> Schema {
 #[case(json!({"type": "string", "format": "date-time"}), json!("2026-02-30T00:00:00Z"),
     r#"spec.x: Invalid value: "2026-02-30T00:00:00Z": spec.x in body must be of type date-time: "2026-02-30T00:00:00Z""#,
     "FieldValueTypeInvalid")]
+#[case(json!({"type": "string", "format": "date-time"}), json!(5),
+    r#"spec.x: Invalid value: "int64": spec.x in body must be of type date-time: "int64""#, "FieldValueTypeInvalid")]
+#[case(json!({"type": "number", "maximum": 1.25}), json!(5),
+    "spec.x: Invalid value: 5: spec.x in body should be less than or equal to 1", "FieldValueInvalid")]
+#[case(json!({"type": "number", "maximum": 1.25}), json!(1.5e20),
+    "spec.x: Invalid value: 1.5e+20: spec.x in body should be less than or equal to 1.25", "FieldValueInvalid")]
+#[case(json!({"type": "integer"}), json!(1e20),
+    r#"spec.x: Invalid value: "number": spec.x in body must be of type integer: "number""#, "FieldValueTypeInvalid")]
 #[case(json!({"type": "integer", "format": "int32"}), json!(2_147_483_648_u64),
     r#"<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.x"#, "FieldValueInvalid")]
 #[case(json!({"type": "integer", "minimum": 1}), json!(0),
@@ -205,10 +213,11 @@ fn defaulting_fills_what_is_absent_and_drops_nulls_that_mean_nothing() {
         "a": {"type": "string", "default": "x"},
         "n": {"type": "string", "nullable": true, "default": "x"},
         "b": {"type": "string"},
-        "c": {"type": "string", "default": "x"}}}));
-    let mut object = json!({"spec": {"a": null, "n": null, "b": null, "c": "mine"}});
+        "c": {"type": "string", "default": "x"},
+        "m": {"type": "object", "additionalProperties": {"type": "string", "default": "y"}}}}));
+    let mut object = json!({"spec": {"a": null, "n": null, "b": null, "c": "mine", "m": {"k": null}}});
     schema.default(&mut object);
-    assert_eq!(object, json!({"spec": {"a": "x", "n": null, "c": "mine"}}));
+    assert_eq!(object, json!({"spec": {"a": "x", "n": null, "c": "mine", "m": {"k": "y"}}}));
     let mut empty = json!({});
     schema.default(&mut empty);
     assert_eq!(empty, json!({"spec": {"a": "x", "n": "x", "c": "x"}}));

@@ -41,6 +41,16 @@ pub(super) fn columns(group: &str, plural: &str) -> Vec<Column> {
         ("" | "events.k8s.io", "events") => events(),
         ("apps", "deployments") => deployments(),
         ("apps", "replicasets") => replica_sets(),
+        ("", "serviceaccounts") => {
+            vec![name_column(), text("Secrets", "Secrets that pods may use.", cells::secret_count), age_column()]
+        }
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => {
+            vec![name_column(), text("Role", "The role that is granted.", cells::role), age_column()]
+        }
+        ("rbac.authorization.k8s.io", "roles" | "clusterroles")
+        | ("apiextensions.k8s.io", "customresourcedefinitions") => {
+            vec![name_column(), column("Created At", "date", 0, CREATED, cells::created_at)]
+        }
         _ => vec![name_column(), age_column()],
     }
 }

@@ -53,6 +53,9 @@ fn with_metadata(mut object: Value) -> Value {
 #[case("events.k8s.io", "events", json!({"type": "Warning", "reason": "R", "note": "n", "eventTime": "2026-01-01T23:59:30.000000Z",
         "regarding": {"kind": "Pod", "name": "p"}, "reportingController": "c", "reportingInstance": "i"}),
     "30s | Warning | R | pod/p |  | c, i | n | 30s | 1 | x")]
+#[case("", "serviceaccounts", json!({}), "x | 0 | 5m")]
+#[case("rbac.authorization.k8s.io", "rolebindings", json!({"roleRef": {"kind": "Role", "name": "r"}}), "x | Role/r | 5m")]
+#[case("rbac.authorization.k8s.io", "roles", json!({}), "x | 2026-01-01T23:55:00Z")]
 #[case("example.com", "things", json!({}), "x | 5m")]
 fn a_built_in_resource_shows_what_the_real_server_shows(
     #[case] group: &str,

@@ -42,6 +42,18 @@ pub(super) fn age(object: &Value, now: Timestamp) -> Value {
     json!(since(object, &["/metadata/creationTimestamp"], now))
 }
 
+pub(super) fn created_at(object: &Value, _: Timestamp) -> Value {
+    json!(text(object, "/metadata/creationTimestamp"))
+}
+
+pub(super) fn role(object: &Value, _: Timestamp) -> Value {
+    json!(format!("{}/{}", text(object, "/roleRef/kind"), text(object, "/roleRef/name")))
+}
+
+pub(super) fn secret_count(object: &Value, _: Timestamp) -> Value {
+    json!(list(object, "/secrets").len())
+}
+
 pub(super) fn holder(object: &Value, _: Timestamp) -> Value {
     json!(text(object, "/spec/holderIdentity"))
 }

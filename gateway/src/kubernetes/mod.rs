@@ -3,15 +3,23 @@
 //! kube's own retries repeat every verb, creates included; they are switched off, and this module decides instead, the
 //! same in production and simulation.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use kube::Client;
+
+use self::breaker::{Breaker, MEANINGFUL_WAIT};
 
 use crate::{
     config::Retry,
     context::{Context, Monotonic},
     metrics::Metrics,
 };
+
+mod breaker;
 
 /// What became of a request to the Kubernetes API that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,12 +92,18 @@ pub struct Kubernetes {
     context: Context,
     metrics: Metrics,
     retry: Retry,
+    breaker: Arc<Mutex<Breaker>>,
 }
+
+/// The label `name` of the metric that shows the circuit's state.
+const CIRCUIT: &str = "kubernetes-api";
 
 impl Kubernetes {
     /// Requests go through `client`, whose own retries must be off.
     pub fn new(client: Client, context: Context, metrics: Metrics, retry: Retry) -> Self {
-        Self { client, context, metrics, retry }
+        let kubernetes = Self { client, context, metrics, retry, breaker: Arc::default() };
+        kubernetes.with_breaker(|_| ());
+        kubernetes
     }
 
     /// The client, to build a `kube::Api` from.
@@ -131,6 +145,14 @@ impl Kubernetes {
         }
     }
 
+    /// Uses the circuit breaker and shows its state.
+    fn with_breaker<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = act(&mut breaker);
+        self.metrics.circuit_breaker_state.with_label_values(&[CIRCUIT]).set(breaker.state().value());
+        result
+    }
+
     /// Runs `request` a single time, until `deadline` at most.
     ///
     /// # Errors
@@ -145,13 +167,24 @@ impl Kubernetes {
         if start >= deadline {
             return Err(Error::Deadline);
         }
+        if !self.with_breaker(|breaker| breaker.admits(start)) {
+            return Err(Error::Unreachable("the last requests went unanswered: not tried".to_owned()));
+        }
         let result = match self.context.timeout_at(deadline, request).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => Err(classify(error)),
             Err(_) => Err(Error::Deadline),
         };
+        let now = self.context.monotonic();
+        match &result {
+            Err(Error::Deadline) if now.since(start) >= MEANINGFUL_WAIT => {
+                self.with_breaker(|breaker| breaker.unanswered(now));
+            }
+            Err(Error::Deadline) => {}
+            _ => self.with_breaker(Breaker::answered),
+        }
         let Operation { verb, resource } = operation;
-        let took = self.context.monotonic().since(start);
+        let took = now.since(start);
         self.metrics
             .kubernetes_request_duration_seconds
             .with_label_values(&[verb, resource])

@@ -1,0 +1,375 @@
+//! The listener against clients that are slow, greedy, broken, or in the way of a shutdown.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{Router, body::Bytes, routing::post};
+use gateway::{
+    config,
+    context::Context,
+    http::{server::Server, tls::Tls},
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
+use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
+
+const SHORT: Duration = Duration::from_millis(40);
+const LONG: Duration = Duration::from_secs(20);
+
+struct Rig {
+    address: SocketAddr,
+    context: Context,
+    shutdown: CancellationToken,
+    /// Cancelled when `serve` has returned.
+    ended: CancellationToken,
+    /// Lets the requests to `/slow` finish.
+    go: Arc<Notify>,
+    /// Fires when a request to `/slow` has come.
+    came: Arc<Notify>,
+}
+
+fn settings() -> config::Server {
+    config::Server {
+        read_timeout: LONG,
+        write_timeout: LONG,
+        idle_timeout: LONG,
+        drain_timeout: LONG,
+        ..config::Server::default()
+    }
+}
+
+async fn serve(settings: config::Server) -> Rig {
+    serve_with(settings, None).await
+}
+
+async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Rig {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let rig = Rig {
+        address: listener.local_addr().unwrap(),
+        context: Context::system(),
+        shutdown: CancellationToken::new(),
+        ended: CancellationToken::new(),
+        go: Arc::default(),
+        came: Arc::default(),
+    };
+    let (go, came) = (Arc::clone(&rig.go), Arc::clone(&rig.came));
+    let slow = async move || {
+        came.notify_one();
+        go.notified().await;
+        "slow"
+    };
+    let router = Router::new()
+        .route("/echo", post(async |body: Bytes| body))
+        .route("/slow", post(slow))
+        // More than the sockets of both sides hold.
+        .route("/large", post(async || vec![0; 64 << 20]));
+    let server = Server { router, tls, settings, context: rig.context.clone() };
+    let (shutdown, ended) = (rig.shutdown.clone(), rig.ended.clone());
+    rig.context.spawn(async move {
+        server.serve(listener, shutdown).await;
+        ended.cancel();
+    });
+    rig
+}
+
+impl Rig {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn ended(&self) {
+        self.context.timeout(LONG, self.ended.cancelled()).await.unwrap();
+    }
+}
+
+fn request(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Reads one answer: status and body.
+async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (u16, String) {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        head.push(char::from(stream.read_u8().await.unwrap()));
+    }
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    (head[9..12].parse().unwrap(), String::from_utf8(body).unwrap())
+}
+
+/// Everything until the server closes; a reset counts as closing.
+async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    String::from_utf8_lossy(&rest).into_owned()
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_the_other() {
+    let rig = serve(settings()).await;
+    let mut stream = rig.connect().await;
+    for body in ["one", "two"] {
+        stream.write_all(request("/echo", body).as_bytes()).await.unwrap();
+        assert_eq!(answer(&mut stream).await, (200, body.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order_and_garbage_behind_them_ends_the_connection() {
+    let rig = serve(settings()).await;
+    let mut stream = rig.connect().await;
+    let all = [&request("/echo", "one"), &request("/echo", "two"), "\0\0garbage\r\n\r\n"].concat();
+    stream.write_all(all.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, (200, "one".to_owned()));
+    assert_eq!(answer(&mut stream).await, (200, "two".to_owned()));
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 400 "));
+}
+
+#[tokio::test]
+async fn a_head_that_drips_in_is_cut_off() {
+    let rig = serve(config::Server { read_timeout: SHORT, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    let start = rig.context.monotonic();
+    let head = request("/echo", "");
+    for byte in head.as_bytes() {
+        if stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        rig.context.sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(rest(&mut stream).await, "");
+    assert!(rig.context.monotonic().since(start) < LONG);
+}
+
+#[tokio::test]
+async fn the_head_of_a_later_request_has_the_same_limit() {
+    let rig = serve(config::Server { read_timeout: SHORT, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/echo", "one").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await.0, 200);
+    stream.write_all(b"POST /echo HT").await.unwrap();
+    let end = rig.context.timeout(LONG / 2, rest(&mut stream)).await;
+    assert_eq!(end.as_deref(), Ok(""));
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_head_timeout_but_not_its_own() {
+    let rig = serve(config::Server { read_timeout: SHORT, idle_timeout: SHORT * 2, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/echo", "one").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await.0, 200);
+    let start = rig.context.monotonic();
+    assert_eq!(rest(&mut stream).await, "");
+    let idle = rig.context.monotonic().since(start);
+    assert!(idle > SHORT && idle < LONG, "{idle:?}");
+}
+
+#[tokio::test]
+async fn an_oversized_head_is_refused() {
+    let rig = serve(settings()).await;
+    let mut stream = rig.connect().await;
+    let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let (mut reader, mut writer) = stream.split();
+    let (_, text) = futures::join!(writer.write_all(head.as_bytes()), rest(&mut reader));
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_504() {
+    let rig = serve(config::Server { write_timeout: SHORT, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/slow", "").as_bytes()).await.unwrap();
+    assert!(rest(&mut stream).await.starts_with("HTTP/1.1 504 "));
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_is_cut_off() {
+    let rig = serve(config::Server { write_timeout: SHORT, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/large", "").as_bytes()).await.unwrap();
+    rig.context.sleep(SHORT * 3).await;
+    let received = rig.context.timeout(LONG / 2, rest(&mut stream)).await.unwrap();
+    assert!(received.len() < 64 << 20, "{}", received.len());
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_for_its_turn() {
+    let rig = serve(config::Server { max_connections: 1, ..settings() }).await;
+    let mut first = rig.connect().await;
+    first.write_all(request("/echo", "one").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut first).await.0, 200);
+    let mut second = rig.connect().await;
+    second.write_all(request("/echo", "two").as_bytes()).await.unwrap();
+    assert!(rig.context.timeout(SHORT, second.readable()).await.is_err());
+    drop(first);
+    assert_eq!(answer(&mut second).await, (200, "two".to_owned()));
+}
+
+#[tokio::test]
+async fn a_shutdown_lets_requests_finish_and_takes_no_more() {
+    let rig = serve(settings()).await;
+    let mut idle = rig.connect().await;
+    idle.write_all(request("/echo", "one").as_bytes()).await.unwrap();
+    answer(&mut idle).await;
+    let _silent = rig.connect().await;
+    let mut busy = rig.connect().await;
+    busy.write_all(request("/slow", "").as_bytes()).await.unwrap();
+    rig.came.notified().await;
+
+    rig.shutdown.cancel();
+    assert_eq!(rest(&mut idle).await, "", "an idle connection ends at once");
+    assert!(!rig.ended.is_cancelled());
+    rig.go.notify_one();
+    assert_eq!(answer(&mut busy).await, (200, "slow".to_owned()));
+    assert_eq!(rest(&mut busy).await, "");
+    rig.ended().await;
+    assert!(TcpStream::connect(rig.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_shutdown_cuts_off_what_does_not_finish() {
+    let rig = serve(config::Server { drain_timeout: SHORT, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/slow", "").as_bytes()).await.unwrap();
+    rig.came.notified().await;
+    rig.shutdown.cancel();
+    assert_eq!(rest(&mut stream).await, "");
+    rig.ended().await;
+}
+
+/// A certificate for `localhost` that is its own authority, and its files.
+struct Certificate {
+    der: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    cert_file: PathBuf,
+    key_file: PathBuf,
+}
+
+impl Certificate {
+    fn new(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let file = |kind: &str, text: String| {
+            let path = std::env::temp_dir().join(format!("gateway-{}-{name}.{kind}", std::process::id()));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        Self {
+            der: made.cert.der().clone(),
+            key: PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap(),
+            cert_file: file("crt", made.cert.pem()),
+            key_file: file("key", made.signing_key.serialize_pem()),
+        }
+    }
+
+    async fn client(
+        &self,
+        certificate: Option<&Self>,
+        stream: TcpStream,
+    ) -> impl AsyncRead + AsyncWrite + Unpin + use<> {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.der.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        let config = match certificate {
+            None => builder.with_no_client_auth(),
+            Some(own) => builder.with_client_auth_cert(vec![own.der.clone()], own.key.clone_key()).unwrap(),
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+}
+
+impl Drop for Certificate {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.cert_file);
+        let _ = std::fs::remove_file(&self.key_file);
+    }
+}
+
+fn tls(server: &Certificate, client_ca: Option<&Certificate>) -> Tls {
+    let files = config::Tls {
+        cert_file: server.cert_file.clone(),
+        key_file: server.key_file.clone(),
+        client_ca_file: client_ca.map(|certificate| certificate.cert_file.clone()),
+    };
+    Tls::load(&files, &Context::system()).unwrap()
+}
+
+#[tokio::test]
+async fn signals_are_taken_over_tls_and_not_beside_it() {
+    let certificate = Certificate::new("server");
+    let rig = serve_with(settings(), Some(tls(&certificate, None))).await;
+    let mut stream = certificate.client(None, rig.connect().await).await;
+    stream.write_all(request("/echo", "secret").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, (200, "secret".to_owned()));
+
+    let mut plain = rig.connect().await;
+    plain.write_all(request("/echo", "secret").as_bytes()).await.unwrap();
+    assert!(!rest(&mut plain).await.contains("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn with_client_authorities_a_client_needs_a_certificate_of_theirs() {
+    let (server, client) = (Certificate::new("server-mutual"), Certificate::new("client"));
+    let rig = serve_with(settings(), Some(tls(&server, Some(&client)))).await;
+    for (certificate, expected) in [(Some(&client), true), (Some(&server), false), (None, false)] {
+        let mut stream = server.client(certificate, rig.connect().await).await;
+        let _ = stream.write_all(request("/echo", "").as_bytes()).await;
+        let mut first = [0; 12];
+        let answered = stream.read_exact(&mut first).await.is_ok() && first == *b"HTTP/1.1 200";
+        assert_eq!(answered, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_come_is_cut_off() {
+    let certificate = Certificate::new("silent");
+    let rig = serve_with(config::Server { read_timeout: SHORT, ..settings() }, Some(tls(&certificate, None))).await;
+    let mut stream = rig.connect().await;
+    let end = rig.context.timeout(LONG / 2, rest(&mut stream)).await;
+    assert_eq!(end.as_deref(), Ok(""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn renewed_certificates_are_used_and_broken_ones_are_not() {
+    let (old, new) = (Certificate::new("old"), Certificate::new("new"));
+    let context = Context::system();
+    let files = config::Tls { cert_file: old.cert_file.clone(), key_file: old.key_file.clone(), client_ca_file: None };
+    let tls = Tls::load(&files, &context).unwrap();
+    let first = tls.current();
+
+    std::fs::write(&old.cert_file, "no certificate").unwrap();
+    assert!(Arc::ptr_eq(&first, &tls.current()), "not looked at yet");
+    context.sleep(Duration::from_secs(30)).await;
+    assert!(Arc::ptr_eq(&first, &tls.current()), "broken");
+
+    std::fs::copy(&new.cert_file, &old.cert_file).unwrap();
+    std::fs::copy(&new.key_file, &old.key_file).unwrap();
+    context.sleep(Duration::from_secs(30)).await;
+    assert!(!Arc::ptr_eq(&first, &tls.current()), "renewed");
+}
+
+#[test]
+fn unusable_certificate_files_are_errors_that_name_their_keys() {
+    let (good, other) = (Certificate::new("good"), Certificate::new("other"));
+    let empty = Certificate::new("empty");
+    std::fs::write(&empty.cert_file, "").unwrap();
+    let context = Context::system();
+    let error = |cert: &PathBuf, key: &PathBuf, ca: Option<&PathBuf>| {
+        let files = config::Tls { cert_file: cert.clone(), key_file: key.clone(), client_ca_file: ca.cloned() };
+        Tls::load(&files, &context).unwrap_err().to_string()
+    };
+    let nowhere = PathBuf::from("/nowhere");
+    assert!(error(&nowhere, &good.key_file, None).starts_with("server.tls.certFile: cannot read `/nowhere`"));
+    assert!(error(&good.cert_file, &nowhere, None).starts_with("server.tls.keyFile: cannot read"));
+    assert!(error(&empty.cert_file, &good.key_file, None).starts_with("server.tls.certFile: there is no certificate"));
+    assert!(error(&good.cert_file, &other.key_file, None).starts_with("server.tls: "));
+    assert!(error(&good.cert_file, &good.key_file, Some(&nowhere)).starts_with("server.tls.clientCaFile: cannot read"));
+}

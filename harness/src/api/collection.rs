@@ -1,0 +1,75 @@
+//! The objects of one resource and their history, from which watches and older states are read.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::object;
+
+/// One write in a collection's history.
+#[derive(Clone, Debug)]
+pub(super) struct Event {
+    pub(super) version: u64,
+    /// Time since the server's creation.
+    pub(super) at: Duration,
+    pub(super) old: Option<Arc<Value>>,
+    pub(super) new: Option<Arc<Value>>,
+}
+
+/// Objects by namespace and name.
+pub(super) type Objects = BTreeMap<String, BTreeMap<String, Arc<Value>>>;
+
+/// The objects of one resource.
+#[derive(Debug)]
+pub(super) struct Collection {
+    pub(super) objects: Objects,
+    /// Oldest first.
+    pub(super) events: VecDeque<Event>,
+    /// The version of the newest event that is no longer kept.
+    pub(super) forgotten: u64,
+    /// The version of the newest event; watches and lists wait on it.
+    pub(super) changed: watch::Sender<u64>,
+}
+
+impl Collection {
+    pub(super) fn new() -> Self {
+        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: watch::Sender::new(0) }
+    }
+
+    /// The objects as they were before the events for which `undo` holds, which must be the newest ones.
+    pub(super) fn rewound(&self, undo: impl Fn(&Event) -> bool) -> Objects {
+        let mut objects = self.objects.clone();
+        for event in self.events.iter().rev().take_while(|event| undo(event)) {
+            let Some(object) = event.old.as_ref().or(event.new.as_ref()) else { continue };
+            let namespace = objects.entry(object::namespace(object).to_owned()).or_default();
+            match &event.old {
+                Some(old) => namespace.insert(object::name(object).to_owned(), Arc::clone(old)),
+                None => namespace.remove(object::name(object)),
+            };
+        }
+        objects
+    }
+
+    /// Adds an event, and forgets the oldest beyond `limit`.
+    pub(super) fn push(&mut self, event: Event, limit: usize) {
+        let version = event.version;
+        self.events.push_back(event);
+        while self.events.len() > limit {
+            if let Some(event) = self.events.pop_front() {
+                self.forgotten = event.version;
+            }
+        }
+        self.changed.send_replace(version);
+    }
+
+    /// Forgets all events; `version` is the newest of the server.
+    pub(super) fn forget(&mut self, version: u64) {
+        self.events.clear();
+        self.forgotten = version;
+    }
+}

@@ -1,0 +1,243 @@
+//! What is checked and kept when objects are created and updated.
+
+use serde_json::Value;
+
+use super::{
+    names::{self, invalid},
+    object,
+    resources::Resource,
+    schema::FieldError,
+    status::{Failure, Result},
+    store::Store,
+    write::Target,
+};
+
+/// `apiVersion` and `kind`, filled in for built-in resources as their typed decoder does.
+pub(super) fn check_type(resource: &Resource, object: &mut Value) -> Result<()> {
+    if !object.is_object() {
+        return Err(Failure::bad_request("the object provided is unrecognized: not a JSON object"));
+    }
+    for (key, expected) in [("apiVersion", &resource.api_version), ("kind", &resource.kind)] {
+        let sent = object.get(key).and_then(Value::as_str).unwrap_or("");
+        if sent.is_empty() && !resource.custom {
+            object[key] = expected.as_str().into();
+        } else if sent.is_empty() {
+            return Err(Failure::bad_request(format!("Object '{key}' is missing")));
+        } else if sent != expected {
+            let what = if key == "kind" { "kind" } else { "API version" };
+            return Err(Failure::bad_request(format!(
+                "the {what} in the data ({sent}) does not match the expected {what} ({expected})"
+            )));
+        }
+    }
+    match object.get("metadata") {
+        None | Some(Value::Object(_) | Value::Null) => Ok(()),
+        Some(_) => Err(Failure::bad_request("metadata is not an object")),
+    }
+}
+
+pub(super) fn check_namespace(target: Target<'_>, object: &mut Value) -> Result<()> {
+    let (expected, sent) = (target.namespace(), object::namespace(object));
+    if !sent.is_empty() && sent != expected {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Failure::bad_request(message));
+    }
+    object::set(object, "namespace", (!expected.is_empty()).then(|| expected.into()));
+    Ok(())
+}
+
+/// The NamespaceLifecycle admission plugin.
+pub(super) fn admit(store: &Store, target: Target<'_>, name: &str) -> Result<()> {
+    let (resource, namespace) = (target.resource, target.namespace());
+    let Some(namespaces) = store.registry.find("", "v1", "namespaces").filter(|_| resource.namespaced) else {
+        return Ok(());
+    };
+    let Some(existing) = store.get(namespaces, "", namespace) else {
+        return Err(Failure::not_found(namespaces, namespace));
+    };
+    if !object::is_terminating(existing) {
+        return Ok(());
+    }
+    let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+    Err(Failure::forbidden(&resource.group, &resource.plural, name, &why).because(
+        "NamespaceTerminating",
+        format!("namespace {namespace} is being terminated"),
+        "metadata.namespace",
+    ))
+}
+
+/// The precondition that a PUT states with `metadata.uid`.
+pub(super) fn check_uid(target: Target<'_>, sent: &str, existing: Option<&Value>) -> Result<()> {
+    let found = existing.map_or("", object::uid);
+    if sent.is_empty() || sent == found {
+        return Ok(());
+    }
+    let Target { resource, info, .. } = target;
+    let path =
+        if resource.custom { format!("{}/{}", resource.group, resource.plural) } else { resource.plural.clone() };
+    let namespace = if resource.namespaced { format!("{}/", info.namespace) } else { String::new() };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{path}/{namespace}{}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {found}",
+        info.name,
+    );
+    Err(Failure::conflict(&resource.group, &resource.plural, &info.name, &why))
+}
+
+pub(super) fn check_version(target: Target<'_>, existing: &Value, object: &Value) -> Result<()> {
+    let (resource, sent) = (target.resource, object::version(object));
+    if sent == object::version(existing) {
+        return Ok(());
+    }
+    if !matches!(sent, "" | "0") {
+        return Err(Failure::outdated(resource, &target.info.name));
+    }
+    if resource.unconditional_update {
+        return Ok(());
+    }
+    let error = FieldError {
+        field: "metadata.resourceVersion".to_owned(),
+        reason: "FieldValueInvalid",
+        message: "Invalid value: 0x0: must be specified for an update".to_owned(),
+    };
+    Err(Failure::invalid(&resource.group, &resource.plural, &target.info.name, &[error]))
+}
+
+/// What no update changes.
+pub(super) fn keep_system_fields(existing: &Value, object: &mut Value) {
+    let old = existing.get("metadata");
+    let kept = |key| old.and_then(|metadata| metadata.get(key)).cloned();
+    let metadata = object::metadata_mut(object);
+    for key in ["resourceVersion", "generation", "creationTimestamp"] {
+        restore(metadata, key, kept(key));
+    }
+    for key in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds", "managedFields"] {
+        if metadata.get(key).is_none_or(|value| value.is_null() || *value == "") {
+            restore(metadata, key, kept(key));
+        }
+    }
+    // An empty list and no list are the same to a typed server.
+    metadata.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty) && !value.is_null());
+}
+
+fn restore(fields: &mut serde_json::Map<String, Value>, key: &str, value: Option<Value>) {
+    match value {
+        Some(value) => fields.insert(key.to_owned(), value),
+        None => fields.remove(key),
+    };
+}
+
+/// Keeps main writes off the status, and status writes off everything else.
+pub(super) fn isolate(target: Target<'_>, existing: &Value, object: &mut Value) {
+    if target.is_status() {
+        let status = object::map_mut(object).remove("status");
+        let managed = object.pointer("/metadata/managedFields").cloned();
+        let metadata = object::metadata_mut(object).clone();
+        *object = existing.clone();
+        restore(object::map_mut(object), "status", status);
+        if target.resource.custom {
+            object::set(object, "managedFields", managed);
+        } else {
+            object::map_mut(object).insert("metadata".to_owned(), metadata.into());
+        }
+    } else if target.resource.status {
+        restore(object::map_mut(object), "status", existing.get("status").cloned());
+    }
+    if target.resource.plural == "namespaces" && target.resource.group.is_empty() {
+        restore(object::map_mut(object), "spec", existing.get("spec").cloned());
+    }
+}
+
+/// Prunes and defaults by the schema.
+pub(super) fn shape(target: Target<'_>, object: &mut Value) -> Result<()> {
+    let Some(schema) = &target.resource.schema else { return Ok(()) };
+    let sent = (target.query.get("fieldValidation") == "Strict").then(|| object.clone());
+    schema.prune(object);
+    if let Some(sent) = sent.filter(|sent| sent != object) {
+        let (kind, version) = (&target.resource.kind, &target.resource.version);
+        let mut unknown = Vec::new();
+        unknown_fields(&sent, object, "", &mut unknown);
+        return Err(Failure::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+            unknown.join(", ")
+        )));
+    }
+    schema.default(object);
+    Ok(())
+}
+
+/// What pruning took away, as kube-apiserver lists it.
+fn unknown_fields(sent: &Value, kept: &Value, path: &str, unknown: &mut Vec<String>) {
+    match (sent, kept) {
+        (Value::Object(sent), Value::Object(kept)) => {
+            for (key, value) in sent {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                match kept.get(key) {
+                    Some(kept) => unknown_fields(value, kept, &path, unknown),
+                    None => unknown.push(format!("unknown field {path:?}")),
+                }
+            }
+        }
+        (Value::Array(sent), Value::Array(kept)) => {
+            for (at, (sent, kept)) in sent.iter().zip(kept).enumerate() {
+                unknown_fields(sent, kept, &format!("{path}[{at}]"), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
+pub(super) fn validate(resource: &Resource, object: &Value, existing: Option<&Value>) -> Vec<FieldError> {
+    let mut errors = match existing {
+        Some(existing) => validate_update(existing, object),
+        None => Vec::new(),
+    };
+    errors.extend(names::validate(resource, object));
+    if let Some(schema) = &resource.schema {
+        errors.extend(schema.validate(object, existing));
+    }
+    errors
+}
+
+/// `ValidateObjectMetaAccessorUpdate` of `k8s.io/apimachinery/pkg/api/validation`.
+fn validate_update(existing: &Value, object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if object::is_terminating(existing) {
+        let mut added: Vec<&str> =
+            object::finalizers(object).filter(|new| !object::finalizers(existing).any(|old| old == *new)).collect();
+        added.sort_unstable();
+        if !added.is_empty() {
+            let list = added.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{list}}}"
+            );
+            errors.push(names::forbidden("metadata.finalizers", &detail));
+        }
+    }
+    for key in ["name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let of = |object: &Value| object.pointer(&format!("/metadata/{key}")).cloned();
+        let (old, new) = (of(existing), of(object));
+        if old != new {
+            errors.push(invalid(format!("metadata.{key}"), &new.unwrap_or_default(), "field is immutable"));
+        }
+    }
+    errors
+}
+
+pub(super) fn refuse_invalid(resource: &Resource, object: &Value, errors: Vec<FieldError>) -> Result<()> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid(&resource.group, &resource.kind, object::name(object), &errors))
+}
+
+/// Whether the desired state differs: the spec, or for custom resources all but metadata and (with its subresource)
+/// status.
+pub(super) fn content_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
+    if !resource.custom {
+        return old.get("spec") != new.get("spec");
+    }
+    let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return true };
+    let counted = |key: &str| !(key == "metadata" || (key == "status" && resource.status));
+    old.keys().chain(new.keys()).any(|key| counted(key) && old.get(key) != new.get(key))
+}

@@ -1,0 +1,219 @@
+//! What the gateways talk to: the embedded Kubernetes API, or the cluster of a kubeconfig.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use gateway::remediation::RemediationRequest;
+use harness::{
+    api::{EmbeddedApi, Latency},
+    fleet::embedded_api,
+    oracles::Oracles,
+    replica::NAMESPACE,
+};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Namespace},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api, Client, CustomResourceExt, ResourceExt,
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig},
+    core::ApiResource,
+};
+use serde_json::{Value, json};
+use tower::util::MapRequestLayer;
+
+use self::requests::Requests;
+
+mod requests;
+
+/// Why a cluster cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the kubeconfig {path} cannot be used: {source}")]
+    Kubeconfig { path: String, source: kube::config::KubeconfigError },
+    #[error("the cluster cannot be used: {0}; check with `kubectl --kubeconfig FILE auth can-i --list`")]
+    Cluster(#[from] kube::Error),
+    #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
+    CrdNotEstablished,
+}
+
+/// How long a cluster may take to serve a CRD that was just applied.
+const CRD_PATIENCE: Duration = Duration::from_secs(30);
+const CRD_POLL: Duration = Duration::from_millis(200);
+
+/// How long gateways may take to open their watches.
+const WATCH_PATIENCE: Duration = Duration::from_secs(5);
+const WATCH_POLL: Duration = Duration::from_millis(5);
+
+/// What the gateways talk to.
+pub(crate) enum Backend {
+    /// In this process.
+    Embedded { api: EmbeddedApi, oracles: Oracles },
+    /// A real cluster, in a namespace of this run's own.
+    Cluster { client: Client, namespace: String, requests: Requests },
+}
+
+impl Backend {
+    /// The embedded API, whose answers take as long as those of an idle kube-apiserver.
+    #[allow(clippy::disallowed_methods, reason = "its wall clock is the machine's")]
+    pub(crate) fn embedded() -> Self {
+        let (api, oracles) = embedded_api(Timestamp::now());
+        api.set_faults(Arc::new(Latency::default()));
+        Self::Embedded { api, oracles }
+    }
+
+    /// The cluster that `kubeconfig` names: applies the CRD, makes a namespace.
+    pub(crate) async fn cluster(kubeconfig: &Path) -> Result<Self, Error> {
+        let unusable = |source| Error::Kubeconfig { path: kubeconfig.display().to_string(), source };
+        let file = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
+        let options = KubeConfigOptions::default();
+        let mut config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?;
+        config.default_retry = false;
+        let client = Client::try_from(config.clone())?;
+        apply_crd(&client).await?;
+        let namespace = make_namespace(&client).await?;
+        let requests = Requests::default();
+        let counter = requests.clone();
+        let counted = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
+            counter.note(request.method(), request.uri());
+            request
+        });
+        let client = ClientBuilder::try_from(config)?.with_layer(&counted).build();
+        Ok(Self::Cluster { client, namespace, requests })
+    }
+
+    /// What to call it.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Embedded { .. } => "embedded Kubernetes API (reads take 1 ms, writes 4 ms)".to_owned(),
+            Self::Cluster { namespace, .. } => format!("real cluster, namespace {namespace}"),
+        }
+    }
+
+    /// The namespace of the gateways.
+    pub(crate) fn namespace(&self) -> &str {
+        match self {
+            Self::Embedded { .. } => NAMESPACE,
+            Self::Cluster { namespace, .. } => namespace,
+        }
+    }
+
+    /// The client of the replica `name`.
+    pub(crate) fn client(&self, name: &str) -> Client {
+        match self {
+            Self::Embedded { api, .. } => api.client(name, NAMESPACE),
+            Self::Cluster { client, .. } => client.clone(),
+        }
+    }
+
+    /// What judges the run.
+    pub(crate) fn oracles(&self) -> Oracles {
+        match self {
+            Self::Embedded { oracles, .. } => oracles.clone(),
+            Self::Cluster { .. } => Oracles::default(),
+        }
+    }
+
+    /// Counts requests from now on.
+    pub(crate) fn clear_requests(&self) {
+        match self {
+            Self::Embedded { api, .. } => api.clear_requests(),
+            Self::Cluster { requests, .. } => requests.clear(),
+        }
+    }
+
+    /// Requests of the gateways by verb and resource.
+    pub(crate) fn requests(&self) -> BTreeMap<String, usize> {
+        match self {
+            Self::Embedded { api, .. } => {
+                let mut by = BTreeMap::new();
+                for record in api.requests() {
+                    *by.entry(format!("{} {}", record.verb, record.resource)).or_default() += 1;
+                }
+                by
+            }
+            Self::Cluster { requests, .. } => requests.by(),
+        }
+    }
+
+    /// Waits until `gateways` watches are open: they belong to the start of the gateways, not to the storm.
+    pub(crate) async fn watched(&self, gateways: usize) {
+        for _ in 0..WATCH_PATIENCE.as_millis() / WATCH_POLL.as_millis() {
+            if self.requests().get("watch remediationrequests").is_some_and(|watches| *watches >= gateways) {
+                return;
+            }
+            pause(WATCH_POLL).await;
+        }
+    }
+
+    /// All RemediationRequests of the gateways' namespace.
+    pub(crate) async fn remediation_requests(&self) -> Result<Vec<Value>, Error> {
+        match self {
+            Self::Embedded { api, .. } => Ok(api.objects("remediationrequests")),
+            Self::Cluster { client, namespace, .. } => {
+                let resource = ApiResource::erase::<RemediationRequest>(&());
+                list(&Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource)).await
+            }
+        }
+    }
+
+    /// All leases of the gateways' namespace.
+    pub(crate) async fn leases(&self) -> Result<Vec<Value>, Error> {
+        match self {
+            Self::Embedded { api, .. } => Ok(api.objects("leases")),
+            Self::Cluster { client, namespace, .. } => list(&Api::<Lease>::namespaced(client.clone(), namespace)).await,
+        }
+    }
+
+    /// Removes what this run made.
+    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
+        if let Self::Cluster { client, namespace, .. } = self {
+            Api::<Namespace>::all(client.clone()).delete(namespace, &DeleteParams::default()).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn list<K>(api: &Api<K>) -> Result<Vec<Value>, Error>
+where
+    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+{
+    let objects = api.list(&ListParams::default()).await?.items;
+    Ok(objects.into_iter().filter_map(|object| serde_json::to_value(object).ok()).collect())
+}
+
+async fn apply_crd(client: &Client) -> Result<(), Error> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let crd = RemediationRequest::crd();
+    let params = PatchParams::apply("gateway-sim").force();
+    crds.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await?;
+    let polls = CRD_PATIENCE.as_millis() / CRD_POLL.as_millis();
+    for _ in 0..polls {
+        let status = crds.get(&crd.name_any()).await?.status;
+        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
+        if conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True") {
+            return Ok(());
+        }
+        pause(CRD_POLL).await;
+    }
+    Err(Error::CrdNotEstablished)
+}
+
+async fn make_namespace(client: &Client) -> Result<String, Error> {
+    let namespace = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": { "generateName": "gateway-storm-", "labels": { "kubernaut.ai/managed": "true" } },
+    });
+    let namespace: Namespace = serde_json::from_value(namespace).unwrap_or_default();
+    let made = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
+    Ok(made.name_any())
+}
+
+/// Waits in real time.
+#[allow(clippy::disallowed_methods, reason = "storms run in real time")]
+pub(crate) async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
