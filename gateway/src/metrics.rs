@@ -175,7 +175,7 @@ impl Metrics {
                 "Total number of abandoned claims cleared by the collector",
             )?,
             blocked_by_deletion: r.counter(
-                "gateway_blocked_by_deletion",
+                "gateway_blocked_by_deletion_total",
                 "Total number of signals refused because a predecessor's deletion did not finish in time",
             )?,
             twins_detected: r.counter(

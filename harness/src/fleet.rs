@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use gateway::{
@@ -70,6 +73,8 @@ pub struct Fleet {
     began: Instant,
     seed: u64,
     protocol: Protocol,
+    /// Replicas started so far: one that restarts under its name draws other numbers than before, its boot id first.
+    started: AtomicU64,
     sent: Arc<Mutex<Sent>>,
 }
 
@@ -86,7 +91,15 @@ impl Fleet {
     #[allow(clippy::disallowed_methods, reason = "the beginning of virtual time")]
     pub fn new(seed: u64) -> Self {
         let (api, oracles) = embedded_api(EPOCH);
-        Self { api, oracles, began: Instant::now(), seed, protocol: Protocol::default(), sent: Arc::default() }
+        Self {
+            api,
+            oracles,
+            began: Instant::now(),
+            seed,
+            protocol: Protocol::default(),
+            started: AtomicU64::new(0),
+            sent: Arc::default(),
+        }
     }
 
     /// Replicas started from now on follow `protocol`; at first they follow the product's.
@@ -111,7 +124,8 @@ impl Fleet {
         let name = pod_name(number);
         let rate_ppm = 1_000_000_u32.saturating_add_signed(skew.rate_ppm);
         let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
-        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(number as u64);
+        let started = self.started.fetch_add(1, Ordering::Relaxed);
+        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(started);
         let context = Context::simulated(clock, self.began, seed);
         let replica = Replica::start_as(self.protocol, &name, config, self.api.client(&name, NAMESPACE), context);
         let replica = replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"));

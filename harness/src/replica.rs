@@ -7,6 +7,7 @@ use bytes::Bytes;
 use gateway::{
     config::{AuthMode, Config, Identity},
     context::Context,
+    http::operations::metrics_router,
     runtime::Listeners,
 };
 use http::{Request, StatusCode, header::CONTENT_TYPE};
@@ -108,6 +109,11 @@ impl Replica {
     pub fn metrics(&self) -> String {
         let text = self.gateway.metrics().render().unwrap_or_default();
         String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// The routes of its metrics listener.
+    pub fn metrics_endpoint(&self) -> Router {
+        metrics_router(self.gateway.metrics().clone())
     }
 
     /// The value of one of its metrics; `series` is the name with its labels as in the text format.

@@ -33,7 +33,7 @@ mod requests;
 pub(crate) enum Error {
     #[error("the kubeconfig {path} cannot be used: {source}")]
     Kubeconfig { path: String, source: kube::config::KubeconfigError },
-    #[error("the cluster cannot be used: {0}; check with `kubectl --kubeconfig FILE auth can-i --list`")]
+    #[error("the cluster cannot be used (hint: try `kubectl --kubeconfig FILE auth can-i --list`)")]
     Cluster(#[from] kube::Error),
     #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
     CrdNotEstablished,
@@ -52,7 +52,14 @@ pub(crate) enum Backend {
     /// In this process.
     Embedded { api: EmbeddedApi, oracles: Oracles },
     /// A real cluster, in a namespace of this run's own.
-    Cluster { client: Client, namespace: String, requests: Requests },
+    Cluster {
+        /// The gateways', whose requests are counted.
+        counted: Client,
+        /// This run's own.
+        client: Client,
+        namespace: String,
+        requests: Requests,
+    },
 }
 
 impl Backend {
@@ -76,12 +83,12 @@ impl Backend {
         let namespace = make_namespace(&client).await?;
         let requests = Requests::default();
         let counter = requests.clone();
-        let counted = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
+        let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
             counter.note(request.method(), request.uri());
             request
         });
-        let client = ClientBuilder::try_from(config)?.with_layer(&counted).build();
-        Ok(Self::Cluster { client, namespace, requests })
+        let counted = ClientBuilder::try_from(config)?.with_layer(&count).build();
+        Ok(Self::Cluster { counted, client, namespace, requests })
     }
 
     /// What to call it.
@@ -104,7 +111,7 @@ impl Backend {
     pub(crate) fn client(&self, name: &str) -> Client {
         match self {
             Self::Embedded { api, .. } => api.client(name, NAMESPACE),
-            Self::Cluster { client, .. } => client.clone(),
+            Self::Cluster { counted, .. } => counted.clone(),
         }
     }
 

@@ -49,8 +49,8 @@ async fn main() -> ExitCode {
     let code = match init_log(&log) {
         Err(message) => Err(message),
         Ok(()) => match command {
-            Command::Storm(args) => storm::run(args).await.map_err(|error| error.to_string()),
-            Command::Serve(args) => serve::run(args).await.map_err(|error| error.to_string()),
+            Command::Storm(args) => storm::run(args).await.map_err(|error| chain(&error)),
+            Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
         },
     };
     match code {
@@ -60,6 +60,20 @@ async fn main() -> ExitCode {
             ExitCode::from(exit::USAGE)
         }
     }
+}
+
+/// What went wrong, and why: libraries leave the reason to the sources of their errors.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        source = error.source();
+    }
+    text
 }
 
 /// Logs go to standard error: standard output belongs to the result.

@@ -135,7 +135,7 @@ pub struct Processing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retry {
-    /// Tries in all, the first one included.
+    /// Tries in all, the first one included; a 429, which has no effect, is waited out and is none.
     pub max_attempts: u32,
     /// Before the second try.
     #[serde(with = "duration")]

@@ -50,8 +50,9 @@ pub(super) enum Known {
 pub(super) enum Found {
     /// This attempt created it; the predecessor that it claimed for it is to be let go.
     Created { record: Arc<Record>, claimed: Option<Arc<Record>> },
-    /// The signal is a duplicate of it.
-    Duplicate(Arc<Record>),
+    /// The signal is a duplicate of it; the predecessor that this attempt claimed before another created it is to be
+    /// let go.
+    Duplicate { record: Arc<Record>, claimed: Option<Arc<Record>> },
     /// An object of another fingerprint has the derived name.
     NameTaken(String),
 }
@@ -161,7 +162,7 @@ impl Attempt {
             return Action::Done(Found::Created { record: Arc::clone(record), claimed: None });
         }
         match decide(&self.fingerprint, records, now) {
-            Verdict::Duplicate(record) => Action::Done(Found::Duplicate(record)),
+            Verdict::Duplicate(record) => Action::Done(Found::Duplicate { record, claimed: None }),
             Verdict::Create(_) if !self.may_create => Action::Lock,
             Verdict::Create(plan) => self.carry_out(plan),
         }
@@ -188,8 +189,13 @@ impl Attempt {
     }
 
     fn created(&mut self, record: Arc<Record>) -> Action {
-        let claimed = self.plan.take().and_then(|plan| plan.predecessor).filter(|_| self.claimed);
+        let claimed = self.claimed_predecessor();
         Action::Done(Found::Created { record, claimed })
+    }
+
+    /// The predecessor in the version that this attempt's own claim made.
+    fn claimed_predecessor(&self) -> Option<Arc<Record>> {
+        self.plan.as_ref()?.predecessor.clone().filter(|_| self.claimed)
     }
 
     /// Looks at what a 409 was about: the predecessor after a claim, the object of the derived name after a create.
@@ -204,7 +210,8 @@ impl Attempt {
             return self.created(record);
         }
         if record.counts_signals(now) {
-            return Action::Done(Found::Duplicate(record));
+            let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
+            return Action::Done(Found::Duplicate { record, claimed });
         }
         let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
         if is_predecessor {

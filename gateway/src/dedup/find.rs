@@ -43,6 +43,8 @@ pub(super) struct Finder<'a> {
     backoff: Duration,
     claims: u32,
     locked: bool,
+    /// It waits for the predecessor, whose deletion has begun, to go.
+    blocked: bool,
 }
 
 impl<'a> Finder<'a> {
@@ -67,6 +69,7 @@ impl<'a> Finder<'a> {
             backoff: core.config.lock.initial_backoff,
             claims: 0,
             locked: false,
+            blocked: false,
         }
     }
 
@@ -90,23 +93,21 @@ impl<'a> Finder<'a> {
                 return Ok(found);
             }
             if core.context.monotonic() >= self.deadline {
-                return Err(self.out_of_time(&action));
+                return Err(self.out_of_time());
             }
             observation = self.act(action).await?;
         }
         Err(Error::Deadline)
     }
 
-    fn out_of_time(&self, action: &Action) -> Error {
-        match action {
-            Action::AwaitDeletion => {
-                self.core.metrics.blocked_by_deletion.inc();
-                Error::Busy {
-                    reason: "the previous RemediationRequest of this resource is being deleted",
-                    retry_after: Duration::from_secs(5),
-                }
-            }
-            _ => Error::Deadline,
+    fn out_of_time(&self) -> Error {
+        if !self.blocked {
+            return Error::Deadline;
+        }
+        self.core.metrics.blocked_by_deletion.inc();
+        Error::Busy {
+            reason: "the previous RemediationRequest of this resource is being deleted",
+            retry_after: Duration::from_secs(5),
         }
     }
 
@@ -123,6 +124,7 @@ impl<'a> Finder<'a> {
             Action::Lock => self.lock().await,
             Action::AwaitLock => Ok(self.await_lock().await),
             Action::AwaitDeletion => {
+                self.blocked = true;
                 let patience = self.deadline.since(self.core.context.monotonic());
                 self.await_change(patience.min(self.core.config.lock.max_backoff)).await;
                 Ok(Observation::Waited)
@@ -206,6 +208,7 @@ impl<'a> Finder<'a> {
             Ok(object) => {
                 let record = self.record(PATCH, object)?;
                 view.mark(record.version, before);
+                self.blocked = false;
                 Ok(Observation::Claimed(record))
             }
             Err(kubernetes::Error::Conflict(_)) => Ok(Observation::ClaimConflict),
@@ -215,8 +218,9 @@ impl<'a> Finder<'a> {
         }
     }
 
-    async fn create(&self, lineage: &Lineage) -> Result<Observation, Error> {
+    async fn create(&mut self, lineage: &Lineage) -> Result<Observation, Error> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
+        self.blocked = false;
         let Core { requests, context, kubernetes, namespace, view, .. } = self.core;
         let object = build(self.signal, lineage, namespace, &self.tag, context.now());
         let before = context.monotonic();

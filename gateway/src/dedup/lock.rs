@@ -14,10 +14,7 @@ use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
 };
-use kube::{
-    Api,
-    api::{DeleteParams, PostParams, Preconditions},
-};
+use kube::{Api, api::PostParams};
 
 use super::observed::Observed;
 use crate::{
@@ -28,10 +25,11 @@ use crate::{
     remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, ResourceVersion},
 };
 
+mod release;
+
 const CREATE: Operation = Operation { verb: "create", resource: "leases" };
 const GET: Operation = Operation { verb: "get", resource: "leases" };
 const UPDATE: Operation = Operation { verb: "update", resource: "leases" };
-const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 
 /// Who holds the locks of this process.
 #[derive(Clone, Debug)]
@@ -72,6 +70,8 @@ struct State {
     held: BTreeMap<LeaseName, Held>,
     /// Leases of others, and since when they have not changed.
     others: Observed,
+    /// Acquisitions under way.
+    acquiring: BTreeMap<LeaseName, usize>,
     releasing: usize,
 }
 
@@ -107,7 +107,9 @@ impl LockManager {
     /// If the API server could not be asked; that another holds the lock, or was faster, is no error. Each error is
     /// counted and logged once. The lease may have been created all the same: it is then released in the background.
     pub async fn acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
+        let under_way = Acquiring::begin(self, name);
         let result = self.try_acquire(name, deadline).await;
+        drop(under_way);
         let Shared { metrics, .. } = &*self.shared;
         match &result {
             Ok(Acquisition::Acquired) => {}
@@ -124,8 +126,10 @@ impl LockManager {
     }
 
     async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
-        // A lease of another was there a moment ago: ask for it rather than for a conflict.
-        let expect_other = self.state().others.knows(name.as_str());
+        // A lease of another was there a moment ago (at the try before this one): ask for it rather than for a conflict.
+        let Shared { context, config, .. } = &*self.shared;
+        let a_moment_ago = context.monotonic() - 2 * config.max_backoff;
+        let expect_other = self.state().others.was_there(name.as_str(), a_moment_ago);
         if !expect_other && let Some(acquired) = self.create(name, deadline).await? {
             return Ok(acquired);
         }
@@ -170,7 +174,12 @@ impl LockManager {
         let desired = self.desired(name, Some(&lease));
         let Shared { api, kubernetes, metrics, .. } = &*self.shared;
         let params = PostParams::default();
-        match kubernetes.call(UPDATE, deadline, || api.replace(name.as_str(), &params, &desired)).await {
+        let mut tries = 0;
+        let update = || {
+            tries += 1;
+            api.replace(name.as_str(), &params, &desired)
+        };
+        match kubernetes.call(UPDATE, deadline, update).await {
             Ok(updated) => {
                 if !ours {
                     metrics.lock_takeovers.inc();
@@ -178,7 +187,13 @@ impl LockManager {
                 }
                 Ok(self.hold(name, &updated))
             }
-            Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Acquisition::Contended),
+            Err(Error::Conflict(_) | Error::NotFound(_)) => {
+                // The conflict may be one with the first try, whose answer was lost.
+                if tries > 1 {
+                    self.release_in_background(name);
+                }
+                Ok(Acquisition::Contended)
+            }
             Err(error) => Err(error),
         }
     }
@@ -238,91 +253,29 @@ impl LockManager {
         };
         Lease { metadata, spec: Some(spec) }
     }
+}
 
-    /// Releases the lock `name`: deletes the lease if it is ours, in the version that is ours. That it is gone, or
-    /// another's by now, is success.
-    ///
-    /// # Errors
-    /// If the API server could not be asked, to the end of `deadline`.
-    pub async fn release(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
-        match self.take(name) {
-            Some(preconditions) => self.delete(name, preconditions, deadline).await,
-            None => self.release_found(name, deadline).await,
-        }
+/// Notes that an acquisition is under way, until dropped.
+struct Acquiring {
+    manager: LockManager,
+    name: LeaseName,
+}
+
+impl Acquiring {
+    fn begin(manager: &LockManager, name: &LeaseName) -> Self {
+        *manager.state().acquiring.entry(name.clone()).or_default() += 1;
+        Self { manager: manager.clone(), name: name.clone() }
     }
+}
 
-    /// Gives up what is held under `name`.
-    fn take(&self, name: &LeaseName) -> Option<Preconditions> {
-        let held = self.state().held.remove(name)?;
-        let held_for = self.shared.context.monotonic().since(held.since);
-        self.shared.metrics.lock_hold_seconds.observe(held_for.as_secs_f64());
-        Some(Preconditions { uid: held.uid, resource_version: held.version })
-    }
-
-    /// Releases a lease that this process does not know to hold: of an incarnation before a restart, or of a create
-    /// whose answer was lost.
-    async fn release_found(&self, name: &LeaseName, deadline: Monotonic) -> Result<(), Error> {
-        let Some(lease) = self.get(name, deadline).await? else { return Ok(()) };
-        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
-        let acquired_again = self.state().held.contains_key(name);
-        if acquired_again || holder != Some(self.shared.holder.identity.as_str()) {
-            return Ok(());
-        }
-        let ObjectMeta { uid, resource_version, .. } = lease.metadata;
-        self.delete(name, Preconditions { uid, resource_version }, deadline).await
-    }
-
-    /// Deletes the lease in exactly one version: by construction never one that another holds.
-    async fn delete(&self, name: &LeaseName, version: Preconditions, deadline: Monotonic) -> Result<(), Error> {
-        let params = DeleteParams::default().preconditions(version);
-        let Shared { api, kubernetes, .. } = &*self.shared;
-        match kubernetes.call(DELETE, deadline, || api.delete(name.as_str(), &params)).await {
-            Ok(_) | Err(Error::NotFound(_) | Error::Conflict(_)) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Releases the lock `name` off the critical path, with a time budget of its own and retries.
-    pub fn release_in_background(&self, name: &LeaseName) {
-        let held = self.take(name);
-        let (manager, name) = (self.clone(), name.clone());
-        self.state().releasing += 1;
-        self.shared.context.spawn(async move {
-            manager.release_persistently(&name, held).await;
-            manager.state().releasing -= 1;
-        });
-    }
-
-    async fn release_persistently(&self, name: &LeaseName, held: Option<Preconditions>) {
-        let Shared { context, config, .. } = &*self.shared;
-        let deadline = context.monotonic() + config.release_timeout;
-        let mut backoff = config.initial_backoff;
-        loop {
-            let released = match &held {
-                Some(version) => self.delete(name, version.clone(), deadline).await,
-                None => self.release_found(name, deadline).await,
-            };
-            let Err(error) = released else { return };
-            if context.monotonic() + backoff >= deadline {
-                tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
-                return;
+impl Drop for Acquiring {
+    fn drop(&mut self) {
+        let mut state = self.manager.state();
+        if let Some(count) = state.acquiring.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                state.acquiring.remove(&self.name);
             }
-            context.sleep(context.jitter(backoff / 2, backoff)).await;
-            backoff = (backoff * 2).min(config.max_backoff);
-        }
-    }
-
-    /// Whether nothing is held and no release is under way.
-    pub fn is_idle(&self) -> bool {
-        let state = self.state();
-        state.held.is_empty() && state.releasing == 0
-    }
-
-    /// Starts the release of everything held.
-    pub fn release_all(&self) {
-        let held: Vec<LeaseName> = self.state().held.keys().cloned().collect();
-        for name in held {
-            self.release_in_background(&name);
         }
     }
 }

@@ -202,7 +202,7 @@ impl Deduplicator {
             }
             Err(_) => return Err(busy("too many signals of this resource are waiting")),
         }
-        match core.context.timeout_at(deadline, answer).await {
+        match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(Error::Deadline),
         }
@@ -243,6 +243,9 @@ impl Deduplicator {
     }
 }
 
+/// A worker keeps to a signal's deadline by itself and then says what kept it; only one that is busy with another
+/// signal of a later deadline is not waited for any longer.
+const ANSWER_GRACE: Duration = Duration::from_millis(100);
 /// Between two looks at whether a shutdown is done.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 

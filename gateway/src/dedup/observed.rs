@@ -11,7 +11,7 @@ use crate::{
     context::{Context, Monotonic},
 };
 
-/// Leases remembered at most; beyond it the one seen longest ago is forgotten, which only delays a take-over.
+/// Leases remembered at most; beyond it the one unchanged for longest is forgotten, which only delays a take-over.
 const OBSERVED_MAX: usize = 10_000;
 
 /// Leases as they were first seen in their present version.
@@ -24,11 +24,14 @@ pub(super) struct Observed {
 struct Seen {
     version: Option<String>,
     since: Monotonic,
+    /// When it was last looked at.
+    looked: Monotonic,
 }
 
 impl Observed {
-    pub(super) fn knows(&self, name: &str) -> bool {
-        self.seen.contains_key(name)
+    /// Whether the lease `name` was there when it was looked at, at `moment` or later.
+    pub(super) fn was_there(&self, name: &str, moment: Monotonic) -> bool {
+        self.seen.get(name).is_some_and(|seen| seen.looked >= moment)
     }
 
     pub(super) fn forget(&mut self, name: &str) {
@@ -61,11 +64,9 @@ impl Observed {
         let name = lease.metadata.name.clone().unwrap_or_default();
         let version = &lease.metadata.resource_version;
         let known = self.seen.get(&name).filter(|seen| seen.version == *version).map(|seen| seen.since);
-        let since = known.unwrap_or_else(|| {
-            self.seen.insert(name, Seen { version: version.clone(), since: now });
-            self.shrink();
-            now
-        });
+        let since = known.unwrap_or(now);
+        self.seen.insert(name, Seen { version: version.clone(), since, looked: now });
+        self.shrink();
         SignedDuration::try_from(now.since(since)).unwrap_or(SignedDuration::MAX)
     }
 

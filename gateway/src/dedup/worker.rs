@@ -108,7 +108,10 @@ impl<'a> Worker<'a> {
         let past = self.known.as_ref().map(|known| known.past.clone()).unwrap_or_default();
         let finder = Finder::new(core, &head.signal, &self.lease, &head.tag, head.deadline);
         match finder.run(past).await? {
-            Found::Duplicate(record) => Ok(record),
+            Found::Duplicate { record, claimed } => {
+                self.let_go(claimed);
+                Ok(record)
+            }
             Found::NameTaken(name) => {
                 tracing::error!(%name, "an object of another fingerprint has the derived name");
                 Err(Error::Kubernetes(format!("the name {name} is taken")))
@@ -118,12 +121,16 @@ impl<'a> Worker<'a> {
                     known.fresh = true;
                     known.past.floor = known.past.floor.max(record.version);
                 }
-                if let Some(predecessor) = claimed {
-                    collector::let_go(Arc::clone(core), predecessor);
-                }
+                self.let_go(claimed);
                 self.answer_created(&record);
                 Ok(record)
             }
+        }
+    }
+
+    fn let_go(&self, claimed: Option<Arc<Record>>) {
+        if let Some(predecessor) = claimed {
+            collector::let_go(Arc::clone(&self.dedup.shared.core), predecessor);
         }
     }
 

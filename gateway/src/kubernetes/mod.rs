@@ -42,7 +42,7 @@ pub enum Error {
     /// 401 or 403.
     #[error("permission denied: {0}")]
     Forbidden(String),
-    /// 429, to the end of the retries: nothing took effect.
+    /// 429, to the end of the deadline: nothing took effect.
     #[error("throttled: {message}")]
     Throttled {
         /// What the API said.
@@ -111,8 +111,8 @@ impl Kubernetes {
         self.client.clone()
     }
 
-    /// Runs `request`, again after 429, 503 and 504 (with backoff, `Retry-After` honoured), until it is answered
-    /// otherwise, the tries are used up, or `deadline` has come.
+    /// Runs `request`, again after 503 and 504 until the tries are used up, and after 429 as often as it takes (nothing
+    /// took effect, and the server asks to come again): with backoff, `Retry-After` honoured, until `deadline` at most.
     ///
     /// # Errors
     /// The last answer, or [`Error::Deadline`].
@@ -130,14 +130,16 @@ impl Kubernetes {
             };
             let pause = match &error {
                 Error::Throttled { retry_after, .. } => (*retry_after).max(backoff),
-                Error::Unavailable { code: 503 | 504, .. } => backoff,
+                Error::Unavailable { code: 503 | 504, .. } if tries < self.retry.max_attempts => {
+                    tries += 1;
+                    backoff
+                }
                 _ => return Err(error),
             };
             let pause = self.context.jitter(pause, pause + pause / 2);
-            if tries >= self.retry.max_attempts || self.context.monotonic() + pause >= deadline {
+            if self.context.monotonic() + pause >= deadline {
                 return Err(error);
             }
-            tries += 1;
             backoff = (backoff * 2).min(self.retry.max_backoff);
             self.context.sleep(pause).await;
         }

@@ -47,6 +47,10 @@ fn read() -> Action {
     Action::Read(Known::UpTo(version(0)))
 }
 
+fn duplicate(record: Record) -> Action {
+    Action::Done(Found::Duplicate { record: Arc::new(record), claimed: None })
+}
+
 fn got(record: Record) -> Observation {
     Observation::Got(Some(Arc::new(record)))
 }
@@ -73,7 +77,7 @@ fn a_new_fingerprint_is_created_under_the_lock_after_a_second_look() {
 fn a_duplicate_needs_no_lock() {
     let mut run = Run::new();
     run.step(Observation::Begin);
-    assert_eq!(run.see(&[active("a")]), Action::Done(Found::Duplicate(Arc::new(active("a")))));
+    assert_eq!(run.see(&[active("a")]), duplicate(active("a")));
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn what_appears_while_the_lock_is_waited_for_is_a_duplicate() {
     assert_eq!(run.see(&[]), Action::Lock);
     assert_eq!(run.step(Observation::Contended), Action::AwaitLock);
     assert_eq!(run.step(Observation::Waited), read());
-    assert_eq!(run.see(&[active("a")]), Action::Done(Found::Duplicate(Arc::new(active("a")))));
+    assert_eq!(run.see(&[active("a")]), duplicate(active("a")));
 }
 
 #[test]
@@ -106,6 +110,15 @@ fn a_predecessor_is_claimed_before_its_successor_is_created_and_let_go_afterward
 }
 
 #[test]
+fn a_predecessor_whose_successor_another_has_created_is_let_go_too() {
+    let (mut run, _) = Run::locked(&[terminal("p")]);
+    run.step(Observation::Claimed(Arc::new(claimed("p"))));
+    run.step(Observation::Exists);
+    let expected = Found::Duplicate { record: Arc::new(active("new")), claimed: Some(Arc::new(claimed("p"))) };
+    assert_eq!(run.step(got(active("new"))), Action::Done(expected));
+}
+
+#[test]
 fn a_claim_of_another_is_renewed_before_the_create() {
     let (_, action) = Run::locked(&[claimed("p")]);
     assert_eq!(action, Action::Claim(Arc::new(claimed("p"))));
@@ -123,7 +136,7 @@ fn a_predecessor_that_suppresses_by_now_makes_the_signal_its_duplicate() {
     let (mut run, _) = Run::locked(&[terminal("p")]);
     run.step(Observation::ClaimConflict);
     let reviewed = Record { manual_review: true, ..terminal("p") };
-    assert_eq!(run.step(got(reviewed.clone())), Action::Done(Found::Duplicate(Arc::new(reviewed))));
+    assert_eq!(run.step(got(reviewed.clone())), duplicate(reviewed));
 }
 
 #[rstest]
@@ -158,7 +171,7 @@ fn a_refused_claim_waits_for_the_deletion() {
 
 /// What is found under the derived name after 409 AlreadyExists.
 #[rstest]
-#[case::active(active("x"), Action::Done(Found::Duplicate(Arc::new(active("x")))))]
+#[case::active(active("x"), duplicate(active("x")))]
 #[case::ours(ours(active("x")), Action::Done(Found::Created { record: Arc::new(ours(active("x"))), claimed: None }))]
 #[case::ours_and_already_terminal(
     ours(terminal("x")),

@@ -1,0 +1,9 @@
+//! One RemediationRequest after the other: successors, suppression, deletion, faults at every request.
+#![allow(clippy::disallowed_methods, reason = "tests own the clock and the tasks")]
+
+mod deletion;
+mod faults;
+mod lineage;
+mod random;
+#[path = "../scenario/mod.rs"]
+mod scenario;
