@@ -48,6 +48,7 @@ const WATCH_PATIENCE: Duration = Duration::from_secs(5);
 const WATCH_POLL: Duration = Duration::from_millis(5);
 
 /// What the gateways talk to.
+#[allow(clippy::large_enum_variant, reason = "there is one per process")]
 pub(crate) enum Backend {
     /// In this process.
     Embedded { api: EmbeddedApi, oracles: Oracles },
