@@ -12,7 +12,8 @@ use harness::{
 };
 use rstest::rstest;
 use scenario::{
-    FAILURES, STARTS_AT, answered, assert_quiet, lines, logs::Logs, post, rest, script, send, spent, storm, wait_ms,
+    FAILURES, STARTS_AT, answered, assert_quiet, discard, lines, logs::Logs, post, rest, script, send, spent, storm,
+    wait_ms,
 };
 
 fn body(resource: &str) -> String {
@@ -178,6 +179,7 @@ async fn no_lease_is_left_after_an_outage_at_any_moment() {
         rest().await;
         assert_eq!(fleet.requests().len(), 1);
         assert_quiet(&fleet);
+        discard(&replicas);
     }
 }
 
@@ -201,6 +203,7 @@ async fn no_lease_is_left_after_a_shutdown_at_any_moment() {
         rest().await;
         assert_eq!(fleet.requests().len(), 1);
         assert_quiet(&fleet);
+        discard(&replicas);
     }
 }
 

@@ -12,7 +12,8 @@ use rstest::rstest;
 use serde_json::json;
 
 use crate::scenario::{
-    answered, assert_quiet, count_of, end, fingerprint, lines, name_of, only, rest, send, spent, storm, wait_ms,
+    answered, assert_quiet, count_of, discard, end, fingerprint, lines, name_of, only, rest, send, spent, storm,
+    wait_ms,
 };
 
 async fn fleet(replicas: usize) -> (Fleet, Vec<Replica>) {
@@ -126,6 +127,7 @@ async fn a_storm_stays_within_its_budget_for_many_seeds() {
         let answers = storm(&fleet, &replicas, "storm", 100).await;
         assert_eq!(answered(&answers, 201) + answered(&answers, 202), 100, "seed {seed}");
         most = most.max(bill(&fleet).await.len());
+        discard(&replicas);
     }
     println!("at most {most} requests in 50 storms");
     assert!(most <= 24, "{most}");

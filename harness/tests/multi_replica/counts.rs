@@ -11,7 +11,7 @@ use harness::{
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::scenario::{answered, assert_quiet, count_of, only, rest, send, wait_ms};
+use crate::scenario::{answered, assert_quiet, count_of, discard, only, rest, send, wait_ms};
 
 /// Everything takes a random time, watches included.
 struct Jitter {
@@ -61,6 +61,7 @@ async fn the_count_is_exact_over_replicas_latencies_and_conflicts() {
         rest().await;
         assert_quiet(&fleet);
         conflicts += replicas.iter().filter_map(|r| r.metric("gateway_commit_conflicts_total")).sum::<f64>();
+        discard(&replicas);
     }
     println!("{conflicts} conflicts in 20 runs");
     assert!(conflicts > 0.0, "the replicas never met");

@@ -76,6 +76,13 @@ pub(crate) async fn send_until_accepted(fleet: &Fleet, replica: &Replica, resour
     panic!("not accepted in 20 tries");
 }
 
+/// Ends all replicas, so that they do not go on behind the next run of the same test.
+pub(crate) fn discard(replicas: &[Replica]) {
+    for replica in replicas {
+        replica.crash();
+    }
+}
+
 /// How many answers have `status`.
 pub(crate) fn answered(answers: &[Answer], status: u16) -> usize {
     answers.iter().filter(|answer| answer.status.as_u16() == status).count()

@@ -17,8 +17,8 @@ use rstest::rstest;
 use crate::{
     lineage::by_ordinal,
     scenario::{
-        STARTS_AT, assert_quiet, count_of, end, lines, name_of, only, post, rest, script, send, send_until_accepted,
-        spent, wait_ms,
+        STARTS_AT, assert_quiet, count_of, discard, end, lines, name_of, only, post, rest, script, send,
+        send_until_accepted, spent, wait_ms,
     },
 };
 
@@ -98,6 +98,7 @@ async fn a_fault_at_any_request_loses_no_count_and_makes_no_second_remediation_r
         wait_ms(300_000).await;
         assert!(fleet.requests().iter().all(|r| r["metadata"]["finalizers"].is_null()), "a claim is left: {what}");
         assert_quiet(&fleet);
+        discard(&replicas);
         hits += hit.load(Ordering::Relaxed);
     }
     println!("{flow:?}: {hits} requests of {REQUESTS_MAX} were hit");

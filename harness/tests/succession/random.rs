@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::{
     lineage::by_ordinal,
-    scenario::{assert_quiet, end, name_of, rest, send, wait_ms},
+    scenario::{assert_quiet, discard, end, name_of, rest, send, wait_ms},
 };
 
 /// Faults at random while on.
@@ -112,11 +112,12 @@ async fn run(seed: u64, per_mille: u32) {
     assert_eq!(finalizers, 0, "seed {seed}");
     let violations = fleet.finish();
     assert!(violations.is_empty(), "seed {seed}: {violations:#?}");
+    discard(&replicas);
 }
 
 #[tokio::test(start_paused = true)]
 async fn random_faults_lose_no_count_and_make_no_second_active_remediation_request() {
-    for seed in 0..12 {
+    for seed in 0..30 {
         run(seed, [20, 100, 300][seed as usize % 3]).await;
     }
 }
@@ -148,6 +149,7 @@ async fn clocks_that_are_wrong_cost_round_trips_and_nothing_else() {
         let others: Vec<_> = fleet.finish().into_iter().filter(|violation| violation.oracle != "leases").collect();
         assert!(others.is_empty(), "seed {seed}: {others:#?}");
         assert!(fleet.leases().is_empty());
+        discard(&replicas);
     }
 }
 
@@ -183,5 +185,6 @@ async fn replicas_that_crash_and_restart_lose_nothing_that_was_acknowledged() {
         assert!(send(&fleet, &last, "restarts").await.status.is_success(), "seed {seed}");
         wait_ms(320_000).await;
         assert_quiet(&fleet);
+        discard(&[last]);
     }
 }
