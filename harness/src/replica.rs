@@ -111,6 +111,11 @@ impl Replica {
         String::from_utf8_lossy(&text).into_owned()
     }
 
+    /// What `/readyz` answers.
+    pub async fn readiness(&self) -> Answer {
+        get(self.gateway.health(), "/readyz").await
+    }
+
     /// The routes of its metrics listener.
     pub fn metrics_endpoint(&self) -> Router {
         metrics_router(self.gateway.metrics().clone())
@@ -145,7 +150,14 @@ impl Replica {
 
 /// Posts `body` as JSON to `path` of a router.
 pub async fn post(api: Router, path: &str, body: Bytes) -> Answer {
-    let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(Body::from(body));
+    ask(api, Request::post(path).header(CONTENT_TYPE, "application/json").body(Body::from(body))).await
+}
+
+async fn get(router: Router, path: &str) -> Answer {
+    ask(router, Request::get(path).body(Body::empty())).await
+}
+
+async fn ask(api: Router, request: http::Result<Request<Body>>) -> Answer {
     let Ok(request) = request else { return Answer { status: StatusCode::BAD_REQUEST, body: Value::Null } };
     let response = match api.oneshot(request).await {
         Ok(response) => response,

@@ -103,6 +103,28 @@ pub enum Error {
     Deadline,
 }
 
+/// Gives a worker's queue up if the worker does not end as it should, so that the next signal starts another.
+struct Slot<'a> {
+    queues: &'a Queues,
+    lease: &'a LeaseName,
+    closed: bool,
+}
+
+impl Slot<'_> {
+    /// The worker has closed its queue itself.
+    fn closed(mut self) {
+        self.closed = true;
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.queues.abandon(self.lease);
+        }
+    }
+}
+
 impl From<&kubernetes::Error> for Error {
     fn from(error: &kubernetes::Error) -> Self {
         match error {
@@ -198,13 +220,18 @@ impl Deduplicator {
             Ok(Queued::Running) => {}
             Ok(Queued::Start(arrived)) => {
                 let dedup = self.clone();
-                core.context.spawn(async move { Worker::new(&dedup, lease, arrived).run().await });
+                core.context.spawn(async move {
+                    let slot = Slot { queues: &dedup.shared.queues, lease: &lease, closed: false };
+                    Worker::new(&dedup, lease.clone(), arrived).run().await;
+                    slot.closed();
+                });
             }
             Err(_) => return Err(busy("too many signals of this resource are waiting")),
         }
         match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) | Err(_) => Err(Error::Deadline),
+            Ok(Err(_)) => Err(Error::Kubernetes("the signal's worker ended before it answered".to_owned())),
+            Err(_) => Err(Error::Deadline),
         }
     }
 

@@ -137,6 +137,11 @@ impl Queues {
         idle
     }
 
+    /// Drops the queue of `lease` with all that waits in it: nobody will answer.
+    pub(super) fn abandon(&self, lease: &LeaseName) {
+        self.slots().remove(lease);
+    }
+
     /// Whether no worker runs.
     pub(super) fn is_idle(&self) -> bool {
         self.slots().is_empty()

@@ -105,6 +105,14 @@ impl Instance {
         }
     }
 
+    /// The routes of the health listener.
+    pub fn health(&self) -> Router {
+        match &self.0 {
+            Kind::Product(gateway) => gateway.health(),
+            Kind::Control(control) => operations::health_router(control.readiness.clone()),
+        }
+    }
+
     /// The metrics, to be read in process.
     pub fn metrics(&self) -> &Metrics {
         match &self.0 {
