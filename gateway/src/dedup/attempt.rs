@@ -1,8 +1,8 @@
 //! One attempt to find or create the RemediationRequest of a signal: a state machine without I/O.
 //!
 //! Given what was observed last, [`Attempt::step`] says what to do next: one request, one look at the view, one try for
-//! the lock, or the result. The driver in [`super::driver`] does it and reports back. Every rule is one of protocol.md's,
-//! and answers a counterexample; see `docs/DD-GATEWAY-013.md`.
+//! the lock, or the result. [`super::find`] does it and reports back. Every rule answers a counterexample: see "The
+//! fence" in `docs/DD-GATEWAY-013.md`.
 
 use std::sync::Arc;
 
