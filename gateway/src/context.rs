@@ -6,9 +6,14 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     ops::{Add, Sub},
-    sync::{Arc, Mutex, PoisonError},
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{self, Poll, Waker},
     time::Duration,
 };
 
@@ -89,6 +94,7 @@ struct Inner {
     rng: Mutex<StdRng>,
     killed: CancellationToken,
     tasks: TaskTracker,
+    pause: Pause,
 }
 
 const EXACT_PPM: u32 = 1_000_000;
@@ -116,6 +122,7 @@ impl Context {
             rng: Mutex::new(rng),
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
+            pause: Pause::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -163,9 +170,29 @@ impl Context {
         F: Future<Output = ()> + Send + 'static,
     {
         let killed = self.inner.killed.clone();
+        let task = self.pausable(future);
         self.inner.tasks.spawn(async move {
-            killed.run_until_cancelled_owned(future).await;
+            killed.run_until_cancelled_owned(task).await;
         });
+    }
+
+    /// Stops the instance as SIGSTOP would: none of its tasks goes on, and timers that come due are late.
+    pub fn pause(&self) {
+        self.inner.pause.set(true);
+    }
+
+    /// Lets a paused instance go on.
+    pub fn resume(&self) {
+        self.inner.pause.set(false);
+    }
+
+    /// `future` as a part of this instance: it stands still while the instance is paused.
+    pub fn pausable<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let inner = Arc::clone(&self.inner);
+        async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| if inner.pause.holds(cx) { Poll::Pending } else { future.as_mut().poll(cx) }).await
+        }
     }
 
     /// Ends the instance as a crash would: its tasks are dropped wherever they are suspended.
@@ -210,6 +237,37 @@ impl Context {
     }
 }
 
+/// Whether an instance stands still, and who is to be woken when it goes on.
+#[derive(Default)]
+struct Pause {
+    paused: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Pause {
+    fn set(&self, paused: bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.paused.store(paused, Ordering::Release);
+        if !paused {
+            waiting.drain(..).for_each(Waker::wake);
+        }
+    }
+
+    /// Whether the task of `cx` must wait; it is then woken by the end of the pause.
+    fn holds(&self, cx: &task::Context<'_>) -> bool {
+        if !self.paused.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Again under the lock: the pause may just have ended.
+        let holds = self.paused.load(Ordering::Acquire);
+        if holds && !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.push(cx.waker().clone());
+        }
+        holds
+    }
+}
+
 fn scale(duration: Duration, numerator: u32, denominator: u32) -> Duration {
     if numerator == denominator {
         return duration;
@@ -220,5 +278,28 @@ fn scale(duration: Duration, numerator: u32, denominator: u32) -> Duration {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("monotonic", &self.monotonic()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_instance_finds_its_timers_late_when_it_goes_on() {
+        let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: EXACT_PPM };
+        let context = Context::simulated(clock, Instant::now(), 1);
+        let (woken, mut wakes) = tokio::sync::mpsc::unbounded_channel();
+        let task = context.clone();
+        context.spawn(async move {
+            task.sleep(Duration::from_secs(1)).await;
+            let _ = woken.send(task.monotonic().since_start().as_secs());
+        });
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        context.pause();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert!(wakes.try_recv().is_err(), "it ran while it was paused");
+        context.resume();
+        assert_eq!(wakes.recv().await, Some(9));
     }
 }

@@ -1,9 +1,10 @@
 //! Gateway instances run by the harness: in process, or on loopback sockets.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::pin, time::Duration};
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
+use futures::future::Either;
 use gateway::{
     config::{AuthMode, Config, Identity},
     context::Context,
@@ -126,9 +127,14 @@ impl Replica {
         metric(&self.metrics(), series)
     }
 
-    /// Posts `body` as JSON to `path`.
+    /// Posts `body` as JSON to `path`. A replica that stands still answers late, one that has crashed not at all: 502, as
+    /// a Service's proxy would say.
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
-        post(self.api.clone(), path, body.into()).await
+        let answer = self.context.pausable(post(self.api.clone(), path, body.into()));
+        match futures::future::select(pin!(answer), pin!(self.context.killed())).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Answer { status: StatusCode::BAD_GATEWAY, body: Value::Null },
+        }
     }
 
     /// A sender that goes on without the replica's handle, to be spawned.
