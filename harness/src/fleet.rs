@@ -121,16 +121,23 @@ impl Fleet {
     /// # Panics
     /// If the gateway cannot be built.
     pub async fn start_with(&self, number: usize, config: Config, skew: Skew) -> Replica {
-        let name = pod_name(number);
+        let replica = self.launch(&pod_name(number), config, skew);
+        replica.ready().await;
+        replica
+    }
+
+    /// Starts the pod `name`, without waiting until it is ready.
+    ///
+    /// # Panics
+    /// If the gateway cannot be built.
+    pub fn launch(&self, name: &str, config: Config, skew: Skew) -> Replica {
         let rate_ppm = 1_000_000_u32.saturating_add_signed(skew.rate_ppm);
         let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
         let started = self.started.fetch_add(1, Ordering::Relaxed);
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(started);
         let context = Context::simulated(clock, self.began, seed);
-        let replica = Replica::start_as(self.protocol, &name, config, self.api.client(&name, NAMESPACE), context);
-        let replica = replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"));
-        replica.ready().await;
-        replica
+        let replica = Replica::start_as(self.protocol, name, config, self.api.client(name, NAMESPACE), context);
+        replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"))
     }
 
     /// Starts `gateway-pod-1` to `gateway-pod-<count>`.

@@ -6,11 +6,13 @@
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
+//! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`load`] | signals to send, and what came of them |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
 pub mod controls;
+pub mod explore;
 pub mod fleet;
 pub mod load;
 pub mod oracles;

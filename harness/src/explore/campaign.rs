@@ -1,0 +1,108 @@
+//! Many seeds on several cores.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use super::{Mix, draw::draw, run::run};
+use crate::{controls::Protocol, oracles::Violation};
+
+/// Seeds to be run.
+#[derive(Clone, Debug)]
+pub struct Campaign {
+    /// Which seeds.
+    pub seeds: Range<u64>,
+    /// Which faults are drawn from them.
+    pub mix: Mix,
+    /// Which protocol the replicas follow.
+    pub protocol: Protocol,
+    /// How many run at once.
+    pub jobs: usize,
+    /// Whether to stop at the first violation instead of counting them all.
+    pub stop_at_first: bool,
+}
+
+/// How far a campaign has come; to be looked at while it runs.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Seeds done.
+    pub runs: AtomicU64,
+    /// Requests to the Kubernetes API in all.
+    pub requests: AtomicU64,
+    /// Seeds with a violation.
+    pub failed: AtomicU64,
+    stop: AtomicBool,
+    found: Mutex<Found>,
+}
+
+/// What a campaign found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The lowest seed with a violation, and its first violation.
+    pub first: Option<(u64, Violation)>,
+    /// How many seeds violate each oracle, and the lowest of them.
+    pub oracles: BTreeMap<&'static str, (u64, u64)>,
+}
+
+impl Progress {
+    /// What was found so far.
+    pub fn found(&self) -> Found {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the campaign after the seeds under way.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn note(&self, seed: u64, violations: &[Violation]) {
+        let Some(violation) = violations.first() else { return };
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.first.as_ref().is_none_or(|(first, _)| seed < *first) {
+            found.first = Some((seed, violation.clone()));
+        }
+        let mut oracles: Vec<&'static str> = violations.iter().map(|violation| violation.oracle).collect();
+        oracles.sort_unstable();
+        oracles.dedup();
+        for oracle in oracles {
+            let (seeds, lowest) = found.oracles.entry(oracle).or_insert((0, seed));
+            *seeds += 1;
+            *lowest = seed.min(*lowest);
+        }
+    }
+}
+
+impl Campaign {
+    /// Runs all seeds; returns when they are done.
+    pub fn run(&self, progress: &Progress) {
+        let next = AtomicU64::new(self.seeds.start);
+        thread::scope(|scope| {
+            for _ in 0..self.jobs.max(1) {
+                scope.spawn(|| self.work(&next, progress));
+            }
+        });
+    }
+
+    fn work(&self, next: &AtomicU64, progress: &Progress) {
+        while !progress.stop.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= self.seeds.end {
+                return;
+            }
+            let report = run(&draw(seed, self.mix), self.protocol);
+            progress.requests.fetch_add(report.requests, Ordering::Relaxed);
+            progress.note(seed, &report.violations);
+            progress.runs.fetch_add(1, Ordering::Relaxed);
+            if self.stop_at_first && !report.violations.is_empty() {
+                progress.stop();
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Draws a scenario from a seed. The mix itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
+
+use std::{fmt, str::FromStr};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+
+use super::scenario::{Actor, Arrival, Clocks, Incident, Network, Scenario, What, When};
+
+/// *D* of the protocol with the default configuration, in milliseconds, and a tenth for clocks that run slow.
+pub const SETTLED_MS: u64 = 176_000;
+/// A sent request takes effect within this, or never (protocol: assumptions).
+const REQUEST_LIFE_MS: u64 = 60_000;
+
+/// Which faults are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mix {
+    /// None: three replicas, ten signals, requests that take their time.
+    None,
+    /// A few of the everyday kind.
+    Light,
+    /// All kinds at once.
+    Heavy,
+    /// A random selection of kinds, at random rates.
+    #[default]
+    Swarm,
+    /// Beyond the assumptions: somebody creates with names of their own. Twins must be detected.
+    Foreign,
+    /// Beyond the assumptions: requests live too long, active ones are deleted at once. Twins must be detected.
+    Beyond,
+}
+
+impl Mix {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Foreign, Self::Beyond];
+
+    /// What it is called on command lines and in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Light => "light",
+            Self::Heavy => "heavy",
+            Self::Swarm => "swarm",
+            Self::Foreign => "foreign",
+            Self::Beyond => "beyond",
+        }
+    }
+
+    /// Whether it keeps the protocol's assumptions: then nothing may go wrong, else it must be noticed.
+    pub const fn keeps_assumptions(self) -> bool {
+        !matches!(self, Self::Foreign | Self::Beyond)
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No mix has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no mix of faults is called {0:?}")]
+pub struct UnknownMix(String);
+
+impl FromStr for Mix {
+    type Err = UnknownMix;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMix> {
+        Self::ALL.into_iter().find(|mix| mix.name() == name).ok_or_else(|| UnknownMix(name.to_owned()))
+    }
+}
+
+/// The scenario of `seed` under `mix`.
+pub fn draw(seed: u64, mix: Mix) -> Scenario {
+    Draw { rng: StdRng::seed_from_u64(seed), mix, seed }.scenario()
+}
+
+/// How long the faults last: most that can go wrong does so within seconds, deletions need minutes.
+#[derive(Clone, Copy)]
+struct Span {
+    ms: u64,
+}
+
+struct Draw {
+    rng: StdRng,
+    mix: Mix,
+    seed: u64,
+}
+
+impl Draw {
+    fn scenario(mut self) -> Scenario {
+        if self.mix == Mix::None {
+            return self.undisturbed();
+        }
+        let span = self.span();
+        let replicas = self.rng.random_range(1..=4);
+        let resources = self.rng.random_range(1..=2);
+        let signals = self.signals(span, replicas, resources);
+        let network = self.network();
+        let incidents = self.incidents(span, replicas);
+        let actors = self.actors(span);
+        let replicas = (0..replicas).map(|_| self.clocks()).collect();
+        Scenario { seed: self.seed, replicas, signals, network, incidents, actors, heal_at_ms: span.ms }
+    }
+
+    /// Three replicas, ten signals on one resource, all within a few milliseconds.
+    fn undisturbed(mut self) -> Scenario {
+        let arrival =
+            |i: usize| Arrival { at_ms: self.rng.random_range(0..20), replica: i % 3, resource: 0, retries: 0 };
+        let mut signals: Vec<Arrival> = (0..10).map(arrival).collect();
+        signals.sort_by_key(|signal| signal.at_ms);
+        let network = Network { latency_min_ms: 1, latency_max_ms: 8, ..Network::default() };
+        let replicas = vec![Clocks::default(); 3];
+        let (incidents, actors) = (Vec::new(), Vec::new());
+        Scenario { seed: self.seed, replicas, signals, network, incidents, actors, heal_at_ms: 100 }
+    }
+
+    /// One in `n`.
+    fn one_in(&mut self, n: u32) -> bool {
+        self.rng.random_range(0..n) == 0
+    }
+
+    /// Whether a kind of fault is part of the mix.
+    fn has(&mut self) -> bool {
+        match self.mix {
+            Mix::None => false,
+            Mix::Light => self.one_in(6),
+            Mix::Heavy => true,
+            Mix::Swarm | Mix::Foreign | Mix::Beyond => self.one_in(3),
+        }
+    }
+
+    /// In thousandths; mostly small.
+    fn share(&mut self) -> u16 {
+        if !self.has() {
+            return 0;
+        }
+        let most = if self.mix == Mix::Light { 20 } else { [30, 100, 400][self.rng.random_range(0..3)] };
+        self.rng.random_range(1..=most)
+    }
+
+    fn span(&mut self) -> Span {
+        let ms = match self.rng.random_range(0..10) {
+            0..=6 => self.rng.random_range(200..4_000),
+            7..=8 => self.rng.random_range(4_000..70_000),
+            _ => self.rng.random_range(SETTLED_MS * 3 / 2..SETTLED_MS * 4),
+        };
+        Span { ms }
+    }
+
+    fn clocks(&mut self) -> Clocks {
+        let offset_ms = if self.has() { self.rng.random_range(-120_000..=120_000) } else { 0 };
+        let rate_ppm = if self.has() { self.rng.random_range(-50_000..=50_000) } else { 0 };
+        Clocks { offset_ms, rate_ppm }
+    }
+
+    /// Some in bursts, some apart.
+    fn signals(&mut self, span: Span, replicas: usize, resources: usize) -> Vec<Arrival> {
+        let count = self.rng.random_range(2..=14);
+        let mut at_ms = 0;
+        let mut signals = Vec::new();
+        for _ in 0..count {
+            at_ms += match self.rng.random_range(0..6) {
+                0..=3 => self.rng.random_range(0..8),
+                4 => self.rng.random_range(0..200),
+                _ => self.rng.random_range(0..=span.ms / 3),
+            };
+            signals.push(Arrival {
+                at_ms: at_ms.min(span.ms),
+                replica: self.rng.random_range(0..replicas),
+                resource: self.rng.random_range(0..resources),
+                retries: self.rng.random_range(0..=2),
+            });
+        }
+        signals
+    }
+
+    fn network(&mut self) -> Network {
+        let latency_min_ms = self.rng.random_range(0..=2);
+        let latency_max_ms = latency_min_ms + [0, 3, 10, 50][self.rng.random_range(0..4)];
+        let slowest = if self.mix == Mix::Beyond { 300_000 } else { REQUEST_LIFE_MS - 1_000 };
+        let slow_max_ms = [200, 5_000, slowest][self.rng.random_range(0..3)];
+        let lag_max_ms = [20, 500, 20_000][self.rng.random_range(0..3)];
+        Network {
+            latency_min_ms,
+            latency_max_ms,
+            latency_step_ms: if self.has() { self.rng.random_range(1..=20) } else { 0 },
+            slow: self.share(),
+            slow_max_ms,
+            slow_answer: self.share(),
+            lost: self.share(),
+            answer_lost: self.share(),
+            refused: self.share(),
+            timed_out: self.share(),
+            lagging: self.share(),
+            late_event: self.share(),
+            lag_max_ms,
+            broken_watch: self.share(),
+            event_lag_ms: if self.has() { self.rng.random_range(1..=200) } else { 0 },
+        }
+    }
+
+    fn incidents(&mut self, span: Span, replicas: usize) -> Vec<Incident> {
+        let mut incidents = Vec::new();
+        for kind in 0..8 {
+            if !self.has() {
+                continue;
+            }
+            for _ in 0..self.rng.random_range(1..=3) {
+                incidents.push(self.incident(kind, span, replicas));
+            }
+        }
+        incidents
+    }
+
+    fn incident(&mut self, kind: u32, span: Span, replicas: usize) -> Incident {
+        let replica = self.rng.random_range(0..replicas);
+        let at = When::AtMs(self.rng.random_range(0..span.ms));
+        // The first requests of a replica are those of its start: list, watch.
+        let request = When::Request(self.rng.random_range(0..replicas), self.rng.random_range(2..30));
+        let for_ms = [50, 700, 8_000, 45_000][self.rng.random_range(0..4)];
+        let for_ms = self.rng.random_range(for_ms / 2..=for_ms * 2);
+        let lands = self.rng.random();
+        let what = match kind {
+            0 => What::Crash { replica, lands, down_ms: for_ms, new_pod: false },
+            1 => What::Crash { replica, lands, down_ms: for_ms, new_pod: true },
+            2 => What::Restart { replica, down_ms: for_ms },
+            3 => What::Pause { replica, for_ms },
+            4 => What::Cut { replica, for_ms },
+            5 => What::Down { for_ms },
+            6 => What::HoldWatches { replica, for_ms },
+            _ if self.rng.random() => What::BreakWatches { replica },
+            _ => What::Compact,
+        };
+        let when = if self.rng.random() { request } else { at };
+        // A crash or pause at a request is most telling for the replica that sends it.
+        let what = match (when, what) {
+            (When::Request(sender, _), What::Crash { lands, down_ms, new_pod, .. }) => {
+                What::Crash { replica: sender, lands, down_ms, new_pod }
+            }
+            (When::Request(sender, _), What::Pause { for_ms, .. }) => What::Pause { replica: sender, for_ms },
+            (_, what) => what,
+        };
+        Incident { when, what }
+    }
+
+    fn actors(&mut self, span: Span) -> Vec<Actor> {
+        let mut actors = Vec::new();
+        let pause_ms = (span.ms / 20).clamp(5, 5_000);
+        if self.has() {
+            actors.push(Actor::Controller { pause_ms, full_put: self.one_in(4) });
+        }
+        let settled_ms = if self.mix == Mix::Beyond { 0 } else { SETTLED_MS };
+        let time_to_delete = span.ms > settled_ms;
+        if time_to_delete && (self.has() || self.one_in(2)) {
+            actors.push(Actor::Retention { after_ms: settled_ms });
+        }
+        if time_to_delete && (self.has() || self.one_in(2)) {
+            actors.push(Actor::User { after_ms: settled_ms });
+        }
+        if self.has() {
+            actors.push(Actor::SecondCreator { pause_ms });
+        }
+        if self.mix == Mix::Foreign {
+            actors.push(Actor::ForeignCreator { pause_ms });
+        }
+        actors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    fn a_seed_always_draws_the_same_scenario(
+        #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix,
+    ) {
+        assert_eq!(mix.name().parse(), Ok(mix));
+        for seed in 0..50 {
+            assert_eq!(draw(seed, mix), draw(seed, mix));
+            assert_ne!(draw(seed, mix), draw(seed + 1, mix));
+        }
+    }
+
+    #[test]
+    fn a_swarm_draws_every_kind_of_incident_and_actor_sooner_or_later() {
+        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, Mix::Swarm)).collect();
+        let kinds = |name: &str| scenarios.iter().filter(|s| format!("{s:?}").contains(name)).count();
+        for kind in ["Crash", "Restart", "Pause", "Cut", "Down", "HoldWatches", "BreakWatches", "Compact"] {
+            assert!((10..290).contains(&kinds(kind)), "{kind}: {}", kinds(kind));
+        }
+        for kind in ["Controller", "Retention", "User", "SecondCreator"] {
+            assert!(kinds(kind) >= 5, "{kind}: {}", kinds(kind));
+        }
+        assert_eq!(kinds("ForeignCreator"), 0);
+    }
+
+    #[test]
+    fn a_scenario_survives_being_written_down() {
+        let scenario = draw(7, Mix::Heavy);
+        let text = serde_json::to_string(&scenario).unwrap();
+        assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), scenario);
+    }
+}

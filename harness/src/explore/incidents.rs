@@ -1,0 +1,103 @@
+//! Makes incidents happen.
+#![allow(clippy::disallowed_methods, reason = "incidents live in the simulation's own time")]
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
+
+use super::{
+    network::replica_index,
+    scenario::{Incident, What, When},
+    world::World,
+};
+
+/// Makes `incidents` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
+pub async fn happen(world: Arc<World>, incidents: Vec<Incident>, mut sent: UnboundedReceiver<(String, u64)>) {
+    let mut tasks = JoinSet::new();
+    let mut at_requests = Vec::new();
+    for Incident { when, what } in incidents {
+        match when {
+            When::AtMs(at_ms) => {
+                let world = Arc::clone(&world);
+                tasks.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(at_ms)).await;
+                    happen_now(&world, what).await;
+                });
+            }
+            When::Request(replica, number) => at_requests.push((replica, number, what)),
+        }
+    }
+    while let Some((pod, number)) = sent.recv().await {
+        let Some(replica) = replica_index(&pod) else { continue };
+        for &(_, _, what) in at_requests.iter().filter(|(r, n, _)| (*r, *n) == (replica, number)) {
+            let world = Arc::clone(&world);
+            tasks.spawn(async move { happen_now(&world, what).await });
+        }
+    }
+}
+
+async fn happen_now(world: &World, what: What) {
+    let wait = |ms| tokio::time::sleep(Duration::from_millis(ms));
+    let World { fleet, wire, .. } = world;
+    match what {
+        What::Crash { replica, lands, down_ms, new_pod } => {
+            world.crash(replica, lands);
+            wait(down_ms).await;
+            world.start(replica, new_pod);
+        }
+        What::Restart { replica, down_ms } => {
+            if let Some(ended) = world.take(replica) {
+                ended.shut_down().await;
+                fleet.api.disconnect_after_send(&ended.name);
+            }
+            wait(down_ms).await;
+            world.start(replica, false);
+        }
+        What::Pause { replica, for_ms } => {
+            let Some(replica) = world.replica(replica) else { return };
+            replica.context().pause();
+            wait(for_ms).await;
+            replica.context().resume();
+        }
+        What::Cut { replica, for_ms } => {
+            let Some(pod) = world.pod(replica) else { return };
+            wire.set_cut(&pod, true);
+            fleet.api.break_watches(&pod);
+            wait(for_ms).await;
+            wire.set_cut(&pod, false);
+        }
+        What::Down { for_ms } => {
+            wire.set_down(true);
+            for pod in (0..world.len()).filter_map(|index| world.pod(index)) {
+                fleet.api.break_watches(&pod);
+            }
+            wait(for_ms).await;
+            wire.set_down(false);
+        }
+        What::BreakWatches { replica } => {
+            if let Some(pod) = world.pod(replica) {
+                fleet.api.break_watches(&pod);
+            }
+        }
+        What::HoldWatches { replica, for_ms } => {
+            let Some(pod) = world.pod(replica) else { return };
+            fleet.api.hold_watches(&pod);
+            wait(for_ms).await;
+            fleet.api.release_watches(&pod);
+        }
+        What::Compact => fleet.api.compact(),
+    }
+}
+
+/// Ends all incidents: everybody is up, goes on and reaches the API.
+pub fn heal(world: &World) {
+    world.wire.heal();
+    world.fleet.api.set_event_lag(Duration::ZERO);
+    for index in 0..world.len() {
+        world.start(index, false);
+        if let Some(replica) = world.replica(index) {
+            replica.context().resume();
+            world.fleet.api.release_watches(&replica.name);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Exploration: scenarios drawn from seeds, run in virtual time, judged by the oracles, made small when they fail.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`scenario`] | everything a run is made of, as data: it can be written down and run again |
+//! | [`draw`] | draws a scenario from a seed and a mix of faults |
+//! | [`network`] | decides the fate of each request and watch event |
+//! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
+//! | [`world`] | the replicas, senders and actors of one run |
+//! | [`run`] | one run from start to verdict |
+//! | [`minimise`] | the smallest scenario that still fails |
+//! | [`campaign`] | many seeds on all cores |
+
+pub mod campaign;
+pub mod draw;
+pub mod incidents;
+pub mod minimise;
+pub mod network;
+pub mod run;
+pub mod scenario;
+pub mod world;
+
+pub use self::{
+    campaign::{Campaign, Progress},
+    draw::Mix,
+    run::{Report, run},
+    scenario::Scenario,
+};

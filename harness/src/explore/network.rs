@@ -1,0 +1,204 @@
+//! Decides the fate of each request and watch event.
+//!
+//! A fate is drawn from the seed, the caller and the number of its request, not from one sequence for all: leaving a
+//! replica or an incident out of a scenario leaves the others' fates as they were, which makes minimising possible.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::scenario::Network;
+use crate::api::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
+
+/// Of callers that are no replicas, and of all after healing.
+const CALM: Network = Network {
+    latency_min_ms: 1,
+    latency_max_ms: 3,
+    latency_step_ms: 0,
+    slow: 0,
+    slow_max_ms: 0,
+    slow_answer: 0,
+    lost: 0,
+    answer_lost: 0,
+    refused: 0,
+    timed_out: 0,
+    lagging: 0,
+    late_event: 0,
+    lag_max_ms: 0,
+    broken_watch: 0,
+    event_lag_ms: 0,
+};
+
+/// The way between the replicas and the API.
+pub struct Wire {
+    network: Network,
+    seed: u64,
+    state: Mutex<State>,
+    /// Told of each request of a replica: its pod and the request's number.
+    sent: UnboundedSender<(String, u64)>,
+}
+
+#[derive(Default)]
+struct State {
+    healed: bool,
+    down: bool,
+    cut: BTreeSet<String>,
+    callers: BTreeMap<String, Count>,
+}
+
+#[derive(Default)]
+struct Count {
+    requests: u64,
+    events: u64,
+}
+
+impl Wire {
+    /// Fates by `network` and `seed`; each request of a replica is told to `sent`.
+    pub fn new(network: Network, seed: u64, sent: UnboundedSender<(String, u64)>) -> Self {
+        Self { network, seed, state: Mutex::default(), sent }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on nothing is lost, refused or slow.
+    pub fn heal(&self) {
+        self.with(|state| {
+            *state = State { healed: true, callers: std::mem::take(&mut state.callers), ..State::default() };
+        });
+    }
+
+    /// While `down`, nobody reaches the API.
+    pub fn set_down(&self, down: bool) {
+        self.with(|state| state.down = down && !state.healed);
+    }
+
+    /// While `cut`, `user` does not reach the API.
+    pub fn set_cut(&self, user: &str, cut: bool) {
+        self.with(|state| {
+            if cut && !state.healed {
+                state.cut.insert(user.to_owned());
+            } else {
+                state.cut.remove(user);
+            }
+        });
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.with(|state| state.callers.values().map(|count| count.requests).sum())
+    }
+
+    fn rng(&self, user: &str, number: u64, purpose: u64) -> StdRng {
+        let mut mixed = self.seed ^ purpose;
+        for byte in user.bytes().chain(number.to_le_bytes()) {
+            mixed = (mixed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        }
+        StdRng::seed_from_u64(mixed)
+    }
+}
+
+const REQUESTS: u64 = 0x7265_7175_6573_7473;
+const EVENTS: u64 = 0x6576_656e_7473;
+
+impl Faults for Wire {
+    fn decide(&self, request: &RequestInfo) -> Fault {
+        let user = &request.caller.user;
+        let (number, healed, cut) = self.with(|state| {
+            let count = state.callers.entry(user.clone()).or_default();
+            count.requests += 1;
+            (count.requests, state.healed, state.down || state.cut.contains(user))
+        });
+        let mut rng = self.rng(user, number, REQUESTS);
+        let Some(index) = replica_index(user) else { return Fate { rng: &mut rng, network: &CALM, index: 0 }.draw() };
+        // Nobody may listen any more: the run is over.
+        let _ = self.sent.send((user.clone(), number));
+        if cut {
+            return Fault::lost();
+        }
+        let network = if healed { &CALM } else { &self.network };
+        Fate { rng: &mut rng, network, index }.draw()
+    }
+
+    fn watch_event(&self, caller: &Caller, _resource: &str) -> WatchFault {
+        let (number, healed) = self.with(|state| {
+            let count = state.callers.entry(caller.user.clone()).or_default();
+            count.events += 1;
+            (count.events, state.healed)
+        });
+        if healed || replica_index(&caller.user).is_none() {
+            return WatchFault::Delay(Duration::from_millis(1));
+        }
+        let mut rng = self.rng(&caller.user, number, EVENTS);
+        let Network { broken_watch, late_event, lag_max_ms, latency_max_ms, .. } = self.network;
+        if rng.random_range(0..1000) < broken_watch {
+            return match rng.random_range(0..3) {
+                0 => WatchFault::Break,
+                1 => WatchFault::End,
+                _ => WatchFault::Expire,
+            };
+        }
+        let most = if rng.random_range(0..1000) < late_event { lag_max_ms } else { latency_max_ms };
+        WatchFault::Delay(Duration::from_millis(rng.random_range(0..=most)))
+    }
+}
+
+/// The index of the replica that is, or was before it got another name, `user`.
+pub fn replica_index(user: &str) -> Option<usize> {
+    let number = user.strip_prefix("gateway-pod-")?;
+    number.split('-').next()?.parse::<usize>().ok()?.checked_sub(1)
+}
+
+struct Fate<'a> {
+    rng: &'a mut StdRng,
+    network: &'a Network,
+    index: usize,
+}
+
+impl Fate<'_> {
+    fn draw(mut self) -> Fault {
+        let mut fault = Fault { delay_before: self.latency(), delay_after: self.latency(), ..Fault::default() };
+        let Network {
+            slow, slow_max_ms, slow_answer, lost, answer_lost, refused, timed_out, lagging, lag_max_ms, ..
+        } = *self.network;
+        if self.happens(slow) {
+            fault.delay_before = Duration::from_millis(self.rng.random_range(0..=slow_max_ms));
+        }
+        if self.happens(slow_answer) {
+            fault.delay_after = Duration::from_millis(self.rng.random_range(0..=slow_max_ms));
+        }
+        if self.happens(lagging) {
+            fault.cache_lag = Duration::from_millis(self.rng.random_range(0..=lag_max_ms));
+        }
+        if self.happens(lost) {
+            fault.before = Some(Effect::Reset);
+        } else if self.happens(answer_lost) {
+            fault.after = Some(Effect::Reset);
+        } else if self.happens(refused) {
+            fault.before = Some(match self.rng.random_range(0..3) {
+                0 => Effect::throttled(1),
+                1 => Effect::internal_error(),
+                _ => Effect::unavailable(),
+            });
+        } else if self.happens(timed_out) {
+            fault.after = Some(if self.rng.random() { Effect::timed_out() } else { Effect::internal_error() });
+        }
+        fault
+    }
+
+    fn happens(&mut self, share: u16) -> bool {
+        share > 0 && self.rng.random_range(0..1000) < share
+    }
+
+    fn latency(&mut self) -> Duration {
+        let Network { latency_min_ms, latency_max_ms, latency_step_ms, .. } = *self.network;
+        let far = latency_step_ms * self.index as u64;
+        Duration::from_millis(far + self.rng.random_range(latency_min_ms..=latency_max_ms))
+    }
+}

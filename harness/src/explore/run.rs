@@ -1,0 +1,119 @@
+//! One run from start to verdict.
+#![allow(clippy::disallowed_methods, reason = "a run owns its runtime and its time")]
+
+use std::{sync::Arc, time::Duration};
+
+use gateway::remediation::SUCCESSION_FINALIZER;
+use serde_json::Value;
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+
+use super::{
+    incidents,
+    network::Wire,
+    scenario::{Arrival, Scenario},
+    world::World,
+};
+use crate::{controls::Protocol, oracles::Violation};
+
+/// After healing, each replica must acknowledge a signal of each resource within so many tries, a second apart.
+const LIVENESS_TRIES: u32 = 60;
+/// After healing, leases and claims left behind must be gone within this. A crashed replica's claim is cleared by a
+/// collector that has itself seen it unchanged for *D* (160 s), which a straggler may prolong once; then it sweeps every
+/// minute.
+const REST_MAX: Duration = Duration::from_secs(900);
+const REST_POLL: Duration = Duration::from_secs(2);
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What did not hold.
+    pub violations: Vec<Violation>,
+    /// Requests that replicas and actors sent to the Kubernetes API.
+    pub requests: u64,
+    /// How long it took in virtual time.
+    pub virtual_time: Duration,
+}
+
+/// Runs `scenario` with replicas that follow `protocol`.
+///
+/// # Panics
+/// If no runtime can be built.
+pub fn run(scenario: &Scenario, protocol: Protocol) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the simulation: {error}"));
+    runtime.block_on(simulate(scenario, protocol))
+}
+
+async fn simulate(scenario: &Scenario, protocol: Protocol) -> Report {
+    let began = Instant::now();
+    let (sent, requests) = mpsc::unbounded_channel();
+    let wire = Arc::new(Wire::new(scenario.network, scenario.seed, sent));
+    let world = Arc::new(World::new(scenario, protocol, wire));
+    for index in 0..world.len() {
+        world.start(index, false);
+    }
+    let faults = tokio::spawn(incidents::happen(Arc::clone(&world), scenario.incidents.clone(), requests));
+    let mut senders = JoinSet::new();
+    for &arrival in &scenario.signals {
+        let world = Arc::clone(&world);
+        senders.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(arrival.at_ms)).await;
+            world.send(arrival).await
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(scenario.heal_at_ms)).await;
+    faults.abort();
+    let _ = faults.await;
+    incidents::heal(&world);
+    let mut violations = converge(&world, scenario, protocol).await;
+    senders.join_all().await;
+    rest(&world, protocol).await;
+    violations.extend(world.fleet.finish());
+    for index in 0..world.len() {
+        world.crash(index, false);
+    }
+    Report { violations, requests: world.wire.requests(), virtual_time: began.elapsed() }
+}
+
+/// After healing, each replica acknowledges a signal of each resource.
+async fn converge(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Vec<Violation> {
+    let mut probes = JoinSet::new();
+    for replica in 0..world.len() {
+        for resource in 0..scenario.resources() {
+            let world = Arc::clone(world);
+            probes.spawn(async move {
+                for _ in 0..LIVENESS_TRIES {
+                    let arrival = Arrival { at_ms: 0, replica, resource, retries: 0 };
+                    if world.send(arrival).await {
+                        return None;
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                let pod = world.pod(replica).unwrap_or_default();
+                let message = format!("{pod} acknowledges no signal of resource {resource} though all has healed");
+                Some(Violation { oracle: "liveness", version: None, message })
+            });
+        }
+    }
+    let stuck = probes.join_all().await.into_iter().flatten();
+    stuck.filter(|_| protocol.is_product()).collect()
+}
+
+/// Waits until nothing is left to be cleaned up, for a bounded time.
+async fn rest(world: &World, protocol: Protocol) {
+    if !protocol.is_product() {
+        // Nobody collects what these leave behind.
+        return tokio::time::sleep(REST_POLL).await;
+    }
+    let began = Instant::now();
+    while began.elapsed() < REST_MAX {
+        tokio::time::sleep(REST_POLL).await;
+        let claimed = |request: &Value| {
+            let finalizers = request["metadata"]["finalizers"].as_array();
+            finalizers.is_some_and(|finalizers| finalizers.iter().any(|f| f == SUCCESSION_FINALIZER))
+        };
+        if world.fleet.leases().is_empty() && !world.fleet.requests().iter().any(claimed) {
+            return;
+        }
+    }
+}

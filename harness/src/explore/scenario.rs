@@ -1,0 +1,214 @@
+//! Everything a run is made of, as data.
+
+use serde::{Deserialize, Serialize};
+
+/// A run: with the protocol, it decides everything that happens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// Decides the replicas' randomness and the fate of each request.
+    pub seed: u64,
+    /// The replicas, `gateway-pod-1` and so on.
+    pub replicas: Vec<Clocks>,
+    /// What senders send.
+    pub signals: Vec<Arrival>,
+    /// How requests fare.
+    pub network: Network,
+    /// What happens to replicas and to the API.
+    pub incidents: Vec<Incident>,
+    /// Who else writes RemediationRequests.
+    pub actors: Vec<Actor>,
+    /// When everything heals; from then on all must converge.
+    pub heal_at_ms: u64,
+}
+
+/// How the clocks of a replica differ from the simulation's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clocks {
+    /// Added to the wall clock.
+    pub offset_ms: i64,
+    /// Local seconds per simulated second beyond one, in parts per million.
+    pub rate_ppm: i32,
+}
+
+/// A signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arrival {
+    /// When it is sent first.
+    pub at_ms: u64,
+    /// The index of the replica that it is sent to.
+    pub replica: usize,
+    /// Which resource it is about.
+    pub resource: usize,
+    /// How often its sender tries again, at the next replica, after an answer that is not 2xx.
+    pub retries: u32,
+}
+
+/// How requests fare. Shares are in thousandths of all requests of the replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Each way takes this long at least.
+    pub latency_min_ms: u64,
+    /// Each way takes this long at most.
+    pub latency_max_ms: u64,
+    /// Added to each way of a replica, by its index: replicas are not equally far.
+    pub latency_step_ms: u64,
+    /// Requests that are under way for longer, before they take effect.
+    pub slow: u16,
+    /// The longest of these.
+    pub slow_max_ms: u64,
+    /// Requests whose answer is under way for longer.
+    pub slow_answer: u16,
+    /// Requests lost before they take effect.
+    pub lost: u16,
+    /// Requests that take effect and whose answer is lost.
+    pub answer_lost: u16,
+    /// Requests answered 429, 500 or 503 without effect.
+    pub refused: u16,
+    /// Requests that take effect and are answered 500 or 504.
+    pub timed_out: u16,
+    /// Lists and watches served by a server that lags.
+    pub lagging: u16,
+    /// Watch events that come late.
+    pub late_event: u16,
+    /// The longest that a server or an event lags.
+    pub lag_max_ms: u64,
+    /// Watch events in whose place the watch breaks, ends or answers 410.
+    pub broken_watch: u16,
+    /// How far every cache is behind the store.
+    pub event_lag_ms: u64,
+}
+
+/// Something that happens to a replica or to the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incident {
+    /// When it begins.
+    pub when: When,
+    /// What happens.
+    pub what: What,
+}
+
+/// When an incident begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// At this time.
+    AtMs(u64),
+    /// When this replica (by its index) sends this request, counted from its start.
+    Request(usize, u64),
+}
+
+/// What happens. Replicas are given by their index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It ends as SIGKILL would, and starts again.
+    Crash {
+        /// Which.
+        replica: usize,
+        /// Whether requests under way still take effect.
+        lands: bool,
+        /// Until it starts again.
+        down_ms: u64,
+        /// Whether it starts as a new pod, under a name of its own.
+        new_pod: bool,
+    },
+    /// It ends as SIGTERM would, and starts again.
+    Restart {
+        /// Which.
+        replica: usize,
+        /// Until it starts again.
+        down_ms: u64,
+    },
+    /// It stands still.
+    Pause {
+        /// Which.
+        replica: usize,
+        /// For so long.
+        for_ms: u64,
+    },
+    /// None of its requests reaches the API.
+    Cut {
+        /// Which.
+        replica: usize,
+        /// For so long.
+        for_ms: u64,
+    },
+    /// No request reaches the API.
+    Down {
+        /// For so long.
+        for_ms: u64,
+    },
+    /// Its watches break.
+    BreakWatches {
+        /// Which.
+        replica: usize,
+    },
+    /// The server that it watches stands still.
+    HoldWatches {
+        /// Which.
+        replica: usize,
+        /// For so long.
+        for_ms: u64,
+    },
+    /// The API forgets history.
+    Compact,
+}
+
+/// Who else writes RemediationRequests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Actor {
+    /// Moves phases, patching the status.
+    Controller {
+        /// The mean pause between two of its steps.
+        pause_ms: u64,
+        /// Whether it writes the whole status instead of patching it.
+        full_put: bool,
+    },
+    /// Deletes terminal ones.
+    Retention {
+        /// Not within this time of their termination.
+        after_ms: u64,
+    },
+    /// Deletes active ones.
+    User {
+        /// Not within this time of their creation.
+        after_ms: u64,
+    },
+    /// Creates by the fence's rules, without the lock.
+    SecondCreator {
+        /// The mean pause between two tries.
+        pause_ms: u64,
+    },
+    /// Creates with names of its own: this cannot be prevented, only detected.
+    ForeignCreator {
+        /// The mean pause between two tries.
+        pause_ms: u64,
+    },
+}
+
+impl Scenario {
+    /// How many resources signals are about.
+    pub fn resources(&self) -> usize {
+        self.signals.iter().map(|signal| signal.resource + 1).max().unwrap_or(0)
+    }
+
+    /// Its parts in a few words.
+    pub fn summary(&self) -> String {
+        let Self { replicas, signals, incidents, actors, heal_at_ms, .. } = self;
+        format!(
+            "{} replicas, {} signals on {} resources, {} incidents, {} actors, healed after {} ms",
+            replicas.len(),
+            signals.len(),
+            self.resources(),
+            incidents.len(),
+            actors.len(),
+            heal_at_ms,
+        )
+    }
+}

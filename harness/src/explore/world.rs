@@ -1,0 +1,150 @@
+//! The replicas, senders and senders' accounts of one run.
+#![allow(clippy::disallowed_methods, reason = "senders and incidents live in the simulation's own time")]
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gateway::signal::Fingerprint;
+use jiff::SignedDuration;
+
+use super::{
+    network::Wire,
+    scenario::{Arrival, Clocks, Scenario},
+};
+use crate::{
+    controls::Protocol,
+    fleet::{Fleet, Skew},
+    load::webhook,
+    replica::{Replica, config, pod_name},
+};
+
+/// Where Alertmanager posts.
+const PROMETHEUS: &str = "/api/v1/signals/prometheus";
+/// Shortly before [`crate::fleet::EPOCH`].
+const STARTS_AT: &str = "2026-10-31T23:00:00Z";
+/// A sender gives up on an answer after this.
+const SENDER_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two tries of a sender.
+const SENDER_PAUSE: Duration = Duration::from_secs(1);
+
+/// One run's replicas and API.
+pub struct World {
+    /// Replicas, API, oracles.
+    pub fleet: Fleet,
+    /// The way between them.
+    pub wire: Arc<Wire>,
+    slots: Mutex<Vec<Slot>>,
+}
+
+/// The place of a replica: pods come and go in it.
+struct Slot {
+    clocks: Clocks,
+    name: String,
+    /// Pods that were started under new names here.
+    pods: u32,
+    replica: Option<Arc<Replica>>,
+}
+
+impl World {
+    /// The replicas of `scenario`, none started yet.
+    pub fn new(scenario: &Scenario, protocol: Protocol, wire: Arc<Wire>) -> Self {
+        let fleet = Fleet::new(scenario.seed).with_protocol(protocol);
+        fleet.api.set_faults(Arc::clone(&wire) as _);
+        fleet.api.set_event_lag(Duration::from_millis(scenario.network.event_lag_ms));
+        let slot = |(index, clocks): (usize, &Clocks)| Slot {
+            clocks: *clocks,
+            name: pod_name(index + 1),
+            pods: 0,
+            replica: None,
+        };
+        let slots = Mutex::new(scenario.replicas.iter().enumerate().map(slot).collect());
+        Self { fleet, wire, slots }
+    }
+
+    fn slots<T>(&self, act: impl FnOnce(&mut Vec<Slot>) -> T) -> T {
+        act(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How many places for replicas there are.
+    pub fn len(&self) -> usize {
+        self.slots(|slots| slots.len())
+    }
+
+    /// Whether there is no place for a replica.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The replica at `index`, none while it is down.
+    pub fn replica(&self, index: usize) -> Option<Arc<Replica>> {
+        self.slots(|slots| slots.get(index)?.replica.clone())
+    }
+
+    /// The name of the pod at `index`, be it up or down.
+    pub fn pod(&self, index: usize) -> Option<String> {
+        self.slots(|slots| Some(slots.get(index)?.name.clone()))
+    }
+
+    /// Starts a pod at `index` unless there is one, under a name of its own if it is a `new_pod`. Does not wait for it.
+    pub fn start(&self, index: usize, new_pod: bool) {
+        self.slots(|slots| {
+            let Some(slot) = slots.get_mut(index).filter(|slot| slot.replica.is_none()) else { return };
+            if new_pod {
+                slot.pods += 1;
+                slot.name = format!("{}-{}", pod_name(index + 1), slot.pods);
+            }
+            let skew =
+                Skew { offset: SignedDuration::from_millis(slot.clocks.offset_ms), rate_ppm: slot.clocks.rate_ppm };
+            slot.replica = Some(Arc::new(self.fleet.launch(&slot.name, config(), skew)));
+        });
+    }
+
+    /// Takes the pod at `index` out, to be ended.
+    pub fn take(&self, index: usize) -> Option<Arc<Replica>> {
+        self.slots(|slots| slots.get_mut(index)?.replica.take())
+    }
+
+    /// Ends the pod at `index` as SIGKILL would; what it sent may still take effect if it `lands`.
+    pub fn crash(&self, index: usize, lands: bool) {
+        let Some(replica) = self.take(index) else { return };
+        if lands {
+            self.fleet.api.disconnect_after_send(&replica.name);
+        } else {
+            self.fleet.api.disconnect(&replica.name);
+        }
+        replica.crash();
+    }
+
+    /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.
+    pub async fn send(&self, arrival: Arrival) -> bool {
+        for attempt in 0..=arrival.retries {
+            if attempt > 0 {
+                tokio::time::sleep(SENDER_PAUSE).await;
+            }
+            let Some(replica) = self.replica((arrival.replica + attempt as usize) % self.len().max(1)) else {
+                continue;
+            };
+            let resource = resource_name(arrival.resource);
+            let body = webhook(&resource, STARTS_AT);
+            let fingerprint = fingerprint(arrival.resource);
+            let answer = self.fleet.send(&replica, PROMETHEUS, &body, fingerprint.as_str());
+            match tokio::time::timeout(SENDER_PATIENCE, answer).await {
+                Ok(answer) if answer.status.is_success() => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+}
+
+/// The Deployment that signals of this number are about.
+pub fn resource_name(resource: usize) -> String {
+    format!("web-{resource}")
+}
+
+/// The fingerprint of signals of this number.
+pub fn fingerprint(resource: usize) -> Fingerprint {
+    Fingerprint::of(&format!("shop:Deployment:{}", resource_name(resource)))
+}
