@@ -6,12 +6,16 @@ use clap::{Parser, Subcommand};
 
 mod accounts;
 mod backend;
+mod explore;
+mod mix;
 mod outcome;
 mod progress;
 mod protocol;
+mod replay;
 mod report;
 mod serve;
 mod storm;
+mod verdict;
 
 /// Several real gateways in one process, over an embedded Kubernetes API or a real cluster
 #[derive(Parser)]
@@ -28,6 +32,10 @@ struct Args {
 enum Command {
     /// Post many webhooks at once, and check that every one is counted on one RemediationRequest per resource
     Storm(storm::Args),
+    /// Run scenarios drawn from seeds in virtual time, with faults, and check every committed write
+    Explore(explore::Args),
+    /// Run one of them again, and tell its story
+    Replay(replay::Args),
     /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
     Serve(serve::Args),
 }
@@ -40,6 +48,8 @@ pub(crate) mod exit {
     pub(crate) const VIOLATION: u8 = 1;
     /// The command could not be carried out as given.
     pub(crate) const USAGE: u8 = 2;
+    /// After all had healed, signals were not acknowledged.
+    pub(crate) const LIVENESS: u8 = 3;
 }
 
 #[tokio::main]
@@ -50,6 +60,8 @@ async fn main() -> ExitCode {
         Err(message) => Err(message),
         Ok(()) => match command {
             Command::Storm(args) => storm::run(args).await.map_err(|error| chain(&error)),
+            Command::Explore(args) => explore::run(args).map_err(|error| chain(&error)),
+            Command::Replay(args) => replay::run(args).map_err(|error| chain(&error)),
             Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
         },
     };

@@ -1,6 +1,9 @@
 //! What goes on, on standard error: one line that is written over on a terminal, a few lines elsewhere.
 
-use std::io::{IsTerminal, Write, stderr};
+use std::{
+    io::{IsTerminal, Write, stderr},
+    time::{Duration, Instant},
+};
 
 /// Shows steps and a counter.
 pub(crate) struct Progress {
@@ -39,5 +42,43 @@ impl Progress {
             eprintln!("  {done}/{all} {what}");
         }
         self.shown = quarter;
+    }
+}
+
+/// One line that is written over: all the time on a terminal, elsewhere a new line every so often.
+pub(crate) struct Ticker {
+    quiet: bool,
+    terminal: bool,
+    every: Duration,
+    shown: Instant,
+    text: String,
+}
+
+impl Ticker {
+    /// Shows nothing if `quiet`; elsewhere than on a terminal a line `every` so often.
+    pub(crate) fn new(quiet: bool, every: Duration) -> Self {
+        Self { quiet, terminal: stderr().is_terminal(), every, shown: Instant::now(), text: String::new() }
+    }
+
+    /// Shows `text` in the place of what was shown before.
+    pub(crate) fn show(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        text.clone_into(&mut self.text);
+        if self.terminal {
+            eprint!("\r\x1b[2K  {text}");
+            let _ = stderr().flush();
+        } else if self.shown.elapsed() >= self.every {
+            eprintln!("  {text}");
+            self.shown = Instant::now();
+        }
+    }
+
+    /// Leaves the last text behind.
+    pub(crate) fn end(&self) {
+        if self.terminal && !self.quiet && !self.text.is_empty() {
+            eprintln!();
+        }
     }
 }

@@ -51,6 +51,11 @@ pub struct Found {
 }
 
 impl Progress {
+    /// Reads a counter.
+    pub fn count(counter: &AtomicU64) -> u64 {
+        counter.load(Ordering::Relaxed)
+    }
+
     /// What was found so far.
     pub fn found(&self) -> Found {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()

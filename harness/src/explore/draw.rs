@@ -45,6 +45,20 @@ impl Mix {
         }
     }
 
+    /// What it is, for people.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::None => "none: three replicas, ten signals",
+            Self::Light => "a few of the everyday kind",
+            Self::Heavy => "all kinds at once",
+            Self::Swarm => "a random selection of kinds, at random rates",
+            Self::Foreign => "beyond the assumptions: a creator with names of its own; twins must be detected",
+            Self::Beyond => {
+                "beyond the assumptions: requests that live too long, early deletions; twins must be detected"
+            }
+        }
+    }
+
     /// Whether it keeps the protocol's assumptions: then nothing may go wrong, else it must be noticed.
     pub const fn keeps_assumptions(self) -> bool {
         !matches!(self, Self::Foreign | Self::Beyond)

@@ -1,0 +1,125 @@
+//! What is told of a run: its trace as text and as a page, and the smallest scenario that fails alike.
+
+use std::{fs, io, path::Path, thread, time::Duration};
+
+use harness::{
+    controls::Protocol,
+    explore::{Mix, Report, Scenario, minimise::minimise, run},
+    oracles::Violation,
+};
+
+use crate::progress::Ticker;
+
+/// Runs that making a scenario small may take.
+const RUNS_MAX: usize = 600;
+
+/// How a run is named in reports.
+pub(crate) struct Story {
+    pub(crate) seed: Option<u64>,
+    pub(crate) faults: Option<Mix>,
+    pub(crate) protocol: Protocol,
+    /// What runs it again.
+    pub(crate) command: String,
+    /// Whether nothing is said about progress.
+    pub(crate) quiet: bool,
+}
+
+/// A run that was traced.
+pub(crate) struct Traced {
+    pub(crate) report: Report,
+}
+
+/// Why a story could not be told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("{path} cannot be written: {source}; name another place with --out or --report")]
+    Write { path: String, source: io::Error },
+    #[error("the scenario cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Story {
+    /// Runs `scenario` and keeps all that happens.
+    pub(crate) fn trace(&self, scenario: &Scenario) -> Traced {
+        Traced { report: apart(|| run(scenario, self.protocol)) }
+    }
+
+    /// Makes `scenario` small, writes it and its timeline into `out`, and says where.
+    pub(crate) fn tell_smallest(&self, scenario: &Scenario, violation: &Violation, out: &Path) -> Result<(), Error> {
+        let smallest = self.minimise(scenario, violation.oracle);
+        let traced = self.trace(&smallest);
+        let out = out.join(self.name());
+        let path = out.join("scenario.json");
+        self.write(&path, &(serde_json::to_string_pretty(&smallest)? + "\n"))?;
+        let again = format!(
+            "cargo run --release -p sim -- replay --scenario {}{}",
+            path.display(),
+            crate::mix::options(Mix::default(), self.protocol),
+        );
+        let small = Self { seed: None, faults: None, command: again, ..*self };
+        self.write(&out.join("timeline.txt"), &small.text(&smallest, &traced))?;
+        self.write(&out.join("timeline.html"), &small.html(&smallest, &traced))?;
+        if self.quiet {
+            return Ok(());
+        }
+        println!("\n  commit     {}", env!("SIM_COMMIT"));
+        println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
+        println!("  scenario   {}", scenario.summary());
+        println!("  again      {}", self.command);
+        println!("  smallest   {}", smallest.summary());
+        for violation in traced.report.violations.iter().take(3) {
+            println!("             {violation}");
+        }
+        println!("  again      {}", small.command);
+        println!("  timeline   {}", out.join("timeline.txt").display());
+        println!("             {}", out.join("timeline.html").display());
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        let seed = self.seed.map_or_else(|| "scenario".to_owned(), |seed| seed.to_string());
+        let faults = self.faults.map_or("", Mix::name);
+        format!("{}-{faults}-{seed}", self.protocol)
+    }
+
+    fn minimise(&self, scenario: &Scenario, oracle: &str) -> Scenario {
+        let mut line = Ticker::new(self.quiet, Duration::from_secs(5));
+        let mut runs = 0;
+        let smallest = apart(|| {
+            minimise(scenario, self.protocol, oracle, RUNS_MAX, |_| {
+                runs += 1;
+                line.show(&format!("making it small: {runs} runs"));
+            })
+        });
+        line.end();
+        smallest
+    }
+
+    /// The timeline as text.
+    pub(crate) fn text(&self, scenario: &Scenario, traced: &Traced) -> String {
+        let _ = scenario;
+        traced.report.violations.iter().map(|violation| format!("{violation}\n")).collect()
+    }
+
+    /// The timeline as a page.
+    pub(crate) fn html(&self, scenario: &Scenario, traced: &Traced) -> String {
+        self.text(scenario, traced)
+    }
+
+    /// Writes `text` to `path`, and the folders it is in.
+    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), Error> {
+        let failed = |source| Error::Write { path: path.display().to_string(), source };
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(failed)?;
+        }
+        fs::write(path, text).map_err(failed)
+    }
+}
+
+/// Runs `work` on a thread of its own: a simulation has its own runtime.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
+}
