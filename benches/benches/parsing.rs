@@ -1,0 +1,43 @@
+//! From the body of a real Alertmanager to the fingerprints of its alerts: no I/O, one thread.
+
+use std::{hint::black_box, time::Duration};
+
+use criterion::{Criterion, Throughput};
+use gateway::signal::{Fingerprint, Parsed, alertmanager};
+use jiff::Timestamp;
+
+/// After the alerts began.
+const NOW: Timestamp = Timestamp::constant(1_793_520_000, 0);
+
+/// Bodies as Alertmanager 0.25 sent them, with the alerts in each; see their README.
+const BODIES: [(&str, &[u8], usize); 2] = [
+    ("1 alert", include_bytes!("../../gateway/tests/fixtures/alertmanager/firing_single.json"), 1),
+    ("5 alerts", include_bytes!("../../gateway/tests/fixtures/alertmanager/firing_group.json"), 5),
+];
+
+fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
+    let webhook = alertmanager::parse(body, NOW).expect("a fixture");
+    let drafts = webhook.alerts.into_iter().filter_map(|alert| match alert {
+        Ok(Parsed::Draft(draft)) => Some(draft),
+        _ => None,
+    });
+    drafts.map(|draft| Fingerprint::of_target(draft.cluster_id.as_deref(), &draft.target)).collect()
+}
+
+fn parsing(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("parse and fingerprint");
+    for (name, body, alerts) in BODIES {
+        assert_eq!(fingerprints(body).len(), alerts, "every alert is usable");
+        group.throughput(Throughput::Bytes(body.len() as u64));
+        group.bench_function(name, |bencher| bencher.iter(|| fingerprints(black_box(body))));
+    }
+    group.finish();
+}
+
+fn main() {
+    let criterion = Criterion::default().without_plots();
+    let criterion = criterion.warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
+    let mut criterion = criterion.configure_from_args();
+    parsing(&mut criterion);
+    criterion.final_summary();
+}
