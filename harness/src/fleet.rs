@@ -23,6 +23,7 @@ use crate::{
     controls::Protocol,
     oracles::{End, Oracles, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, config, pod_name},
+    trace::{Life, Mode, Trace},
 };
 
 /// Where simulations begin.
@@ -70,6 +71,8 @@ pub struct Fleet {
     pub api: EmbeddedApi,
     /// What must hold.
     pub oracles: Oracles,
+    /// What happens, on record; off at first.
+    pub trace: Arc<Trace>,
     began: Instant,
     seed: u64,
     protocol: Protocol,
@@ -94,6 +97,7 @@ impl Fleet {
         Self {
             api,
             oracles,
+            trace: Trace::new(Mode::Off),
             began: Instant::now(),
             seed,
             protocol: Protocol::default(),
@@ -105,6 +109,13 @@ impl Fleet {
     /// Replicas started from now on follow `protocol`; at first they follow the product's.
     pub fn with_protocol(mut self, protocol: Protocol) -> Self {
         self.protocol = protocol;
+        self
+    }
+
+    /// Records what happens from now on.
+    pub fn with_trace(mut self, mode: Mode) -> Self {
+        self.trace = Trace::new(mode);
+        self.trace.observe(&self.api, &self.oracles);
         self
     }
 
@@ -131,6 +142,7 @@ impl Fleet {
     /// # Panics
     /// If the gateway cannot be built.
     pub fn launch(&self, name: &str, config: Config, skew: Skew) -> Replica {
+        self.trace.life(name, Life::Started);
         let rate_ppm = 1_000_000_u32.saturating_add_signed(skew.rate_ppm);
         let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
         let started = self.started.fetch_add(1, Ordering::Relaxed);
@@ -155,7 +167,9 @@ impl Fleet {
         let (sent, fingerprint) = (Arc::clone(&self.sent), fingerprint.to_owned());
         let attempt = |sent: &mut Sent| *sent.attempted.entry(fingerprint.clone()).or_default() += 1;
         attempt(&mut sent.lock().unwrap_or_else(PoisonError::into_inner));
+        let posted = self.trace.posted(&replica.name, &fingerprint);
         let answer = replica.post(path, body.to_string()).await;
+        posted.answered(&answer);
         let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(answer.status.as_u16(), 201 | 202) {
             *sent.acknowledged.entry(fingerprint).or_default() += 1;

@@ -8,6 +8,7 @@
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`load`] | signals to send, and what came of them |
+//! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
@@ -17,3 +18,4 @@ pub mod fleet;
 pub mod load;
 pub mod oracles;
 pub mod replica;
+pub mod trace;

@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
+use super::{object, signal::Signal};
 use serde_json::Value;
-use tokio::sync::watch;
-
-use super::object;
 
 /// One write in a collection's history.
 #[derive(Clone, Debug)]
@@ -33,12 +31,12 @@ pub(super) struct Collection {
     /// The version of the newest event that is no longer kept.
     pub(super) forgotten: u64,
     /// The version of the newest event; watches and lists wait on it.
-    pub(super) changed: watch::Sender<u64>,
+    pub(super) changed: Signal,
 }
 
 impl Collection {
     pub(super) fn new() -> Self {
-        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: watch::Sender::new(0) }
+        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: Signal::default() }
     }
 
     /// The objects as they were before the events for which `undo` holds, which must be the newest ones.
@@ -64,7 +62,7 @@ impl Collection {
                 self.forgotten = event.version;
             }
         }
-        self.changed.send_replace(version);
+        self.changed.set(version);
     }
 
     /// Forgets all events; `version` is the newest of the server.

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use super::request::{Caller, RequestInfo};
 
 /// What the client gets in the place of the server's own answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// The connection breaks.
     Reset,
@@ -59,7 +59,7 @@ impl Effect {
 }
 
 /// The fate of one request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// How long the request is under way before it takes effect. Whole milliseconds: tokio's timers know no less.
     pub delay_before: Duration,

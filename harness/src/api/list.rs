@@ -141,18 +141,18 @@ async fn wait_until_synced(server: &Server, resource: &Resource) {
     if period.is_zero() {
         return;
     }
-    let (needed, mut changed, due) = {
+    let (needed, changed, due) = {
         let store = server.store();
         let collection = store.collection(resource);
-        let seen = *collection.changed.borrow();
+        let seen = collection.changed.get();
         let last_progress = floor(store.clock.elapsed(), period);
         if seen == store.version || store.written.is_none_or(|written| written < last_progress) {
             return;
         }
-        (store.version, collection.changed.subscribe(), last_progress + period)
+        (store.version, collection.changed.clone(), last_progress + period)
     };
     let clock = *server.clock();
-    clock.wait_until(due, changed.wait_for(|seen| *seen >= needed)).await;
+    clock.wait_until(due, changed.wait_for(|seen| seen >= needed)).await;
 }
 
 /// The cache must also have seen this resource's own newest event. A cache that stands still is not waited for.

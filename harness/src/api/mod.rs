@@ -32,9 +32,11 @@ mod selectors;
 mod serve;
 mod server;
 mod service;
+mod signal;
 mod status;
 mod store;
 pub mod table;
+mod tracer;
 mod watch;
 mod write;
 
@@ -51,6 +53,7 @@ pub use request::{Caller, RequestInfo};
 pub use server::{Authorizer, RequestRecord};
 pub use service::{AnswerBody, ApiService, ConnectionReset};
 pub use store::Commit;
+pub use tracer::{Ending, SentRequest, Tracer};
 
 /// How the server is set up.
 #[derive(Clone, Debug)]
@@ -152,6 +155,17 @@ impl EmbeddedApi {
         self.server.set_faults(faults);
     }
 
+    /// From now on, `tracer` sees every request and every watch event.
+    pub fn set_tracer(&self, tracer: Arc<dyn Tracer>) {
+        self.server.set_tracer(tracer);
+    }
+
+    fn trace(&self, user: &str, what: &'static str) {
+        if let Some(tracer) = self.server.tracer() {
+            tracer.controlled(user, what);
+        }
+    }
+
     /// From now on, only what `authorizer` allows is not answered 403.
     pub fn set_authorizer(&self, authorizer: Authorizer) {
         self.server.set_authorizer(Some(authorizer));
@@ -192,32 +206,38 @@ impl EmbeddedApi {
     /// From now on the cache that `user` is served from stands still: no event or bookmark comes, and lists with
     /// `resourceVersion=0` show the state of now.
     pub fn hold_watches(&self, user: &str) {
+        self.trace(user, "its watches stand still");
         self.server.hold(user);
     }
 
     /// Lets the cache that [`EmbeddedApi::hold_watches`] stopped catch up.
     pub fn release_watches(&self, user: &str) {
+        self.trace(user, "its watches go on");
         self.server.release(user);
     }
 
     /// Breaks the connections of `user`'s watches under way.
     pub fn break_watches(&self, user: &str) {
+        self.trace(user, "its watches break");
         self.server.break_watches(user);
     }
 
     /// A crash of `user`: requests that have not taken effect never will, and services and clients made before now
     /// are answered nothing any more.
     pub fn disconnect(&self, user: &str) {
+        self.trace(user, "its connections end");
         self.server.disconnect(user, false);
     }
 
     /// As [`EmbeddedApi::disconnect`], but requests that were sent still take effect, with nobody to hear about it.
     pub fn disconnect_after_send(&self, user: &str) {
+        self.trace(user, "its connections end, what it sent still lands");
         self.server.disconnect(user, true);
     }
 
     /// Forgets all history, as compaction does: watches and lists from versions before now are answered 410.
     pub fn compact(&self) {
+        self.trace("", "history is forgotten");
         self.server.store().forget_history();
     }
 }

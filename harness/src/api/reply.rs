@@ -58,6 +58,14 @@ impl Reply {
             Self::Watch(_) => 200,
         }
     }
+
+    /// What is in it; empty for a stream.
+    pub(super) fn body(&self) -> &[u8] {
+        match self {
+            Self::Full { body, .. } => body,
+            Self::Watch(_) => &[],
+        }
+    }
 }
 
 impl From<Result<Self>> for Reply {

@@ -9,7 +9,6 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -20,7 +19,9 @@ use super::{
     faults::{Faults, NoFaults},
     gc,
     request::{Caller, RequestInfo},
+    signal::Signal,
     store::{Origin, SEEDER, Store},
+    tracer::Tracer,
     write,
 };
 
@@ -82,8 +83,9 @@ pub(super) struct Server {
     access: Mutex<Access>,
     log: Mutex<VecDeque<RequestRecord>>,
     faults: RwLock<Arc<dyn Faults>>,
+    tracer: RwLock<Option<Arc<dyn Tracer>>>,
     /// Counts changes to what is held and how caches lag.
-    control: watch::Sender<u64>,
+    control: Signal,
 }
 
 #[derive(Default)]
@@ -119,7 +121,8 @@ impl Server {
             access: Mutex::new(access),
             log: Mutex::default(),
             faults: RwLock::new(Arc::new(NoFaults)),
-            control: watch::Sender::new(0),
+            tracer: RwLock::default(),
+            control: Signal::default(),
         }
     }
 
@@ -166,13 +169,21 @@ impl Server {
         *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
+    pub(super) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
+        self.tracer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_tracer(&self, tracer: Arc<dyn Tracer>) {
+        *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = Some(tracer);
+    }
+
     pub(super) fn lag(&self) -> Duration {
         lock(&self.access).lag
     }
 
     pub(super) fn set_lag(&self, lag: Duration) {
         lock(&self.access).lag = lag;
-        self.control.send_modify(|changes| *changes += 1);
+        self.control.bump();
     }
 
     /// What `user` sees in the cache of its server, which lags `more` than others.
@@ -188,16 +199,16 @@ impl Server {
     pub(super) fn hold(&self, user: &str) {
         let version = self.store().version;
         lock(&self.access).held.entry(user.to_owned()).or_insert(version);
-        self.control.send_modify(|changes| *changes += 1);
+        self.control.bump();
     }
 
     pub(super) fn release(&self, user: &str) {
         lock(&self.access).held.remove(user);
-        self.control.send_modify(|changes| *changes += 1);
+        self.control.bump();
     }
 
-    pub(super) fn control(&self) -> watch::Receiver<u64> {
-        self.control.subscribe()
+    pub(super) fn control(&self) -> Signal {
+        self.control.clone()
     }
 
     pub(super) fn link(&self, user: &str) -> Link {

@@ -24,6 +24,7 @@ use super::{
     request::{Caller, Query, RequestInfo},
     server::{Link, Server},
     status::Failure,
+    tracer::{Ending, SentRequest, Traced},
     watch::Watch,
 };
 
@@ -83,15 +84,18 @@ where
         let server = Arc::clone(&self.server);
         let lands = link.lands.clone();
         clock::spawn(async move {
-            let request = async {
-                // A body that breaks off is one that does not parse.
-                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                let query = Query::parse(head.uri.query().unwrap_or(""));
-                let cache_lag = fault.cache_lag;
-                let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
-                let _ = answer.send(serve(&server, request, fault, gate).await);
+            // A body that breaks off is one that does not parse.
+            let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+            let query = head.uri.query().unwrap_or("");
+            let sent = SentRequest { info: &info, query, body: &body, fault: &fault };
+            let traced = Traced::sent(server.tracer(), &sent);
+            let (query, cache_lag) = (Query::parse(query), fault.cache_lag);
+            let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
+            let ending = match lands.run_until_cancelled(serve(&server, request, fault, gate, &traced)).await {
+                Some(result) => hand_over(answer, result),
+                None => Ending::Dropped,
             };
-            lands.run_until_cancelled(request).await;
+            traced.ended(ending);
         });
         Box::pin(async move {
             let answered = dead.run_until_cancelled(answered).await;
@@ -112,6 +116,7 @@ async fn serve(
     request: handle::Request,
     fault: Fault,
     gate: Option<Gate>,
+    traced: &Traced,
 ) -> Result<Reply, ConnectionReset> {
     let mut info = request.info.clone();
     if info.verb == "create" && info.name.is_empty() {
@@ -125,6 +130,7 @@ async fn serve(
         Some(effect) => replaced(effect),
         None => {
             let reply = handle(server, request).await;
+            traced.took_effect(reply.code(), reply.body());
             clock::sleep(fault.delay_after).await;
             if let Some(gate) = server.faults().gate(Point::Answer(&info)) {
                 gate.await;
@@ -135,6 +141,16 @@ async fn serve(
     let code = result.as_ref().map_or_else(|_| "reset".to_owned(), |reply| reply.code().to_string());
     server.log(info, code);
     result
+}
+
+/// Gives the answer to whoever waits for it.
+fn hand_over(to: oneshot::Sender<Result<Reply, ConnectionReset>>, result: Result<Reply, ConnectionReset>) -> Ending {
+    let code = result.as_ref().map(Reply::code).map_err(|reset| *reset);
+    match (to.send(result), code) {
+        (Ok(()), Ok(code)) => Ending::Code(code),
+        (Ok(()), Err(ConnectionReset)) => Ending::Reset,
+        (Err(_), code) => Ending::Unheard(code.unwrap_or(0)),
+    }
 }
 
 /// `metadata.name` of a body, empty if there is none.

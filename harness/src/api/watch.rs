@@ -5,7 +5,6 @@ use std::{collections::VecDeque, pin::pin, sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures::future::select;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::{
     collection::Event,
@@ -17,6 +16,7 @@ use super::{
     selectors::Selector,
     server::{Link, Server},
     service::ConnectionReset,
+    signal::Signal,
     status::{Failure, Result},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Watch {
     namespace: String,
     selector: Selector,
     link: Link,
-    changed: watch::Receiver<u64>,
+    changed: Signal,
     /// Events up to this version are done with.
     seen: u64,
     /// More than the server's own lag.
@@ -71,7 +71,7 @@ impl Watch {
         let version = query.get("resourceVersion");
         let from: u64 = if version.is_empty() { 0 } else { version.parse().map_err(|_| bad_version(version))? };
         let now = server.clock().elapsed();
-        let changed = server.store().collection(&renderer.resource).changed.subscribe();
+        let changed = server.store().collection(&renderer.resource).changed.clone();
         let timeout = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
         let end = now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let bookmark = query.flag("allowWatchBookmarks").then(|| next_bookmark(server, now, end));
@@ -124,9 +124,8 @@ impl Watch {
             if self.ended {
                 return None;
             }
-            self.changed.borrow_and_update();
-            let mut control = self.server.control();
-            control.borrow_and_update();
+            let control = self.server.control();
+            let (changes, controls) = (self.changed.get(), control.get());
             let until = match self.step() {
                 Step::Send(frame) => {
                     let passes = match self.gate.take() {
@@ -134,24 +133,28 @@ impl Watch {
                         None => true,
                     };
                     if passes {
+                        if let Some(tracer) = self.server.tracer() {
+                            tracer.delivered(&self.caller.user, &self.renderer.resource.plural, &frame);
+                        }
                         return Some(Ok(frame));
                     }
                     continue;
                 }
                 Step::WaitUntil(until) => until,
                 Step::Break => {
-                    self.ended = true;
+                    self.conclude("broke");
                     return Some(Err(ConnectionReset));
                 }
                 Step::End => {
-                    self.ended = true;
+                    self.conclude("ended");
                     return None;
                 }
             };
             let Link { dead, watches, .. } = self.link.clone();
             let noticed = async {
                 let (dead, broken) = (pin!(dead.cancelled()), pin!(watches.cancelled()));
-                let (controlled, changed) = (pin!(control.changed()), pin!(self.changed.changed()));
+                let (controlled, changed) =
+                    (pin!(control.differs_from(controls)), pin!(self.changed.differs_from(changes)));
                 select(select(dead, broken), select(controlled, changed)).await;
             };
             self.server.clock().wait_until(until, noticed).await;
@@ -159,6 +162,13 @@ impl Watch {
                 // Nobody is told that it is dead.
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    fn conclude(&mut self, how: &'static str) {
+        self.ended = true;
+        if let Some(tracer) = self.server.tracer() {
+            tracer.watch_ended(&self.caller.user, &self.renderer.resource.plural, how);
         }
     }
 

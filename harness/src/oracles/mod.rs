@@ -16,6 +16,7 @@ use std::{
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::single_active::is_active;
 pub use self::{counts::Counts, leases::Leases, monotonic::Monotonic, single_active::SingleActive};
 
 /// One write that the store committed.

@@ -39,7 +39,7 @@ impl Oracle for SingleActive {
 }
 
 /// Not terminal, and not being deleted; an absent or unknown phase is active (contract: RemediationRequest).
-fn is_active(request: &Value) -> bool {
+pub(crate) fn is_active(request: &Value) -> bool {
     let phase = request["status"]["overallPhase"].as_str();
     request["metadata"]["deletionTimestamp"].is_null() && !phase.is_some_and(|phase| TERMINAL.contains(&phase))
 }
