@@ -4,6 +4,7 @@ mod attempt;
 mod commit;
 mod decision;
 mod index;
+mod properties;
 
 use std::sync::Arc;
 

@@ -1,0 +1,65 @@
+//! Records as they may be found.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::{collection::btree_map, prelude::*, sample::select, test_runner::RngSeed};
+
+use super::super::{active, version};
+use crate::remediation::{Phase, Record, SUCCESSION_FINALIZER};
+
+pub(super) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+/// Writer and attempt of the attempt under test.
+pub(super) const TAG: &str = "gateway-pod-1/boot/1";
+
+/// The same cases in every run, `factor` times as many as usual; PROPTEST_RNG_SEED and PROPTEST_CASES ask for others.
+pub(super) fn cases(factor: u32) -> ProptestConfig {
+    let usual = ProptestConfig::default();
+    let rng_seed = if usual.rng_seed == RngSeed::Random { RngSeed::Fixed(1) } else { usual.rng_seed };
+    ProptestConfig { cases: usual.cases * factor, rng_seed, failure_persistence: None, ..usual }
+}
+
+/// `NOW` and up to three seconds later: the range in which `nextAllowedExecution` lies, too.
+pub(super) fn moment() -> impl Strategy<Value = Timestamp> {
+    (0..4_i64).prop_map(|seconds| NOW + SignedDuration::from_secs(seconds))
+}
+
+/// One of three writers that may have created a record, nobody, or the attempt under test.
+fn creator() -> impl Strategy<Value = Option<String>> {
+    let others = vec!["gateway-pod-2/boot/1", "gateway-pod-1/boot/2", "gateway-pod-1/boot/11"];
+    prop_oneof![
+        3 => select(others).prop_map(|creator| Some(creator.to_owned())),
+        1 => Just(None),
+        1 => Just(Some(TAG.to_owned())),
+    ]
+}
+
+/// Any state of the object with this uid.
+pub(super) fn record(uid: String) -> impl Strategy<Value = Record> {
+    let ordinal = prop_oneof![8 => 0..4_u64, 1 => Just(u64::MAX)];
+    let state = (prop::bool::weighted(0.3), prop::bool::weighted(0.2), prop::option::weighted(0.3, moment()));
+    let life = (prop::bool::weighted(0.3), prop::bool::weighted(0.4), prop::option::of(moment()));
+    (ordinal, 1..40_u64, state, life, creator()).prop_map(move |(ordinal, number, state, life, created_by)| {
+        let (is_active, manual_review, next_allowed) = state;
+        let (terminating, claimed, created) = life;
+        Record {
+            version: version(number),
+            phase: if is_active { Phase::Active } else { Phase::Terminal },
+            finalizers: if claimed { vec![SUCCESSION_FINALIZER.to_owned()] } else { Vec::new() },
+            ordinal,
+            manual_review,
+            next_allowed,
+            terminating,
+            created_by,
+            created,
+            ..active(&uid)
+        }
+    })
+}
+
+/// All that exists of a fingerprint, in any order.
+pub(super) fn records() -> impl Strategy<Value = Vec<Arc<Record>>> {
+    let uids = btree_map("[a-e]", any::<()>(), 0..4);
+    let records = uids.prop_flat_map(|uids| uids.into_keys().map(record).collect::<Vec<_>>());
+    records.prop_map(|records| records.into_iter().map(Arc::new).collect::<Vec<_>>()).prop_shuffle()
+}
