@@ -1,17 +1,53 @@
-//! Exploration by seeds: the product holds, the others fail.
+//! Exploration by seeds: the product holds, the others fail, and what fails can be made small and run again.
 
 use harness::{
     controls::Protocol,
-    explore::{Mix, draw::draw, run},
+    explore::{Campaign, Mix, Progress, draw::draw, minimise::minimise, run},
+    trace::{Mode, first_difference},
 };
+use rstest::rstest;
 
-#[test]
-fn a_few_seeds_of_every_mix_find_nothing_in_the_product() {
-    for mix in [Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm] {
-        for seed in 0..40 {
-            let scenario = draw(seed, mix);
-            let report = run(&scenario, Protocol::Fenced);
-            assert!(report.violations.is_empty(), "{mix} {seed}: {:?}\n{scenario:?}", report.violations);
-        }
+/// Fresh seeds are for the command line; these are always the same.
+#[rstest]
+fn the_product_holds_under_every_mix(
+    #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm)] mix: Mix,
+    #[values(Protocol::Fenced, Protocol::FenceOnly)] protocol: Protocol,
+) {
+    for seed in 0..25 {
+        let scenario = draw(seed, mix);
+        let violations = run(&scenario, protocol, Mode::Off).violations;
+        let text = serde_json::to_string(&scenario).unwrap();
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}\n{text}");
+    }
+}
+
+#[rstest]
+#[case::unlocked(Protocol::Unlocked)]
+#[case::lease_only(Protocol::LeaseOnly)]
+fn a_protocol_without_a_fence_is_found_to_make_twins_and_its_failure_is_made_small(#[case] protocol: Protocol) {
+    let campaign = Campaign { seeds: 0..60, mix: Mix::Swarm, protocol, jobs: 1, stop_at_first: false };
+    let progress = Progress::default();
+    campaign.run(&progress);
+    let (_, seed) = *progress.found().oracles.get("single-active").expect("no twins found");
+    let scenario = draw(seed, Mix::Swarm);
+    let smallest = minimise(&scenario, protocol, "single-active", 100, |_| ());
+    assert!(smallest.signals.len() < scenario.signals.len() || scenario.signals.len() < 3, "{smallest:?}");
+    let again = run(&smallest, protocol, Mode::Off).violations;
+    assert!(again.iter().any(|violation| violation.oracle == "single-active"), "{again:?}");
+    assert!(run(&smallest, Protocol::Fenced, Mode::Off).violations.is_empty(), "the product fails it too");
+}
+
+#[rstest]
+fn a_scenario_has_one_history(#[values(Mix::None, Mix::Heavy, Mix::Swarm)] mix: Mix) {
+    for seed in 100..112 {
+        let scenario = draw(seed, mix);
+        let hash = run(&scenario, Protocol::Fenced, Mode::Hash).hash;
+        let full = || run(&scenario, Protocol::Fenced, Mode::Full);
+        let (one, two) = (full(), full());
+        let events = |report: &harness::explore::Report| report.trace.as_ref().unwrap().events();
+        let difference = first_difference(&events(&one), &events(&two));
+        assert!(difference.is_none(), "{mix} seed {seed}: {}", difference.unwrap());
+        assert_eq!((one.hash, two.hash), (hash, hash), "{mix} seed {seed}");
+        assert_ne!(hash, run(&draw(seed + 1000, mix), Protocol::Fenced, Mode::Hash).hash);
     }
 }

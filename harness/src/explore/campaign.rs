@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Mix, draw::draw, run::run};
-use crate::{controls::Protocol, oracles::Violation};
+use crate::{controls::Protocol, oracles::Violation, trace::Mode};
 
 /// Seeds to be run.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Campaign {
             if seed >= self.seeds.end {
                 return;
             }
-            let report = run(&draw(seed, self.mix), self.protocol);
+            let report = run(&draw(seed, self.mix), self.protocol, Mode::Off);
             progress.requests.fetch_add(report.requests, Ordering::Relaxed);
             progress.note(seed, &report.violations);
             progress.runs.fetch_add(1, Ordering::Relaxed);

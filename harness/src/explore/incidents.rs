@@ -10,6 +10,7 @@ use super::{
     scenario::{Incident, What, When},
     world::World,
 };
+use crate::trace::{API, Life};
 
 /// Makes `incidents` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
 pub async fn happen(world: Arc<World>, incidents: Vec<Incident>, mut sent: UnboundedReceiver<(String, u64)>) {
@@ -49,6 +50,7 @@ async fn happen_now(world: &World, what: What) {
             if let Some(ended) = world.take(replica) {
                 ended.shut_down().await;
                 fleet.api.disconnect_after_send(&ended.name);
+                fleet.trace.life(&ended.name, Life::Stopped);
             }
             wait(down_ms).await;
             world.start(replica, false);
@@ -56,23 +58,29 @@ async fn happen_now(world: &World, what: What) {
         What::Pause { replica, for_ms } => {
             let Some(replica) = world.replica(replica) else { return };
             replica.context().pause();
+            fleet.trace.life(&replica.name, Life::Paused);
             wait(for_ms).await;
             replica.context().resume();
+            fleet.trace.life(&replica.name, Life::Resumed);
         }
         What::Cut { replica, for_ms } => {
             let Some(pod) = world.pod(replica) else { return };
             wire.set_cut(&pod, true);
             fleet.api.break_watches(&pod);
+            fleet.trace.life(&pod, Life::CutOff);
             wait(for_ms).await;
             wire.set_cut(&pod, false);
+            fleet.trace.life(&pod, Life::Reconnected);
         }
         What::Down { for_ms } => {
             wire.set_down(true);
             for pod in (0..world.len()).filter_map(|index| world.pod(index)) {
                 fleet.api.break_watches(&pod);
             }
+            fleet.trace.life(API, Life::CutOff);
             wait(for_ms).await;
             wire.set_down(false);
+            fleet.trace.life(API, Life::Reconnected);
         }
         What::BreakWatches { replica } => {
             if let Some(pod) = world.pod(replica) {
@@ -82,15 +90,20 @@ async fn happen_now(world: &World, what: What) {
         What::HoldWatches { replica, for_ms } => {
             let Some(pod) = world.pod(replica) else { return };
             fleet.api.hold_watches(&pod);
+            fleet.trace.note(API, &format!("the cache that {pod} watches stands still"));
             wait(for_ms).await;
             fleet.api.release_watches(&pod);
         }
-        What::Compact => fleet.api.compact(),
+        What::Compact => {
+            fleet.api.compact();
+            fleet.trace.note(API, "forgets history");
+        }
     }
 }
 
 /// Ends all incidents: everybody is up, goes on and reaches the API.
 pub fn heal(world: &World) {
+    world.fleet.trace.note(API, "everything heals");
     world.wire.heal();
     world.fleet.api.set_event_lag(Duration::ZERO);
     for index in 0..world.len() {

@@ -4,7 +4,7 @@ use super::{
     run::run,
     scenario::{Arrival, Clocks, Incident, Network, Scenario, What, When},
 };
-use crate::controls::Protocol;
+use crate::{controls::Protocol, trace::Mode};
 
 /// Leaves out of `scenario` whatever is not needed for a violation of `oracle`, in `runs_max` runs at most; `ran` is told
 /// of each.
@@ -19,7 +19,7 @@ pub fn minimise(
     let mut runs = 0;
     let mut fails = |candidate: &Scenario| {
         runs += 1;
-        let violations = run(candidate, protocol).violations;
+        let violations = run(candidate, protocol, Mode::Off).violations;
         let fails = violations.iter().any(|violation| violation.oracle == oracle);
         ran(candidate);
         (fails, runs >= runs_max)

@@ -13,7 +13,11 @@ use super::{
     scenario::{Arrival, Scenario},
     world::World,
 };
-use crate::{controls::Protocol, oracles::Violation};
+use crate::{
+    controls::Protocol,
+    oracles::Violation,
+    trace::{Mode, Trace},
+};
 
 /// After healing, each replica must acknowledge a signal of each resource within so many tries, a second apart.
 const LIVENESS_TRIES: u32 = 60;
@@ -32,23 +36,27 @@ pub struct Report {
     pub requests: u64,
     /// How long it took in virtual time.
     pub virtual_time: Duration,
+    /// The hash of all that happened, 0 if no trace was kept: the same for two runs of a scenario.
+    pub hash: u64,
+    /// What happened, if a full trace was kept.
+    pub trace: Option<Arc<Trace>>,
 }
 
-/// Runs `scenario` with replicas that follow `protocol`.
+/// Runs `scenario` with replicas that follow `protocol`, and keeps a trace as `mode` says.
 ///
 /// # Panics
 /// If no runtime can be built.
-pub fn run(scenario: &Scenario, protocol: Protocol) -> Report {
+pub fn run(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the simulation: {error}"));
-    runtime.block_on(simulate(scenario, protocol))
+    runtime.block_on(simulate(scenario, protocol, mode))
 }
 
-async fn simulate(scenario: &Scenario, protocol: Protocol) -> Report {
+async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report {
     let began = Instant::now();
     let (sent, requests) = mpsc::unbounded_channel();
     let wire = Arc::new(Wire::new(scenario.network, scenario.seed, sent));
-    let world = Arc::new(World::new(scenario, protocol, wire));
+    let world = Arc::new(World::new(scenario, protocol, mode, wire));
     for index in 0..world.len() {
         world.start(index, false);
     }
@@ -69,10 +77,14 @@ async fn simulate(scenario: &Scenario, protocol: Protocol) -> Report {
     senders.join_all().await;
     rest(&world, protocol).await;
     violations.extend(world.fleet.finish());
+    let trace = &world.fleet.trace;
+    trace.end(&violations);
+    let hash = trace.hash();
+    let trace = (mode == Mode::Full).then(|| Arc::clone(trace));
     for index in 0..world.len() {
         world.crash(index, false);
     }
-    Report { violations, requests: world.wire.requests(), virtual_time: began.elapsed() }
+    Report { violations, requests: world.wire.requests(), virtual_time: began.elapsed(), hash, trace }
 }
 
 /// After healing, each replica acknowledges a signal of each resource.

@@ -18,6 +18,7 @@ use crate::{
     fleet::{Fleet, Skew},
     load::webhook,
     replica::{Replica, config, pod_name},
+    trace::{Life, Mode},
 };
 
 /// Where Alertmanager posts.
@@ -49,8 +50,8 @@ struct Slot {
 
 impl World {
     /// The replicas of `scenario`, none started yet.
-    pub fn new(scenario: &Scenario, protocol: Protocol, wire: Arc<Wire>) -> Self {
-        let fleet = Fleet::new(scenario.seed).with_protocol(protocol);
+    pub fn new(scenario: &Scenario, protocol: Protocol, mode: Mode, wire: Arc<Wire>) -> Self {
+        let fleet = Fleet::new(scenario.seed).with_protocol(protocol).with_trace(mode);
         fleet.api.set_faults(Arc::clone(&wire) as _);
         fleet.api.set_event_lag(Duration::from_millis(scenario.network.event_lag_ms));
         let slot = |(index, clocks): (usize, &Clocks)| Slot {
@@ -115,6 +116,7 @@ impl World {
             self.fleet.api.disconnect(&replica.name);
         }
         replica.crash();
+        self.fleet.trace.life(&replica.name, Life::Crashed);
     }
 
     /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.
