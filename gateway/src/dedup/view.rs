@@ -6,11 +6,12 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 
 use super::index::{Change, Index};
 use crate::{
@@ -43,18 +44,14 @@ struct Shared {
     index: Mutex<Index>,
     /// Woken on every change of their fingerprint.
     subscribers: Mutex<BTreeMap<Fingerprint, (Arc<Notify>, usize)>>,
-    version: watch::Sender<Option<ResourceVersion>>,
+    /// Woken on every new version, in the order in which they wait: a `watch` channel would draw lots.
+    moved: Notify,
     metrics: Metrics,
 }
 
 impl View {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let shared = Shared {
-            index: Mutex::default(),
-            subscribers: Mutex::default(),
-            version: watch::Sender::new(None),
-            metrics,
-        };
+        let shared = Shared { index: Mutex::default(), subscribers: Mutex::default(), moved: Notify::new(), metrics };
         Self { shared: Arc::new(shared) }
     }
 
@@ -64,11 +61,12 @@ impl View {
 
     /// Changes the index, then tells those who wait.
     pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) {
-        let (change, version) = {
+        let (change, moved) = {
             let mut index = self.index();
+            let before = index.version();
             let change = change(&mut index);
             self.shared.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
-            (change, index.version())
+            (change, index.version() != before)
         };
         for (fingerprint, names) in &change.twins {
             self.shared.metrics.twins_detected.inc();
@@ -81,7 +79,9 @@ impl View {
             }
         }
         drop(subscribers);
-        self.shared.version.send_if_modified(|known| std::mem::replace(known, version) != version);
+        if moved {
+            self.shared.moved.notify_waiters();
+        }
     }
 
     /// See [`Index::mark`].
@@ -130,15 +130,23 @@ impl View {
 
     /// Waits for the first list.
     pub(super) async fn synced(&self) {
-        let mut versions = self.shared.version.subscribe();
-        let _ = versions.wait_for(Option::is_some).await;
+        self.moved_to(|version| version.is_some()).await;
     }
 
     /// Waits until the view has reached `version`, for `patience` at most; tells whether it has.
     pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, patience: Duration) -> bool {
-        let mut versions = self.shared.version.subscribe();
-        let reached = versions.wait_for(|known| *known >= Some(version));
-        matches!(context.timeout(patience, reached).await, Ok(Ok(_)))
+        context.timeout(patience, self.moved_to(|known| known >= Some(version))).await.is_ok()
+    }
+
+    async fn moved_to(&self, is_there: impl Fn(Option<ResourceVersion>) -> bool) {
+        loop {
+            let mut moved = pin!(self.shared.moved.notified());
+            moved.as_mut().enable();
+            if is_there(self.version()) {
+                return;
+            }
+            moved.await;
+        }
     }
 }
 
@@ -153,7 +161,7 @@ impl Subscription {
     /// Waits for the next change, for `patience` at most; `look` is asked after the wait has begun and before it goes
     /// on, so that no change falls between a look at the view and the wait.
     pub(super) async fn changed(&self, context: &Context, patience: Duration, look: impl FnOnce() -> bool) {
-        let mut notified = std::pin::pin!(self.notify.notified());
+        let mut notified = pin!(self.notify.notified());
         notified.as_mut().enable();
         if !look() {
             let _ = context.timeout(patience, notified).await;
