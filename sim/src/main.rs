@@ -12,6 +12,8 @@ mod protocol;
 mod report;
 mod serve;
 mod storm;
+#[cfg_attr(not(test), allow(dead_code, reason = "`replay` shows it"))]
+mod timeline;
 
 /// Several real gateways in one process, over an embedded Kubernetes API or a real cluster
 #[derive(Parser)]
