@@ -15,6 +15,7 @@ mod replay;
 mod report;
 mod serve;
 mod storm;
+mod timeline;
 mod verdict;
 
 /// Several real gateways in one process, over an embedded Kubernetes API or a real cluster

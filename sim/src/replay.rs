@@ -52,7 +52,7 @@ pub(crate) enum Error {
 
 /// Replays; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
-    let Args { seed, scenario, faults, protocol, report, json } = args;
+    let Args { seed, scenario, faults, protocol, report: page, json } = args;
     let (scenario, command) = match (&scenario, seed) {
         (Some(path), _) => {
             let command = format!("cargo run --release -p sim -- replay --scenario {}", path.display());
@@ -65,16 +65,16 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
         }
     };
     let story = Story { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
-    let run = story.trace(&scenario);
+    let report = story.trace(&scenario);
     if json {
-        println!("{}", serde_json::to_string(&run.report.violations)?);
+        println!("{}", serde_json::to_string(&report.violations)?);
     } else {
-        println!("{}", story.text(&scenario, &run));
+        println!("{}", story.text(&scenario, &report));
     }
-    if let Some(path) = report {
-        story.write(&path, &story.html(&scenario, &run))?;
+    if let Some(path) = page {
+        story.write(&path, &story.html(&scenario, &report))?;
     }
-    let violations = &run.report.violations;
+    let violations = &report.violations;
     Ok(match violations.first() {
         None => exit::OK,
         Some(_) if violations.iter().all(|violation| violation.oracle == "liveness") => exit::LIVENESS,

@@ -8,7 +8,7 @@ use crate::outcome::{Outcome, named, plural};
 
 mod strip;
 
-const STYLE: &str = include_str!("report/style.css");
+const STYLE: &str = concat!(include_str!("report/palette.css"), include_str!("report/style.css"));
 /// Different counts shown at most.
 const COUNTS_SHOWN: usize = 200;
 /// Violations of each oracle that are not folded away.
@@ -187,7 +187,7 @@ fn section(title: &str, body: &str) -> String {
 }
 
 /// Text as HTML, in elements and attributes.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

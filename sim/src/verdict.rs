@@ -6,9 +6,10 @@ use harness::{
     controls::Protocol,
     explore::{Mix, Report, Scenario, minimise::minimise, run},
     oracles::Violation,
+    trace::Mode,
 };
 
-use crate::progress::Ticker;
+use crate::{progress::Ticker, timeline};
 
 /// Runs that making a scenario small may take.
 const RUNS_MAX: usize = 600;
@@ -24,11 +25,6 @@ pub(crate) struct Story {
     pub(crate) quiet: bool,
 }
 
-/// A run that was traced.
-pub(crate) struct Traced {
-    pub(crate) report: Report,
-}
-
 /// Why a story could not be told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -40,8 +36,8 @@ pub(crate) enum Error {
 
 impl Story {
     /// Runs `scenario` and keeps all that happens.
-    pub(crate) fn trace(&self, scenario: &Scenario) -> Traced {
-        Traced { report: apart(|| run(scenario, self.protocol)) }
+    pub(crate) fn trace(&self, scenario: &Scenario) -> Report {
+        apart(|| run(scenario, self.protocol, Mode::Full))
     }
 
     /// Makes `scenario` small, writes it and its timeline into `out`, and says where.
@@ -67,7 +63,7 @@ impl Story {
         println!("  scenario   {}", scenario.summary());
         println!("  again      {}", self.command);
         println!("  smallest   {}", smallest.summary());
-        for violation in traced.report.violations.iter().take(3) {
+        for violation in traced.violations.iter().take(3) {
             println!("             {violation}");
         }
         println!("  again      {}", small.command);
@@ -96,14 +92,28 @@ impl Story {
     }
 
     /// The timeline as text.
-    pub(crate) fn text(&self, scenario: &Scenario, traced: &Traced) -> String {
-        let _ = scenario;
-        traced.report.violations.iter().map(|violation| format!("{violation}\n")).collect()
+    pub(crate) fn text(&self, scenario: &Scenario, report: &Report) -> String {
+        self.told(scenario, report).map_or_else(String::new, |run| timeline::text(&run))
     }
 
     /// The timeline as a page.
-    pub(crate) fn html(&self, scenario: &Scenario, traced: &Traced) -> String {
-        self.text(scenario, traced)
+    pub(crate) fn html(&self, scenario: &Scenario, report: &Report) -> String {
+        self.told(scenario, report).map_or_else(String::new, |run| timeline::html(&run))
+    }
+
+    /// What the timeline is drawn from, if a trace was kept.
+    fn told<'a>(&'a self, scenario: &Scenario, report: &'a Report) -> Option<timeline::Run<'a>> {
+        Some(timeline::Run {
+            seed: scenario.seed,
+            protocol: self.protocol,
+            faults: self.faults.map_or("as the scenario says", Mix::name),
+            profile: scenario.profile(),
+            commit: env!("SIM_COMMIT"),
+            toolchain: env!("SIM_TOOLCHAIN"),
+            replay: &self.command,
+            trace: report.trace.as_deref()?,
+            violations: &report.violations,
+        })
     }
 
     /// Writes `text` to `path`, and the folders it is in.
