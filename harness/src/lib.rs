@@ -7,10 +7,12 @@
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`load`] | signals to send, and what came of them |
+//! | [`exhaustive`] | every schedule of small cases, with the real code |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
 pub mod controls;
+pub mod exhaustive;
 pub mod fleet;
 pub mod load;
 pub mod oracles;
