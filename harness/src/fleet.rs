@@ -14,7 +14,7 @@ use gateway::{
     remediation::RemediationRequest,
 };
 use jiff::{SignedDuration, Timestamp};
-use kube::CustomResourceExt;
+use kube::{Client, CustomResourceExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -31,9 +31,18 @@ pub const EPOCH: Timestamp = Timestamp::constant(1_793_520_000, 0);
 
 /// An embedded Kubernetes API with the CRD and the namespaces that scenarios use, and the oracles looking on.
 pub fn embedded_api(epoch: Timestamp) -> (EmbeddedApi, Oracles) {
-    // Derived once: thousands of simulations per second begin with it.
+    embedded_api_with(Options { crds: vec![crd()], epoch, ..Options::default() })
+}
+
+/// The CRD of the RemediationRequests. Derived once: thousands of simulations begin with it.
+pub(crate) fn crd() -> Value {
     static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(RemediationRequest::crd()).unwrap_or_default());
-    let api = EmbeddedApi::new(Options { crds: vec![CRD.clone()], epoch, ..Options::default() });
+    CRD.clone()
+}
+
+/// As [`embedded_api`], with other options, the CRD included.
+pub(crate) fn embedded_api_with(options: Options) -> (EmbeddedApi, Oracles) {
+    let api = EmbeddedApi::new(options);
     for name in [NAMESPACE, "shop"] {
         api.seed(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }));
     }
@@ -92,9 +101,14 @@ struct Sent {
 
 impl Fleet {
     /// No replicas yet; `seed` decides on all their randomness.
-    #[allow(clippy::disallowed_methods, reason = "the beginning of virtual time")]
     pub fn new(seed: u64) -> Self {
         let (api, oracles) = embedded_api(EPOCH);
+        Self::over(api, oracles, seed)
+    }
+
+    /// No replicas yet, over an API that `oracles` look at.
+    #[allow(clippy::disallowed_methods, reason = "the beginning of virtual time")]
+    pub(crate) fn over(api: EmbeddedApi, oracles: Oracles, seed: u64) -> Self {
         Self {
             api,
             oracles,
@@ -133,23 +147,32 @@ impl Fleet {
     /// # Panics
     /// If the gateway cannot be built.
     pub async fn start_with(&self, number: usize, config: Config, skew: Skew) -> Replica {
-        let replica = self.launch(&pod_name(number), config, skew);
+        let client = self.api.client(&pod_name(number), NAMESPACE);
+        self.start_via(number, config, skew, client).await
+    }
+
+    /// As [`Fleet::start_with`]; its requests go through `client`.
+    ///
+    /// # Panics
+    /// If the gateway cannot be built.
+    pub async fn start_via(&self, number: usize, config: Config, skew: Skew, client: Client) -> Replica {
+        let replica = self.launch(&pod_name(number), config, skew, client);
         replica.ready().await;
         replica
     }
 
-    /// Starts the pod `name`, without waiting until it is ready.
+    /// Starts the pod `name`, whose requests go through `client`, without waiting until it is ready.
     ///
     /// # Panics
     /// If the gateway cannot be built.
-    pub fn launch(&self, name: &str, config: Config, skew: Skew) -> Replica {
+    pub fn launch(&self, name: &str, config: Config, skew: Skew, client: Client) -> Replica {
         self.trace.life(name, Life::Started);
         let rate_ppm = 1_000_000_u32.saturating_add_signed(skew.rate_ppm);
         let clock = SimulatedClock { epoch: EPOCH, offset: skew.offset, rate_ppm };
         let started = self.started.fetch_add(1, Ordering::Relaxed);
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(started);
         let context = Context::simulated(clock, self.began, seed);
-        let replica = Replica::start_as(self.protocol, name, config, self.api.client(name, NAMESPACE), context);
+        let replica = Replica::start_as(self.protocol, name, config, client, context);
         replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"))
     }
 

@@ -8,11 +8,13 @@
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`load`] | signals to send, and what came of them |
+//! | [`exhaustive`] | every schedule of small cases, with the real code |
 //! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
 pub mod controls;
+pub mod exhaustive;
 pub mod explore;
 pub mod fleet;
 pub mod load;

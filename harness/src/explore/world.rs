@@ -17,7 +17,7 @@ use crate::{
     controls::Protocol,
     fleet::{Fleet, Skew},
     load::webhook,
-    replica::{Replica, config, pod_name},
+    replica::{NAMESPACE, Replica, config, pod_name},
     trace::{Life, Mode},
 };
 
@@ -98,7 +98,8 @@ impl World {
             }
             let skew =
                 Skew { offset: SignedDuration::from_millis(slot.clocks.offset_ms), rate_ppm: slot.clocks.rate_ppm };
-            slot.replica = Some(Arc::new(self.fleet.launch(&slot.name, config(), skew)));
+            let client = self.fleet.api.client(&slot.name, NAMESPACE);
+            slot.replica = Some(Arc::new(self.fleet.launch(&slot.name, config(), skew, client)));
         });
     }
 

@@ -1,0 +1,57 @@
+//! What every run of a case begins with.
+
+use std::sync::OnceLock;
+
+use gateway::{
+    remediation::{CREATED_AT, CREATED_BY, ORDINAL, PREDECESSOR as PREDECESSOR_UID},
+    signal::Fingerprint,
+};
+use serde_json::{Value, json};
+
+use crate::{load::webhook, replica::NAMESPACE};
+
+/// The name of the terminal RemediationRequest.
+pub(super) const PREDECESSOR: &str = "rr-predecessor";
+/// Longer ago than any decision that was made on it (protocol: *D*).
+const LONG_AGO: &str = "2026-10-01T00:00:00Z";
+
+/// The webhook that all senders send, and its fingerprint.
+pub(super) fn signal() -> (&'static Value, &'static str) {
+    static SIGNAL: OnceLock<(Value, String)> = OnceLock::new();
+    let (body, fingerprint) = SIGNAL.get_or_init(|| {
+        (webhook("checkout", LONG_AGO), Fingerprint::of("shop:Deployment:checkout").as_str().to_owned())
+    });
+    (body, fingerprint)
+}
+
+/// A RemediationRequest of the fingerprint that was completed long ago. It counts nothing, so that what is counted is
+/// what senders sent, whether retention removes it or not.
+pub(super) fn predecessor() -> Value {
+    let (_, fingerprint) = signal();
+    json!({
+        "apiVersion": "kubernaut.ai/v1alpha1",
+        "kind": "RemediationRequest",
+        "metadata": {
+            "name": PREDECESSOR,
+            "namespace": NAMESPACE,
+            "creationTimestamp": LONG_AGO,
+            "annotations": {
+                CREATED_AT: LONG_AGO, CREATED_BY: "gateway-pod-0/0/1", ORDINAL: "1", PREDECESSOR_UID: "",
+            },
+        },
+        "spec": {
+            "signalFingerprint": fingerprint,
+            "signalName": "KubeDeploymentReplicasMismatch",
+            "severity": "warning",
+            "signalType": "alert",
+            "targetType": "kubernetes",
+            "targetResource": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "checkout", "namespace": "shop" },
+            "firingTime": LONG_AGO,
+            "receivedTime": LONG_AGO,
+        },
+        "status": {
+            "overallPhase": "Completed",
+            "deduplication": { "firstSeenAt": LONG_AGO, "lastSeenAt": LONG_AGO, "occurrenceCount": 0 },
+        },
+    })
+}

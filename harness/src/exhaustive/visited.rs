@@ -1,0 +1,107 @@
+//! Which states have been seen, and what is left to be tried from them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use super::choice::{Candidate, Choice};
+
+/// So that threads rarely wait for each other.
+const SHARDS: usize = 64;
+
+/// What is known of a state.
+enum Seen {
+    /// Every choice was tried from it, except for these: they lead to states that are reached in another way.
+    Except(Box<[Choice]>),
+    /// Every choice was tried that departures from the default order, of which so many were left, allow.
+    Within(u32),
+}
+
+/// A choice to be tried, and how.
+pub(super) struct Branch {
+    pub(super) choice: Choice,
+    /// What need not be tried after it: it commutes with the choice and is tried without it.
+    pub(super) sleep: Vec<Candidate>,
+    /// Departures from the default order left after it.
+    pub(super) left: Option<u32>,
+}
+
+/// The states seen so far, by their digests.
+pub(super) struct Visited {
+    shards: Vec<Mutex<BTreeMap<u128, Seen>>>,
+    reduce: bool,
+}
+
+impl Visited {
+    /// None yet; choices that commute are tried in one order only if `reduce`.
+    pub(super) fn new(reduce: bool) -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), reduce }
+    }
+
+    /// What is to be tried from the state `digest`, in which `candidates` can be chosen and `sleep` need not be; and
+    /// whether the state is new.
+    pub(super) fn admit(
+        &self,
+        digest: u128,
+        candidates: &[Candidate],
+        sleep: &[Candidate],
+        left: Option<u32>,
+    ) -> (Vec<Branch>, bool) {
+        let shard = &self.shards[usize::try_from(digest % SHARDS as u128).unwrap_or(0)];
+        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        match left {
+            Some(left) => within(&mut shard, digest, candidates, left),
+            None => self.except(&mut shard, digest, candidates, sleep),
+        }
+    }
+
+    /// Sleep sets with state caching (Godefroid, "Partial-Order Methods", 1996, section 5): a state that is reached
+    /// again is tried with what slept then and does not sleep now.
+    fn except(
+        &self,
+        shard: &mut BTreeMap<u128, Seen>,
+        digest: u128,
+        candidates: &[Candidate],
+        sleep: &[Candidate],
+    ) -> (Vec<Branch>, bool) {
+        let sleeps = |choice: &Choice| sleep.iter().any(|candidate| candidate.choice == *choice);
+        let before = match shard.get(&digest) {
+            Some(Seen::Except(slept)) => Some(slept.clone()),
+            _ => None,
+        };
+        let is_due = |choice: &Choice| !sleeps(choice) && before.as_ref().is_none_or(|slept| slept.contains(choice));
+        let mut asleep = sleep.to_vec();
+        let mut branches = Vec::new();
+        for candidate in candidates.iter().filter(|candidate| is_due(&candidate.choice)) {
+            let commutes = |other: &&Candidate| self.reduce && other.commutes_with(candidate);
+            let sleep = asleep.iter().filter(commutes).copied().collect();
+            branches.push(Branch { choice: candidate.choice, sleep, left: None });
+            asleep.push(*candidate);
+        }
+        let still = |choice: &Choice| sleeps(choice) && before.as_ref().is_none_or(|slept| slept.contains(choice));
+        let slept = candidates.iter().map(|candidate| candidate.choice).filter(|choice| still(choice));
+        shard.insert(digest, Seen::Except(slept.collect()));
+        (branches, before.is_none())
+    }
+}
+
+/// A state that is reached again is tried again if more departures are left.
+fn within(shard: &mut BTreeMap<u128, Seen>, digest: u128, candidates: &[Candidate], left: u32) -> (Vec<Branch>, bool) {
+    let before = match shard.get(&digest) {
+        Some(Seen::Within(before)) => Some(*before),
+        _ => None,
+    };
+    if before.is_some_and(|before| before >= left) {
+        return (Vec::new(), false);
+    }
+    shard.insert(digest, Seen::Within(left));
+    let mut branches = Vec::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        let costs = u32::from(index > 0 && !candidate.choice.is_fault());
+        if let Some(left) = left.checked_sub(costs) {
+            branches.push(Branch { choice: candidate.choice, sleep: Vec::new(), left: Some(left) });
+        }
+    }
+    (branches, before.is_none())
+}
