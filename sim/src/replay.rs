@@ -1,6 +1,9 @@
 //! `sim replay`: one run, told as a timeline.
 
-use std::path::PathBuf;
+use std::{
+    io::{Write, stdout},
+    path::PathBuf,
+};
 
 use harness::{
     controls::Protocol,
@@ -66,14 +69,12 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     };
     let story = Story { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
     let report = story.trace(&scenario);
-    if json {
-        println!("{}", serde_json::to_string(&report.violations)?);
-    } else {
-        println!("{}", story.text(&scenario, &report));
-    }
     if let Some(path) = page {
         story.write(&path, &story.html(&scenario, &report))?;
     }
+    let text = if json { serde_json::to_string(&report.violations)? } else { story.text(&scenario, &report) };
+    // Whoever reads may have read enough.
+    let _ = writeln!(stdout(), "{text}");
     let violations = &report.violations;
     Ok(match violations.first() {
         None => exit::OK,

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How long a run may go on after healing.
+const REST_MS: i64 = 1_000_000;
+
 /// A run: with the protocol, it decides everything that happens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -196,6 +199,15 @@ impl Scenario {
     /// How many resources signals are about.
     pub fn resources(&self) -> usize {
         self.signals.iter().map(|signal| signal.resource + 1).max().unwrap_or(0)
+    }
+
+    /// By how much wall clocks differ at most while faults last; clocks of different rates drift apart by a tenth at most.
+    pub fn skew_ms(&self) -> i64 {
+        let offsets = self.replicas.iter().map(|clocks| clocks.offset_ms);
+        let (least, most) = offsets.fold((0, 0), |(least, most), offset| (offset.min(least), offset.max(most)));
+        let drifts = self.replicas.iter().any(|clocks| clocks.rate_ppm != 0);
+        let run_ms = i64::try_from(self.heal_at_ms).unwrap_or(i64::MAX / 20) + REST_MS;
+        most - least + if drifts { run_ms / 10 } else { 0 }
     }
 
     /// Its parts in a few words.

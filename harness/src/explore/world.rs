@@ -52,6 +52,7 @@ impl World {
     /// The replicas of `scenario`, none started yet.
     pub fn new(scenario: &Scenario, protocol: Protocol, mode: Mode, wire: Arc<Wire>) -> Self {
         let fleet = Fleet::new(scenario.seed).with_protocol(protocol).with_trace(mode);
+        fleet.oracles.allow_skew(scenario.skew_ms());
         fleet.api.set_faults(Arc::clone(&wire) as _);
         fleet.api.set_event_lag(Duration::from_millis(scenario.network.event_lag_ms));
         let slot = |(index, clocks): (usize, &Clocks)| Slot {

@@ -10,19 +10,31 @@ const LEASES: &str = "leases";
 const CLOCK_TOLERANCE_MS: i64 = 1000;
 
 /// Knows whose a lease was from the lease itself.
-#[derive(Debug, Default)]
-pub struct Leases;
+#[derive(Debug)]
+pub struct Leases {
+    tolerance_ms: i64,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self { tolerance_ms: CLOCK_TOLERANCE_MS }
+    }
+}
 
 impl Oracle for Leases {
     fn name(&self) -> &'static str {
         "leases"
     }
 
+    fn allow_skew(&mut self, skew_ms: i64) {
+        self.tolerance_ms = CLOCK_TOLERANCE_MS + skew_ms;
+    }
+
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
         let old = write.old.filter(|_| write.resource == LEASES)?;
         let holder = old["spec"]["holderIdentity"].as_str()?;
         let by_another = holder != write.caller && is_replica(write.caller);
-        if !by_another || expired_before(old, write.at_ms + CLOCK_TOLERANCE_MS) {
+        if !by_another || expired_before(old, write.at_ms + self.tolerance_ms) {
             return None;
         }
         Some(format!("{} of {} {} the lease {holder} still holds", write.verb, name(old), write.caller))
@@ -72,6 +84,6 @@ mod tests {
         let renewed: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let at_ms = renewed.as_millisecond() + after_secs * 1000;
         let write = Write { version: 1, resource: LEASES, verb: "delete", caller, old: Some(&lease), new: None, at_ms };
-        assert_eq!(Leases.on_write(&write).is_some(), violated);
+        assert_eq!(Leases::default().on_write(&write).is_some(), violated);
     }
 }

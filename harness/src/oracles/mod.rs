@@ -58,6 +58,9 @@ pub trait Oracle: Send {
     /// Its name in reports.
     fn name(&self) -> &'static str;
 
+    /// The replicas' wall clocks differ by this much at most.
+    fn allow_skew(&mut self, _skew_ms: i64) {}
+
     /// Judges one write; says what is wrong.
     fn on_write(&mut self, _write: &Write<'_>) -> Option<String> {
         None
@@ -114,7 +117,12 @@ fn keep(violations: &mut Vec<Violation>, oracle: &'static str, version: Option<u
 impl Default for Oracles {
     /// All of them.
     fn default() -> Self {
-        Self::new(vec![Box::new(SingleActive::default()), Box::new(Counts), Box::new(Monotonic), Box::new(Leases)])
+        Self::new(vec![
+            Box::new(SingleActive::default()),
+            Box::new(Counts),
+            Box::new(Monotonic),
+            Box::new(Leases::default()),
+        ])
     }
 }
 
@@ -126,6 +134,11 @@ impl Oracles {
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Tells all by how much the replicas' wall clocks differ at most.
+    pub fn allow_skew(&self, skew_ms: i64) {
+        self.with(|state| state.oracles.iter_mut().for_each(|oracle| oracle.allow_skew(skew_ms)));
     }
 
     /// Shows a write to all.
