@@ -89,10 +89,10 @@ function rows(seen) {
 // The columns; as wide as the window allows.
 function columns(seen, width) {
   const bars = tracks(seen.bars);
-  const left = 62, commits = 185, barsWidth = bars.count * 17 + 8, words = 230;
+  const left = 62, commits = 165, barsWidth = bars.count * 17 + 8, words = 205;
   const count = Math.max(seen.lanes.length, 1);
-  const lane = Math.max(180, Math.min(300, (width - left - commits - barsWidth - words - 12) / count));
-  const x = new Map(seen.lanes.map((l, index) => [l.index, left + index * lane + 66]));
+  const lane = Math.max(210, Math.min(300, (width - left - commits - barsWidth - words - 48) / count));
+  const x = new Map(seen.lanes.map((l, index) => [l.index, left + index * lane + 72]));
   const api = left + count * lane + 16;
   const barsAt = api + commits;
   return { x, lane, left, api, bars, barsAt, words: barsAt + barsWidth + 6, width: barsAt + barsWidth + words + 6 };

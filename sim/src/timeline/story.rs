@@ -181,7 +181,8 @@ impl Teller {
                 if let Some(signal) = self.signals.get(signal).and_then(|index| self.story.signals.get_mut(*index)) {
                     signal.answered = Some(at);
                     signal.status = *status;
-                    signal.short = format!("{short} {}", names::object(detail));
+                    let name = if count.is_some() { names::object(detail) } else { String::new() };
+                    signal.short = format!("{short} {name}").trim_end().to_owned();
                     signal.text = format!("{}\n{event}", signal.text);
                 }
             }
@@ -202,10 +203,10 @@ impl Teller {
             What::WatchEnded { resource, how } => self.delivered(event, resource, "", None, format!("watch {how}")),
             What::Life(life) => self.lived(at, lane, *life),
             What::Note(text) => self.story.notes.push(Note { at, lane, text: text.clone() }),
-            What::Violation { oracle, message } => {
-                let version = self.story.commits.last().filter(|commit| commit.at == at).map(|commit| commit.version);
-                let fingerprint = self.story.commits.last().and_then(|commit| commit.fingerprint);
-                let (oracle, message) = (oracle.clone(), message.clone());
+            What::Violation { oracle, version, message } => {
+                let broken = self.story.commits.iter().find(|commit| Some(commit.version) == *version);
+                let fingerprint = broken.and_then(|commit| commit.fingerprint).or_else(|| self.named_in(message));
+                let (oracle, version, message) = (oracle.clone(), *version, message.clone());
                 self.story.violations.push(Broken { at, oracle, message, version, fingerprint });
             }
         }
@@ -217,6 +218,11 @@ impl Teller {
             self.story.fingerprints.push(fingerprint.to_owned());
             self.story.fingerprints.len() - 1
         })
+    }
+
+    /// The fingerprint that a text names.
+    fn named_in(&self, text: &str) -> Option<usize> {
+        self.story.fingerprints.iter().position(|fingerprint| text.contains(fingerprint.as_str()))
     }
 
     /// Which fingerprint an object or a selector is about, as far as that is known.
