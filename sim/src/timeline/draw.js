@@ -157,10 +157,10 @@ function drawNote(svg, n, place, at) {
 
 function drawBars(svg, seen, place, at) {
   const x = (track) => at.barsAt + track * 17, end = (time) => (time === null ? place.height - 24 : place.y(time));
-  const overlaps = twins(seen.bars, story.end);
+  const overlaps = twins(seen.bars);
   for (const twin of overlaps) {
     const { from, to } = at.bars.groups.find((found) => found.fingerprint === twin.fingerprint);
-    const y = place.y(twin.from), last = twin.to >= story.end ? place.height - 24 : place.y(twin.to);
+    const y = place.y(twin.from), last = twin.to === Infinity ? place.height - 24 : place.y(twin.to);
     element("rect", { class: "twins", x: x(from) - 3, y, width: (to - from) * 17 + 3, height: last - y }, svg);
   }
   for (const bar of seen.bars) {

@@ -117,12 +117,12 @@ function tracks(bars) {
 }
 
 // Where more than one of a fingerprint is active.
-function twins(bars, end) {
+function twins(bars) {
   const found = [];
   for (const fingerprint of new Set(bars.map((b) => b.fingerprint))) {
     const edges = [];
     for (const b of bars.filter((b) => b.fingerprint === fingerprint)) {
-      edges.push([b.from, 1], [b.to ?? end, -1]);
+      edges.push([b.from, 1], [b.to ?? Infinity, -1]);
     }
     edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     let active = 0, since = null;
