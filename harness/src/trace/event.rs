@@ -93,6 +93,8 @@ pub enum What {
     Violation {
         /// Which oracle says so.
         oracle: String,
+        /// The version of the store at which it was violated, none at the end of the run.
+        version: Option<u64>,
         /// What is wrong.
         message: String,
     },

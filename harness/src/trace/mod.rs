@@ -123,7 +123,7 @@ impl Trace {
     /// Something that does not hold. Those that [`Trace::observe`]d oracles find at a write come by themselves.
     pub fn violation(&self, violation: &Violation) {
         let Violation { oracle, version, message } = violation;
-        let what = || What::Violation { oracle: (*oracle).to_owned(), message: message.clone() };
+        let what = || What::Violation { oracle: (*oracle).to_owned(), version: *version, message: message.clone() };
         self.record(API, ("violation", oracle, version, message), what);
     }
 

@@ -29,7 +29,7 @@ impl fmt::Display for What {
             Self::WatchEnded { resource, how } => write!(f, "watch of {resource} {how}"),
             Self::Life(life) => f.write_str(life.words()),
             Self::Note(text) => f.write_str(text),
-            Self::Violation { oracle, message } => write!(f, "VIOLATION of {oracle}: {message}"),
+            Self::Violation { oracle, message, .. } => write!(f, "VIOLATION of {oracle}: {message}"),
         }
     }
 }

@@ -15,11 +15,14 @@ function duration(ms) {
   return ms >= 10000 ? `${+(ms / 1000).toFixed(1)} s` : `${+ms.toFixed(1)} ms`;
 }
 
+const cut = (text, most) => (text.length > most ? `${text.slice(0, Math.max(most - 1, 3))}…` : text);
+
+// Virtual time since the run began; thousands apart.
+const milliseconds = (micros) => String(Math.round(micros / 100) / 10).replace(/\B(?=(\d{3})+(\.|$))/g, "\u2009");
+
 // One line, cut to the room there is.
 function label(parent, x, y, text, room, attributes = {}) {
-  const most = Math.max(4, Math.floor(room / 5.7));
-  const shown = text.length > most ? `${text.slice(0, most - 1)}…` : text;
-  return element("text", { x, y, class: "label halo", ...attributes }, parent, shown);
+  return element("text", { x, y, class: "label halo", ...attributes }, parent, cut(text, Math.floor(room / 5.5)));
 }
 
 function group(parent, name, kind, item) {
@@ -65,14 +68,14 @@ function drawTime(svg, place, at) {
   let last = -20;
   for (const { time, y } of place.ordered) {
     if (y - last < 15) continue;
-    element("text", { class: "time", x: at.left - 8, y: y + 4, "text-anchor": "end" }, svg, duration(time / 1000));
+    element("text", { class: "time", x: at.left - 8, y: y + 4, "text-anchor": "end" }, svg, milliseconds(time));
     last = y;
   }
   for (const { y, ms } of place.cuts) {
     const g = element("g", { class: "cut" }, svg);
     element("rect", { x: at.left, y: y - 8, width: at.width - at.left, height: 16 }, g);
     element("path", { d: `M0 ${y}H${at.width}` }, g);
-    label(g, at.left + 100, y + 4, `⋯ ${duration(ms)} without events ⋯`, 400, { class: "halo" });
+    label(g, at.left + 100, y + 4, `⋯ ${duration(ms)} ⋯`, 400, { class: "halo" });
   }
 }
 
@@ -80,7 +83,7 @@ function drawBand(svg, band, place, at) {
   const x = band.lane === null ? at.api : at.x.get(band.lane);
   const y = place.y(band.from), end = band.to === null ? place.height : place.y(band.to);
   const g = group(svg, "lifetime", "band", band);
-  const [from, width] = band.lane === null ? [at.left, at.api - at.left + 10] : [x - 60, at.lane - 8];
+  const [from, width] = band.lane === null ? [at.left, at.api - at.left + 10] : [x - 66, at.lane - 8];
   element("rect", { class: "band", x: from, y, width, height: Math.max(end - y, 4) }, g);
 }
 
@@ -106,11 +109,17 @@ function drawRequest(svg, r, versions, place, at) {
     if (r.heard) arrow(g, far, half, x, end, "back", true);
     cross(g, far, half);
   }
-  const text = label(g, x + 7, y - 3, "", 1);
-  text.textContent = "";
-  element("tspan", { class: "label lead" }, text, `${letter(r)}${r.short} `);
-  element("tspan", { class: "label" }, text, `→ ${r.result}`);
-  if (r.late) element("tspan", { class: "label why" }, text, `  ${r.late}`);
+  drawWords(g, r, x + 7, y - 3, at.lane - 74);
+}
+
+// What was asked and what came of it; of the two, the first is shortened.
+function drawWords(g, r, x, y, room) {
+  // What is late is rare, and worth a longer line.
+  const most = Math.floor(room / 5.6) + (r.late ? 24 : 0), result = `→ ${r.late ? `${r.late} → ` : ""}${r.result}`;
+  const asked = cut(`${letter(r)}${r.short}`, Math.max(most - result.length, 18));
+  const text = label(g, x, y, "", room);
+  element("tspan", { class: "label lead" }, text, `${asked} `);
+  element("tspan", { class: r.late ? "label why" : "label" }, text, cut(result, most - asked.length));
 }
 
 const letter = (item) => story.fingerprints.length > 1 && item.fingerprint !== null ? `${data.letters[item.fingerprint]} ` : "";
@@ -131,14 +140,14 @@ function drawSignal(svg, s, place, at) {
   if (s.answered === null) return;
   const end = place.y(s.answered, s.answeredRow), ok = s.status >= 200 && s.status < 300 ? "ok" : "bad";
   element("path", { class: `answer ${ok}`, d: `M${x - 1} ${end - 5}L${x - 12} ${end}L${x - 1} ${end + 5}Z` }, g);
-  label(g, x - 15, end + 4, `${s.number}: ${s.short.split(" …")[0]}`, 62, { class: `answer ${ok} halo`, "text-anchor": "end" });
+  label(g, x - 15, end + 4, `${s.number}: ${s.short.split(" …")[0]}`, 72, { class: `answer ${ok} halo`, "text-anchor": "end" });
 }
 
 function drawCommit(svg, c, place, at) {
   const y = place.y(c.at, c.row), foreign = story.lanes.some((lane) => lane.replica && lane.name === c.by) ? "" : " foreign";
   const g = group(svg, "committed", "commit", c);
   element("circle", { class: `commit ${kindOf(c.resource)}${foreign}`, cx: at.api, cy: y, r: 5 }, g);
-  label(g, at.api + 10, y + 4, `@${c.version} ${letter(c)}${c.short}`, 168);
+  label(g, at.api + 10, y + 4, `@${c.version} ${letter(c)}${c.short}`, 150);
 }
 
 function drawNote(svg, n, place, at) {
@@ -148,10 +157,10 @@ function drawNote(svg, n, place, at) {
 
 function drawBars(svg, seen, place, at) {
   const x = (track) => at.barsAt + track * 17, end = (time) => (time === null ? place.height - 24 : place.y(time));
-  const overlaps = twins(seen.bars, story.end);
+  const overlaps = twins(seen.bars);
   for (const twin of overlaps) {
     const { from, to } = at.bars.groups.find((found) => found.fingerprint === twin.fingerprint);
-    const y = place.y(twin.from), last = twin.to >= story.end ? place.height - 24 : place.y(twin.to);
+    const y = place.y(twin.from), last = twin.to === Infinity ? place.height - 24 : place.y(twin.to);
     element("rect", { class: "twins", x: x(from) - 3, y, width: (to - from) * 17 + 3, height: last - y }, svg);
   }
   for (const bar of seen.bars) {
@@ -172,12 +181,12 @@ function drawViolations(svg, seen, place, at) {
   seen.violations.forEach((violation, index) => {
     const y = violation.version === null ? place.height - 30 : place.y(violation.at, story.commits.find((c) => c.version === violation.version)?.row ?? 0);
     const g = group(svg, "violation", "violation", violation);
-    const lines = wrap(violation.message, 36), top = Math.max(y - 12, free);
+    const lines = wrap(violation.message, 33), top = Math.max(y - 12, free);
     const height = lines.length * ROW + 22;
     free = top + height + 6;
     element("line", { x1: at.left, y1: y, x2: at.words, y2: y }, g);
     element("line", { x1: at.words - 4, y1: y, x2: at.words, y2: top + 10 }, g);
-    element("rect", { x: at.words, y: top, width: 224, height, rx: 5 }, g);
+    element("rect", { x: at.words, y: top, width: 200, height, rx: 5 }, g);
     element("text", { x: at.words + 8, y: top + 15 }, g, `VIOLATION ${index + 1}: ${violation.oracle}`);
     lines.forEach((line, number) => element("text", { class: "rest", x: at.words + 8, y: top + 15 + (number + 1) * ROW }, g, line));
     place.height = Math.max(place.height, free + 20);
@@ -200,7 +209,7 @@ function heads(seen, at) {
     element("text", { x, y: 16, "text-anchor": anchor }, svg, title);
     element("text", { class: "sub", x, y: 30, "text-anchor": anchor }, svg, sub);
   };
-  head(8, "time", "", "start");
+  head(8, "time", "ms", "start");
   for (const lane of seen.lanes) head(at.x.get(lane.index), lane.short, lane.replica ? "gateway" : "other user");
   head(at.api, "Kubernetes API", "commits", "middle");
   if (at.bars.count > 0) head(at.barsAt, "active", at.bars.groups.map((g) => data.letters[g.fingerprint]).join(" "), "start");

@@ -89,10 +89,10 @@ function rows(seen) {
 // The columns; as wide as the window allows.
 function columns(seen, width) {
   const bars = tracks(seen.bars);
-  const left = 62, commits = 185, barsWidth = bars.count * 17 + 8, words = 230;
+  const left = 62, commits = 165, barsWidth = bars.count * 17 + 8, words = 205;
   const count = Math.max(seen.lanes.length, 1);
-  const lane = Math.max(180, Math.min(300, (width - left - commits - barsWidth - words - 12) / count));
-  const x = new Map(seen.lanes.map((l, index) => [l.index, left + index * lane + 66]));
+  const lane = Math.max(210, Math.min(300, (width - left - commits - barsWidth - words - 48) / count));
+  const x = new Map(seen.lanes.map((l, index) => [l.index, left + index * lane + 72]));
   const api = left + count * lane + 16;
   const barsAt = api + commits;
   return { x, lane, left, api, bars, barsAt, words: barsAt + barsWidth + 6, width: barsAt + barsWidth + words + 6 };
@@ -117,12 +117,12 @@ function tracks(bars) {
 }
 
 // Where more than one of a fingerprint is active.
-function twins(bars, end) {
+function twins(bars) {
   const found = [];
   for (const fingerprint of new Set(bars.map((b) => b.fingerprint))) {
     const edges = [];
     for (const b of bars.filter((b) => b.fingerprint === fingerprint)) {
-      edges.push([b.from, 1], [b.to ?? end, -1]);
+      edges.push([b.from, 1], [b.to ?? Infinity, -1]);
     }
     edges.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     let active = 0, since = null;

@@ -48,7 +48,7 @@ impl Run<'_> {
         match self.violations {
             [] => "Every oracle holds.".to_owned(),
             [only] => format!("{only}."),
-            [first, rest @ ..] => format!("{first}, and {} more.", crate::outcome::plural(rest.len(), "violation")),
+            [first, rest @ ..] => format!("{first}; and {} more.", crate::outcome::plural(rest.len(), "violation")),
         }
     }
 }

@@ -18,7 +18,9 @@ pub(super) fn resource(resource: &str) -> String {
 pub(super) fn object(name: &str) -> String {
     let derived = name.strip_prefix("rr-").and_then(|rest| rest.split_once('-'));
     match derived {
-        Some((fingerprint, suffix)) if fingerprint.len() == 12 && suffix.len() == 8 => format!("…{suffix}"),
+        Some((fingerprint, suffix)) if fingerprint.len() == 12 && suffix.is_ascii() && suffix.len() == 8 => {
+            format!("…{}", &suffix[4..])
+        }
         _ if name.starts_with("gw-lock-") => String::new(),
         _ => cut(name, SHOWN_MAX),
     }

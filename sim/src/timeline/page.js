@@ -29,11 +29,13 @@ function describe({ kind, of }) {
   html("h2", panel, titles[kind](), kind === "violation" ? "bad" : "");
   if (of.late) html("p", panel, of.late, "bad");
   html("pre", panel, of.text ?? of.message ?? "");
-  for (const one of near({ kind, of })) {
+  for (const one of near({ kind, of }).sort((a, b) => began(a) - began(b))) {
     if (one.text) html("pre", panel, one.text);
   }
   if (fingerprint) html("p", panel, `fingerprint ${fingerprint}`);
 }
+
+const began = (item) => item.at ?? item.sent ?? item.from;
 
 // What belongs to an item: a commit and its request, a violation and its twins.
 function near({ kind, of }) {
@@ -106,9 +108,9 @@ jump.addEventListener("click", () => {
   const of = story.violations[next % story.violations.length];
   next += 1;
   if (story.violations.length > 1) jump.textContent = `Jump to violation (${next % story.violations.length + 1} of ${story.violations.length})`;
-  const box = of.g.getBoundingClientRect(), frame = diagram.getBoundingClientRect();
-  diagram.scrollTop += box.top - frame.top - frame.height / 3;
+  of.g.querySelector("rect").scrollIntoView({ block: "center", inline: "nearest" });
   picked = { kind: "violation", of };
   pick(picked, true);
 });
 render();
+if (location.hash === "#violation" && story.violations.length > 0) requestAnimationFrame(() => jump.click());

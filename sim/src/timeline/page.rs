@@ -21,14 +21,14 @@ pub(super) fn render(run: &Run<'_>) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
          <header class=\"{class}\">\n<p class=\"verdict\">{verdict}</p>\n<h1>{}</h1>\n{}</header>\n{}\
-         <script type=\"application/json\" id=\"story\">{}</script>\n<script>\n{SCRIPT}</script>\n\
-         <details class=\"fallback\">\n<summary>The same as text</summary>\n<pre>{}</pre>\n</details>\n</body>\n</html>\n",
+         <details class=\"fallback\">\n<summary>The same as text</summary>\n<pre>{}</pre>\n</details>\n\
+         <script type=\"application/json\" id=\"story\">{}</script>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
         escape(&title),
         escape(&run.headline()),
         facts(run, &story),
         diagram(&story),
-        data(&story),
         escape(&text::render(run)),
+        data(&story),
     )
 }
 

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use harness::trace::{API, Committed, Event, Life, Sent, What};
+use harness::trace::{API, Event, What};
 use serde::Serialize;
 
 use super::names;
 
 mod request;
+mod teller;
+
+use self::teller::Teller;
 
 pub(super) use self::request::Request;
 
@@ -151,162 +154,6 @@ fn lanes(events: &[Event]) -> Vec<Lane> {
         .collect();
     lanes.sort_by_key(|lane| (!lane.replica, lane.name.len(), lane.name.clone()));
     lanes
-}
-
-#[derive(Default)]
-struct Teller {
-    story: Story,
-    /// Where requests and signals of a number are.
-    requests: BTreeMap<u64, usize>,
-    signals: BTreeMap<u64, usize>,
-    /// Fingerprints by the names of what belongs to them.
-    owners: BTreeMap<String, usize>,
-    /// Of the newest commit, until the request that made it is known.
-    fresh: Option<(String, u64)>,
-}
-
-impl Teller {
-    fn tell(&mut self, event: &Event) {
-        let at = micros(event);
-        self.story.end = self.story.end.max(at);
-        let lane = self.story.lane(&event.actor);
-        match &event.what {
-            What::Posted { signal, fingerprint } => self.posted(event, *signal, fingerprint),
-            What::Replied { signal, status, detail, count } => {
-                let short = match count {
-                    Some(count) => format!("{status} #{count}"),
-                    None if *status == 0 => "gave up".to_owned(),
-                    None => status.to_string(),
-                };
-                if let Some(signal) = self.signals.get(signal).and_then(|index| self.story.signals.get_mut(*index)) {
-                    signal.answered = Some(at);
-                    signal.status = *status;
-                    signal.short = format!("{short} {}", names::object(detail));
-                    signal.text = format!("{}\n{event}", signal.text);
-                }
-            }
-            What::Sent(sent) => self.sent(event, sent),
-            What::TookEffect { request, .. } | What::Ended { request, .. } => {
-                let fresh = self.fresh.take().filter(|(caller, _)| *caller == event.actor);
-                if let Some(index) = self.requests.get(request)
-                    && let Some(request) = self.story.requests.get_mut(*index)
-                {
-                    request.add(event, fresh.map(|(_, version)| version));
-                }
-            }
-            What::Committed(commit) => self.committed(event, commit),
-            What::Delivered { resource, kind, name, version } => {
-                let short = format!("{kind} {}", names::object(name));
-                self.delivered(event, resource, name, *version, short);
-            }
-            What::WatchEnded { resource, how } => self.delivered(event, resource, "", None, format!("watch {how}")),
-            What::Life(life) => self.lived(at, lane, *life),
-            What::Note(text) => self.story.notes.push(Note { at, lane, text: text.clone() }),
-            What::Violation { oracle, message } => {
-                let version = self.story.commits.last().filter(|commit| commit.at == at).map(|commit| commit.version);
-                let fingerprint = self.story.commits.last().and_then(|commit| commit.fingerprint);
-                let (oracle, message) = (oracle.clone(), message.clone());
-                self.story.violations.push(Broken { at, oracle, message, version, fingerprint });
-            }
-        }
-    }
-
-    fn fingerprint(&mut self, fingerprint: &str) -> usize {
-        let known = self.story.fingerprints.iter().position(|known| known == fingerprint);
-        known.unwrap_or_else(|| {
-            self.story.fingerprints.push(fingerprint.to_owned());
-            self.story.fingerprints.len() - 1
-        })
-    }
-
-    /// Which fingerprint an object or a selector is about, as far as that is known.
-    fn about(&self, name: &str, selector: &str) -> Option<usize> {
-        let named = |fingerprint: &String| match name.strip_prefix("gw-lock-") {
-            Some(start) => fingerprint.starts_with(start),
-            None => name.is_empty() && selector.contains(fingerprint.as_str()),
-        };
-        self.owners.get(name).copied().or_else(|| self.story.fingerprints.iter().position(named)).or_else(|| {
-            let start = name.strip_prefix("rr-")?.split('-').next().filter(|start| start.len() == 12)?;
-            self.story.fingerprints.iter().position(|fingerprint| fingerprint.starts_with(start))
-        })
-    }
-
-    fn posted(&mut self, event: &Event, number: u64, fingerprint: &str) {
-        let fingerprint = self.fingerprint(fingerprint);
-        let Some(lane) = self.story.lane(&event.actor) else { return };
-        self.signals.insert(number, self.story.signals.len());
-        let (short, text) = ("no answer".to_owned(), event.to_string());
-        let at = micros(event);
-        self.story.signals.push(Signal { number, lane, fingerprint, at, answered: None, status: 0, short, text });
-    }
-
-    fn sent(&mut self, event: &Event, sent: &Sent) {
-        let fingerprint = self.about(&sent.name, &sent.selector);
-        let Some(lane) = self.story.lane(&event.actor) else { return };
-        self.requests.insert(sent.request, self.story.requests.len());
-        self.story.requests.push(Request::new(event, sent, lane, fingerprint));
-    }
-
-    fn committed(&mut self, event: &Event, commit: &Committed) {
-        let at = micros(event);
-        let Committed { version, verb, resource, name, .. } = commit;
-        let fingerprint = match commit.fingerprint.as_str() {
-            "" => self.about(name, ""),
-            fingerprint => Some(self.fingerprint(fingerprint)),
-        };
-        if let Some(fingerprint) = fingerprint.filter(|_| !commit.fingerprint.is_empty()) {
-            self.owners.insert(name.clone(), fingerprint);
-            self.lives(at, &event.actor, commit, fingerprint);
-        }
-        self.fresh = Some((event.actor.clone(), *version));
-        let short = format!("{verb} {} {}", names::resource(resource), names::object(name)).trim_end().to_owned();
-        let (by, resource, text) = (event.actor.clone(), resource.clone(), event.to_string());
-        self.story.commits.push(Commit { at, version: *version, by, fingerprint, resource, short, text });
-    }
-
-    /// Begins or ends the bar of a RemediationRequest.
-    fn lives(&mut self, at: Micros, by: &str, commit: &Committed, fingerprint: usize) {
-        let mut bars = self.story.bars.iter_mut();
-        let bar = bars.find(|bar| bar.name == commit.name && bar.to.is_none());
-        let text = format!("@{} {}", commit.version, commit.summary);
-        match (bar, commit.active) {
-            (Some(bar), active) => {
-                bar.text = format!("{}\n{text}", bar.text);
-                bar.to = (!active).then_some(at);
-            }
-            (None, true) => {
-                let (name, short, by) = (commit.name.clone(), names::object(&commit.name), by.to_owned());
-                self.story.bars.push(Bar { fingerprint, name, short, by, from: at, to: None, text });
-            }
-            (None, false) => {}
-        }
-    }
-
-    fn delivered(&mut self, event: &Event, resource: &str, name: &str, version: Option<u64>, short: String) {
-        let Some(lane) = self.story.lane(&event.actor) else { return };
-        let (at, fingerprint) = (micros(event), self.about(name, ""));
-        let (resource, text) = (resource.to_owned(), event.to_string());
-        self.story.deliveries.push(Delivery { at, lane, version, fingerprint, resource, short, text });
-    }
-
-    fn lived(&mut self, at: Micros, lane: Option<usize>, life: Life) {
-        let begins = matches!(life, Life::Crashed | Life::Stopped | Life::Paused | Life::CutOff);
-        let ends: &[Life] = match life {
-            Life::Started => &[Life::Crashed, Life::Stopped, Life::Paused],
-            Life::Crashed | Life::Stopped | Life::Resumed => &[Life::Paused],
-            Life::Reconnected => &[Life::CutOff],
-            Life::Paused | Life::CutOff => &[],
-        };
-        for band in self.story.bands.iter_mut().filter(|band| band.lane == lane && band.to.is_none()) {
-            if ends.iter().any(|ended| ended.words() == band.what) {
-                band.to = Some(at);
-            }
-        }
-        if begins {
-            self.story.bands.push(Band { lane, what: life.words(), from: at, to: None });
-        }
-        self.story.notes.push(Note { at, lane, text: life.words().to_owned() });
-    }
 }
 
 pub(super) fn micros(event: &Event) -> Micros {

@@ -44,6 +44,8 @@ impl Faults for Latencies {
         }
         let (before, after) = (self.draw(15) + Duration::from_millis(1), self.draw(15));
         match self.draw(12).as_millis() {
+            // What is slow is bad enough.
+            _ if !self.slow.is_empty() => Fault { delay_before: before, delay_after: after, ..Fault::default() },
             0 => Fault { delay_before: before, ..Fault::lost() },
             1 => Fault { delay_before: before, delay_after: after, ..Fault::answer_lost() },
             _ => Fault { delay_before: before, delay_after: after, ..Fault::default() },
@@ -127,13 +129,27 @@ fn lease_only() -> Told {
             (signal(&fleet, &replicas[0], "checkout", 0), signal(&fleet, &replicas[1], "checkout", 31_000));
         let third = signal(&fleet, &replicas[2], "checkout", 31_400);
         let pause = async {
+            tokio::time::sleep(Duration::from_millis(31_450)).await;
             fleet.trace.life("gateway-pod-3", Life::Paused);
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            replicas[2].context().pause();
+            tokio::time::sleep(Duration::from_secs(3)).await;
             fleet.trace.life("gateway-pod-3", Life::Resumed);
+            replicas[2].context().resume();
         };
         tokio::time::timeout(Duration::from_secs(40), async { futures::join!(first, later, third, crash, pause) })
             .await
             .ok();
+    })
+}
+
+/// More than anybody would read, to see that a browser bears it.
+fn crowd() -> Told {
+    simulate(Protocol::LeaseOnly, "", async |fleet, mut replicas| {
+        for number in 4..=8 {
+            replicas.push(fleet.start(number).await);
+        }
+        let resources = ["checkout", "cart", "orders"];
+        join_all((0..240).map(|i| signal(&fleet, &replicas[i % 8], resources[i % 3], 7 * i as u64))).await;
     })
 }
 
@@ -230,7 +246,9 @@ fn fleet_with(name: &str) -> Fleet {
 #[test]
 #[ignore = "writes files to be looked at"]
 fn pages_to_look_at() {
-    for (name, told) in [("unlocked", unlocked()), ("lease-only", lease_only()), ("fenced", fenced())] {
+    for (name, told) in
+        [("unlocked", unlocked()), ("lease-only", lease_only()), ("fenced", fenced()), ("crowd", crowd())]
+    {
         let path = std::env::temp_dir().join(format!("timeline-{name}"));
         std::fs::write(path.with_extension("html"), html(&told.run())).unwrap();
         std::fs::write(path.with_extension("txt"), text(&told.run())).unwrap();

@@ -188,7 +188,9 @@ fn cell(event: &Event, story: &Story) -> Option<(Column, String)> {
         What::Life(life) => (lane, format!("═ {}", life.words())),
         What::Note(text) if event.actor == API => (Column::Api, format!("! {text}")),
         What::Note(text) => (lane, format!("! {text}")),
-        What::Violation { oracle, message } => (Column::Across, format!(">>> VIOLATION of {oracle}: {message} <<<")),
+        What::Violation { oracle, message, .. } => {
+            (Column::Across, format!(">>> VIOLATION of {oracle}: {message} <<<"))
+        }
     })
 }
 

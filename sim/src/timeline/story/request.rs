@@ -118,7 +118,7 @@ impl Request {
 fn late(fault: &Fault) -> String {
     let Fault { delay_before, delay_after, cache_lag, .. } = fault;
     let mut late = Vec::new();
-    for (delay, what) in [(delay_before, "under way"), (delay_after, "answer under way"), (cache_lag, "stale")] {
+    for (delay, what) in [(delay_before, "under way"), (delay_after, "its answer"), (cache_lag, "stale by")] {
         if *delay >= LATE {
             late.push(format!("{what} {}", words::time(*delay)));
         }
