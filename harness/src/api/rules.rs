@@ -116,8 +116,17 @@ pub(super) fn keep_system_fields(existing: &Value, object: &mut Value) {
             restore(metadata, key, kept(key));
         }
     }
-    // An empty list and no list are the same to a typed server.
-    metadata.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty) && !value.is_null());
+    drop_empty(metadata);
+}
+
+/// An empty list or map and none are the same to a typed server, and `metadata` is typed for all resources.
+pub(super) fn drop_empty(metadata: &mut serde_json::Map<String, Value>) {
+    metadata.retain(|_, value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(entries) => !entries.is_empty(),
+        _ => true,
+    });
 }
 
 fn restore(fields: &mut serde_json::Map<String, Value>, key: &str, value: Option<Value>) {

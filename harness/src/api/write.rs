@@ -10,8 +10,8 @@ use super::{
     request::{Query, RequestInfo},
     resources::Resource,
     rules::{
-        admit, check_namespace, check_type, check_uid, check_version, content_changed, isolate, keep_system_fields,
-        refuse_invalid, shape, validate,
+        admit, check_namespace, check_type, check_uid, check_version, content_changed, drop_empty, isolate,
+        keep_system_fields, refuse_invalid, shape, validate,
     },
     status::{Failure, Result},
     store::{Origin, Store},
@@ -85,6 +85,7 @@ fn insert(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Do
     for key in ["uid", "creationTimestamp"] {
         object::set(&mut object, key, None);
     }
+    drop_empty(object::metadata_mut(&mut object));
     if resource.status {
         object::map_mut(&mut object).remove("status");
     }
