@@ -23,15 +23,11 @@ pub enum Mix {
     /// A random selection of kinds, at random rates.
     #[default]
     Swarm,
-    /// Beyond the assumptions: somebody creates with names of their own. Twins must be detected.
-    Foreign,
-    /// Beyond the assumptions: requests live too long, active ones are deleted at once. Twins must be detected.
-    Beyond,
 }
 
 impl Mix {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Foreign, Self::Beyond];
+    pub const ALL: [Self; 4] = [Self::None, Self::Light, Self::Heavy, Self::Swarm];
 
     /// What it is called on command lines and in results.
     pub const fn name(self) -> &'static str {
@@ -40,8 +36,6 @@ impl Mix {
             Self::Light => "light",
             Self::Heavy => "heavy",
             Self::Swarm => "swarm",
-            Self::Foreign => "foreign",
-            Self::Beyond => "beyond",
         }
     }
 
@@ -52,16 +46,7 @@ impl Mix {
             Self::Light => "a few of the everyday kind",
             Self::Heavy => "all kinds at once",
             Self::Swarm => "a random selection of kinds, at random rates",
-            Self::Foreign => "beyond the assumptions: a creator with names of its own; twins must be detected",
-            Self::Beyond => {
-                "beyond the assumptions: requests that live too long, early deletions; twins must be detected"
-            }
         }
-    }
-
-    /// Whether it keeps the protocol's assumptions: then nothing may go wrong, else it must be noticed.
-    pub const fn keeps_assumptions(self) -> bool {
-        !matches!(self, Self::Foreign | Self::Beyond)
     }
 }
 
@@ -140,7 +125,7 @@ impl Draw {
             Mix::None => false,
             Mix::Light => self.one_in(6),
             Mix::Heavy => true,
-            Mix::Swarm | Mix::Foreign | Mix::Beyond => self.one_in(3),
+            Mix::Swarm => self.one_in(3),
         }
     }
 
@@ -192,8 +177,7 @@ impl Draw {
     fn network(&mut self) -> Network {
         let latency_min_ms = self.rng.random_range(0..=2);
         let latency_max_ms = latency_min_ms + [0, 3, 10, 50][self.rng.random_range(0..4)];
-        let slowest = if self.mix == Mix::Beyond { 300_000 } else { REQUEST_LIFE_MS - 1_000 };
-        let slow_max_ms = [200, 5_000, slowest][self.rng.random_range(0..3)];
+        let slow_max_ms = [200, 5_000, REQUEST_LIFE_MS - 1_000][self.rng.random_range(0..3)];
         let lag_max_ms = [20, 500, 20_000][self.rng.random_range(0..3)];
         Network {
             latency_min_ms,
@@ -264,19 +248,13 @@ impl Draw {
         if self.has() {
             actors.push(Actor::Controller { pause_ms, full_put: self.one_in(4) });
         }
-        let settled_ms = if self.mix == Mix::Beyond { 0 } else { SETTLED_MS };
-        let time_to_delete = span.ms > settled_ms;
+        // Nobody deletes within *D* of a creation or termination (protocol: assumptions).
+        let time_to_delete = span.ms > SETTLED_MS;
         if time_to_delete && (self.has() || self.one_in(2)) {
-            actors.push(Actor::Retention { after_ms: settled_ms });
+            actors.push(Actor::Retention { after_ms: SETTLED_MS });
         }
         if time_to_delete && (self.has() || self.one_in(2)) {
-            actors.push(Actor::User { after_ms: settled_ms });
-        }
-        if self.has() {
-            actors.push(Actor::SecondCreator { pause_ms });
-        }
-        if self.mix == Mix::Foreign {
-            actors.push(Actor::ForeignCreator { pause_ms });
+            actors.push(Actor::User { after_ms: SETTLED_MS });
         }
         actors
     }
@@ -289,9 +267,7 @@ mod tests {
     use super::*;
 
     #[rstest]
-    fn a_seed_always_draws_the_same_scenario(
-        #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix,
-    ) {
+    fn a_seed_always_draws_the_same_scenario(#[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm)] mix: Mix) {
         assert_eq!(mix.name().parse(), Ok(mix));
         for seed in 0..50 {
             assert_eq!(draw(seed, mix), draw(seed, mix));
@@ -306,10 +282,9 @@ mod tests {
         for kind in ["Crash", "Restart", "Pause", "Cut", "Down", "HoldWatches", "BreakWatches", "Compact"] {
             assert!((10..290).contains(&kinds(kind)), "{kind}: {}", kinds(kind));
         }
-        for kind in ["Controller", "Retention", "User", "SecondCreator"] {
+        for kind in ["Controller", "Retention", "User"] {
             assert!(kinds(kind) >= 5, "{kind}: {}", kinds(kind));
         }
-        assert_eq!(kinds("ForeignCreator"), 0);
     }
 
     #[test]

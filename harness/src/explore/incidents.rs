@@ -47,11 +47,7 @@ async fn happen_now(world: &World, what: What) {
             world.start(replica, new_pod);
         }
         What::Restart { replica, down_ms } => {
-            if let Some(ended) = world.take(replica) {
-                ended.shut_down().await;
-                fleet.api.disconnect_after_send(&ended.name);
-                fleet.trace.life(&ended.name, Life::Stopped);
-            }
+            world.stop(replica).await;
             wait(down_ms).await;
             world.start(replica, false);
         }
@@ -106,8 +102,8 @@ pub fn heal(world: &World) {
     world.fleet.trace.note(API, "everything heals");
     world.wire.heal();
     world.fleet.api.set_event_lag(Duration::ZERO);
+    world.fill();
     for index in 0..world.len() {
-        world.start(index, false);
         if let Some(replica) = world.replica(index) {
             replica.context().resume();
             world.fleet.api.release_watches(&replica.name);

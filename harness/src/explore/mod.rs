@@ -6,11 +6,13 @@
 //! | [`draw`] | draws a scenario from a seed and a mix of faults |
 //! | [`network`] | decides the fate of each request and watch event |
 //! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
+//! | [`actors`] | who else writes RemediationRequests |
 //! | [`world`] | the replicas, senders and actors of one run |
 //! | [`run`] | one run from start to verdict |
 //! | [`minimise`] | the smallest scenario that still fails |
 //! | [`campaign`] | many seeds on all cores |
 
+pub mod actors;
 pub mod campaign;
 pub mod draw;
 pub mod incidents;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    incidents,
+    actors, incidents,
     network::Wire,
     scenario::{Arrival, Scenario},
     world::World,
@@ -61,6 +61,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
         world.start(index, false);
     }
     let faults = tokio::spawn(incidents::happen(Arc::clone(&world), scenario.incidents.clone(), requests));
+    let actors = actors::start(&world, &scenario.actors, scenario.seed);
     let mut senders = JoinSet::new();
     for &arrival in &scenario.signals {
         let world = Arc::clone(&world);
@@ -72,6 +73,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     tokio::time::sleep(Duration::from_millis(scenario.heal_at_ms)).await;
     faults.abort();
     let _ = faults.await;
+    drop(actors);
     incidents::heal(&world);
     let mut violations = converge(&world, scenario, protocol).await;
     senders.join_all().await;

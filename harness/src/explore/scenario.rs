@@ -183,16 +183,6 @@ pub enum Actor {
         /// Not within this time of their creation.
         after_ms: u64,
     },
-    /// Creates by the fence's rules, without the lock.
-    SecondCreator {
-        /// The mean pause between two tries.
-        pause_ms: u64,
-    },
-    /// Creates with names of its own: this cannot be prevented, only detected.
-    ForeignCreator {
-        /// The mean pause between two tries.
-        pause_ms: u64,
-    },
 }
 
 impl Scenario {

@@ -46,6 +46,8 @@ struct Slot {
     /// Pods that were started under new names here.
     pods: u32,
     replica: Option<Arc<Replica>>,
+    /// It is ending as SIGTERM would, and takes no more signals.
+    ending: bool,
 }
 
 impl World {
@@ -60,6 +62,7 @@ impl World {
             name: pod_name(index + 1),
             pods: 0,
             replica: None,
+            ending: false,
         };
         let slots = Mutex::new(scenario.replicas.iter().enumerate().map(slot).collect());
         Self { fleet, wire, slots }
@@ -104,14 +107,22 @@ impl World {
         });
     }
 
-    /// Takes the pod at `index` out, to be ended.
-    pub fn take(&self, index: usize) -> Option<Arc<Replica>> {
-        self.slots(|slots| slots.get_mut(index)?.replica.take())
+    /// Takes the pod at `index` out; with `same`, only if it is that one.
+    fn take(&self, index: usize, same: Option<&Arc<Replica>>) -> Option<Arc<Replica>> {
+        self.slots(|slots| {
+            let slot = slots.get_mut(index)?;
+            let there = slot.replica.as_ref()?;
+            if same.is_some_and(|same| !Arc::ptr_eq(same, there)) {
+                return None;
+            }
+            slot.ending = false;
+            slot.replica.take()
+        })
     }
 
     /// Ends the pod at `index` as SIGKILL would; what it sent may still take effect if it `lands`.
     pub fn crash(&self, index: usize, lands: bool) {
-        let Some(replica) = self.take(index) else { return };
+        let Some(replica) = self.take(index, None) else { return };
         if lands {
             self.fleet.api.disconnect_after_send(&replica.name);
         } else {
@@ -119,6 +130,31 @@ impl World {
         }
         replica.crash();
         self.fleet.trace.life(&replica.name, Life::Crashed);
+    }
+
+    /// Ends the pod at `index` as SIGTERM would: it is there until all that was under way is finished.
+    pub async fn stop(&self, index: usize) {
+        let found = self.slots(|slots| {
+            let slot = slots.get_mut(index)?;
+            slot.ending = slot.replica.is_some();
+            slot.replica.clone()
+        });
+        let Some(replica) = found else { return };
+        replica.shut_down().await;
+        if self.take(index, Some(&replica)).is_some() {
+            self.fleet.api.disconnect_after_send(&replica.name);
+            self.fleet.trace.life(&replica.name, Life::Stopped);
+        }
+    }
+
+    /// Gives each place a pod that takes signals.
+    pub fn fill(&self) {
+        for index in 0..self.len() {
+            if self.slots(|slots| slots.get(index).is_some_and(|slot| slot.ending)) {
+                self.crash(index, true);
+            }
+            self.start(index, false);
+        }
     }
 
     /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.

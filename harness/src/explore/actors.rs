@@ -1,0 +1,154 @@
+//! Who else writes RemediationRequests: a remediation controller, retention, users.
+#![allow(clippy::disallowed_methods, reason = "actors live in the simulation's own time")]
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use kube::{
+    Api, Client,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams, Preconditions},
+};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::Instant};
+
+use super::{scenario::Actor, world::World};
+use crate::{
+    oracles::{is_active, name},
+    replica::NAMESPACE,
+};
+
+const PHASES: [&str; 2] = ["Processing", "Executing"];
+const ENDS: [&str; 4] = ["Completed", "Failed", "TimedOut", "Skipped"];
+/// How often those who delete look around, at most.
+const LOOK_MS: u64 = 20_000;
+
+/// Starts `actors`; they end when the set is dropped.
+pub fn start(world: &Arc<World>, actors: &[Actor], seed: u64) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for (number, &actor) in actors.iter().enumerate() {
+        let rng = StdRng::seed_from_u64(seed ^ (number as u64 + 1).wrapping_mul(0x6163_746f_7273));
+        let client = world.fleet.api.client(actor.name(), NAMESPACE);
+        let player = Player { world: Arc::clone(world), rng, api: api(client), seen: BTreeMap::new() };
+        tasks.spawn(player.play(actor));
+    }
+    tasks
+}
+
+fn api(client: Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("kubernaut.ai", "v1alpha1", "RemediationRequest");
+    Api::namespaced_with(client, NAMESPACE, &ApiResource::from_gvk(&kind))
+}
+
+impl Actor {
+    /// Who it is.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Controller { .. } => "remediation-controller",
+            Self::Retention { .. } => "retention",
+            Self::User { .. } => "user",
+        }
+    }
+}
+
+struct Player {
+    world: Arc<World>,
+    rng: StdRng,
+    api: Api<DynamicObject>,
+    /// By uid: since when it has been as it must be to be deleted.
+    seen: BTreeMap<String, Instant>,
+}
+
+impl Player {
+    async fn play(mut self, actor: Actor) {
+        loop {
+            match actor {
+                Actor::Controller { pause_ms, full_put } => {
+                    self.sleep(0, pause_ms * 2).await;
+                    self.advance(full_put).await;
+                }
+                Actor::Retention { after_ms } => {
+                    self.sleep(1, after_ms.clamp(200, LOOK_MS)).await;
+                    self.delete(|request| !is_active(request), after_ms, "deletes a terminal one").await;
+                }
+                Actor::User { after_ms } => {
+                    self.sleep(1, after_ms.clamp(200, LOOK_MS)).await;
+                    self.delete(is_active, after_ms, "deletes an active one").await;
+                }
+            }
+        }
+    }
+
+    async fn sleep(&mut self, least_ms: u64, most_ms: u64) {
+        let pause = self.rng.random_range(least_ms..=most_ms);
+        tokio::time::sleep(Duration::from_millis(pause.max(1))).await;
+    }
+
+    fn note(&self, who: &str, text: &str) {
+        self.world.fleet.trace.note(who, text);
+    }
+
+    /// Moves one to its next phase, with a condition of its own, and sometimes lets it suppress for a while.
+    async fn advance(&mut self, full_put: bool) {
+        let active: Vec<Value> = self.world.fleet.requests().into_iter().filter(is_active).collect();
+        let Some(request) = active.get(self.rng.random_range(0..active.len().max(1))) else { return };
+        let phase = if self.rng.random_range(0..3) > 0 {
+            ENDS[self.rng.random_range(0..ENDS.len())]
+        } else {
+            PHASES[self.rng.random_range(0..PHASES.len())]
+        };
+        let mut status = json!({ "overallPhase": phase });
+        if ENDS.contains(&phase) && self.rng.random_range(0..3) == 0 {
+            let until = self.world.fleet.api.now().as_second() + self.rng.random_range(0..30);
+            let until = jiff::Timestamp::from_second(until).unwrap_or_default();
+            status["nextAllowedExecution"] = until.to_string().into();
+        }
+        self.note("remediation-controller", &format!("{} becomes {phase}", name(request)));
+        // Whatever the API says: a controller would come again.
+        let _ = if full_put { self.put(request, status).await } else { self.patch(request, &status).await };
+    }
+
+    async fn patch(&self, request: &Value, status: &Value) -> kube::Result<DynamicObject> {
+        let patch = Patch::Merge(json!({ "status": status }));
+        self.api.patch_status(name(request), &PatchParams::default(), &patch).await
+    }
+
+    /// Writes the whole status back, unknown fields included, in the version read.
+    async fn put(&self, request: &Value, status: Value) -> kube::Result<DynamicObject> {
+        let mut object = self.api.get_status(name(request)).await?;
+        if !is_active(&serde_json::to_value(&object).unwrap_or_default()) {
+            return Ok(object);
+        }
+        let mut whole = object.data.get("status").cloned().unwrap_or_else(|| json!({}));
+        json_patch::merge(&mut whole, &status);
+        object.data["status"] = whole;
+        self.api.replace_status(name(request), &PostParams::default(), &object).await
+    }
+
+    /// Deletes one that has been `fit` for `after_ms`.
+    async fn delete(&mut self, fit: impl Fn(&Value) -> bool, after_ms: u64, what: &str) {
+        let requests: Vec<Value> = self.world.fleet.requests().into_iter().filter(fit).collect();
+        let now = Instant::now();
+        for request in &requests {
+            self.seen.entry(uid(request).to_owned()).or_insert(now);
+        }
+        self.seen.retain(|seen, _| requests.iter().any(|request| uid(request) == seen));
+        let ripe: Vec<&Value> = requests
+            .iter()
+            .filter(|request| request["metadata"]["deletionTimestamp"].is_null())
+            .filter(|request| {
+                let since = self.seen.get(uid(request)).copied().unwrap_or(now);
+                now.saturating_duration_since(since) >= Duration::from_millis(after_ms)
+            })
+            .collect();
+        let Some(request) = ripe.get(self.rng.random_range(0..ripe.len().max(1))) else { return };
+        self.note("deleter", &format!("{what}: {}", name(request)));
+        // In the version seen: an active one may meanwhile have ended, and has then ended only now.
+        let version = request["metadata"]["resourceVersion"].as_str().map(str::to_owned);
+        let preconditions = Preconditions { uid: Some(uid(request).to_owned()), resource_version: version };
+        let _ = self.api.delete(name(request), &DeleteParams::default().preconditions(preconditions)).await;
+    }
+}
+
+fn uid(request: &Value) -> &str {
+    request["metadata"]["uid"].as_str().unwrap_or_default()
+}
