@@ -100,7 +100,7 @@ impl Player {
         if ENDS.contains(&phase) && self.rng.random_range(0..3) == 0 {
             let until = self.world.fleet.api.now().as_second() + self.rng.random_range(0..30);
             let until = jiff::Timestamp::from_second(until).unwrap_or_default();
-            status["nextAllowedExecution"] = until.to_string().into();
+            status["routingStatus"] = json!({ "nextAllowedExecution": until.to_string() });
         }
         self.note("remediation-controller", &format!("{} becomes {phase}", name(request)));
         // Whatever the API says: a controller would come again.
