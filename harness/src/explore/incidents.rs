@@ -86,20 +86,16 @@ async fn happen_now(world: &World, what: What) {
         What::HoldWatches { replica, for_ms } => {
             let Some(pod) = world.pod(replica) else { return };
             fleet.api.hold_watches(&pod);
-            fleet.trace.note(API, &format!("the cache that {pod} watches stands still"));
             wait(for_ms).await;
             fleet.api.release_watches(&pod);
         }
-        What::Compact => {
-            fleet.api.compact();
-            fleet.trace.note(API, "forgets history");
-        }
+        What::Compact => fleet.api.compact(),
     }
 }
 
 /// Ends all incidents: everybody is up, goes on and reaches the API.
 pub fn heal(world: &World) {
-    world.fleet.trace.note(API, "everything heals");
+    world.fleet.trace.life(API, Life::Healed);
     world.wire.heal();
     world.fleet.api.set_event_lag(Duration::ZERO);
     world.fill();

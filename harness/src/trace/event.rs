@@ -157,6 +157,8 @@ pub enum Life {
     CutOff,
     /// They arrive again.
     Reconnected,
+    /// Of the API: everybody goes on and reaches it again.
+    Healed,
 }
 
 impl Life {
@@ -170,6 +172,7 @@ impl Life {
             Self::Resumed => "resumed",
             Self::CutOff => "cut off",
             Self::Reconnected => "reconnected",
+            Self::Healed => "everything heals",
         }
     }
 }

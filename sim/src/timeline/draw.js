@@ -136,7 +136,7 @@ function drawSignal(svg, s, place, at) {
   const x = at.x.get(s.lane), y = place.y(s.at, s.atRow);
   const g = group(svg, "posted", "signal", s);
   element("path", { class: "signal", d: `M${x - 12} ${y - 5}L${x - 1} ${y}L${x - 12} ${y + 5}Z` }, g);
-  label(g, x - 15, y + 4, `${letter(s)}signal ${s.number}`, 60, { "text-anchor": "end" });
+  label(g, x - 15, y + 4, `${letter(s)}signal ${s.number}`, 72, { "text-anchor": "end" });
   if (s.answered === null) return;
   const end = place.y(s.answered, s.answeredRow), ok = s.status >= 200 && s.status < 300 ? "ok" : "bad";
   element("path", { class: `answer ${ok}`, d: `M${x - 1} ${end - 5}L${x - 12} ${end}L${x - 1} ${end + 5}Z` }, g);
@@ -152,7 +152,7 @@ function drawCommit(svg, c, place, at) {
 
 function drawNote(svg, n, place, at) {
   const x = n.lane === null ? at.api + 10 : at.x.get(n.lane) + 7;
-  label(group(svg, "said", "note", n), x, place.y(n.at, n.row) + 4, n.text, at.lane - 70, { class: "note halo" });
+  label(group(svg, "said", "note", n), x, place.y(n.at, n.row) - 3, n.text, at.lane - 70, { class: "note halo" });
 }
 
 function drawBars(svg, seen, place, at) {

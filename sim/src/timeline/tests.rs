@@ -15,7 +15,7 @@ use harness::{
     load::webhook,
     oracles::Violation,
     replica::Replica,
-    trace::{Life, Mode},
+    trace::{API, Life, Mode},
 };
 
 use super::*;
@@ -193,6 +193,21 @@ fn a_crash_and_a_late_create_are_told() {
     assert!(overlapping >= 2, "{:?}", story.bars);
     let bands: Vec<_> = story.bands.iter().map(|band| (band.what, band.to.is_some())).collect();
     assert_eq!(bands, [("paused", true), ("crashed", false)]);
+}
+
+#[test]
+fn what_was_cut_off_or_stood_still_goes_on_when_everything_heals() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let events = runtime.block_on(async {
+        let trace = Trace::new(Mode::Full);
+        for (name, life) in [("a", Life::Paused), ("b", Life::CutOff), ("c", Life::Crashed), (API, Life::Healed)] {
+            trace.life(name, life);
+        }
+        trace.events()
+    });
+    let bands = story::Story::of(&events).bands;
+    let open: Vec<_> = bands.iter().filter(|band| band.to.is_none()).map(|band| band.what).collect();
+    assert_eq!(open, ["crashed"]);
 }
 
 #[test]

@@ -157,9 +157,12 @@ impl Teller {
             Life::Started => &[Life::Crashed, Life::Stopped, Life::Paused],
             Life::Crashed | Life::Stopped | Life::Resumed => &[Life::Paused],
             Life::Reconnected => &[Life::CutOff],
+            Life::Healed => &[Life::Paused, Life::CutOff],
             Life::Paused | Life::CutOff => &[],
         };
-        for band in self.story.bands.iter_mut().filter(|band| band.lane == lane && band.to.is_none()) {
+        for band in
+            self.story.bands.iter_mut().filter(|band| band.to.is_none() && (band.lane == lane || life == Life::Healed))
+        {
             if ends.iter().any(|ended| ended.words() == band.what) {
                 band.to = Some(at);
             }
