@@ -7,6 +7,7 @@
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
+//! | [`model`] | the fence as an explicit-state model: every order of steps within bounds |
 //! | [`load`] | signals to send, and what came of them |
 //! | [`exhaustive`] | every schedule of small cases, with the real code |
 //! | [`trace`] | the record of one run: its hash, its events |
@@ -18,6 +19,7 @@ pub mod exhaustive;
 pub mod explore;
 pub mod fleet;
 pub mod load;
+pub mod model;
 pub mod oracles;
 pub mod replica;
 pub mod trace;

@@ -1,0 +1,61 @@
+//! The fence, checked in every order of steps within small bounds: with all its rules there are never twins, and without
+//! any one of them there are.
+//!
+//! The large bounds take minutes: `cargo test --release -p harness --test fence_model -- --ignored --nocapture`.
+
+use harness::model::{Bounds, Outcome, Rule, Rules, check};
+use rstest::rstest;
+
+const SMALL: Bounds = Bounds::new(2, 3, 1, 1);
+
+#[track_caller]
+fn holds(bounds: &Bounds) -> Outcome {
+    let outcome = check(bounds, &Rules::ALL);
+    println!("{bounds}: {outcome}");
+    assert_eq!(outcome.counterexample, None, "twins: {outcome}");
+    assert_eq!(
+        outcome.forks(),
+        0,
+        "a RemediationRequest was created although a later one than its predecessor existed"
+    );
+    outcome
+}
+
+/// The numbers are exact, so that no change of the model goes unnoticed.
+#[rstest]
+#[case::two_creations(Bounds::new(2, 2, 1, 0), 2_323)]
+#[case::an_active_one_is_deleted(SMALL, 33_491)]
+#[case::other_finalizers(Bounds { other_finalizers: true, ..SMALL }, 36_679)]
+#[case::late_claims(Bounds { late_claims: true, ..Bounds::new(2, 3, 1, 0) }, 80_484)]
+#[case::lists(Bounds { lists: true, ..Bounds::new(2, 2, 1, 0) }, 28_561)]
+#[case::three_replicas(Bounds::new(3, 2, 1, 0), 16_719)]
+#[case::two_in_flight(Bounds::new(2, 2, 2, 0), 8_695)]
+fn with_all_rules_there_are_never_twins(#[case] bounds: Bounds, #[case] states: u32) {
+    let outcome = holds(&bounds);
+    assert!(outcome.complete);
+    assert_eq!(outcome.states, states);
+}
+
+const WIDE: Bounds = Bounds { other_finalizers: true, ..Bounds::new(2, 4, 2, 1) };
+
+/// The bounds are the narrowest that show it.
+#[rstest]
+#[case::random_names(Rule::DerivedNames, Bounds::new(2, 2, 2, 0), 4)]
+#[case::no_claim(Rule::Claim, Bounds::new(2, 3, 1, 0), 11)]
+#[case::no_renewal(Rule::Renewal, Bounds::new(2, 3, 1, 0), 16)]
+#[case::a_claim_makes_younger(Rule::ClaimKeepsAge, Bounds::new(2, 3, 1, 0), 13)]
+#[case::a_get_makes_younger(Rule::GetKeepsAge, Bounds::new(2, 4, 1, 0), 15)]
+#[case::a_release_in_any_version(Rule::ReleaseInVersion, Bounds::new(2, 4, 1, 0), 18)]
+#[case::an_impatient_collector(Rule::CollectorWaits, Bounds::new(2, 3, 1, 0), 12)]
+#[case::no_wait_for_deletion(Rule::AwaitDeletion, Bounds { other_finalizers: true, ..Bounds::new(2, 3, 1, 0) }, 12)]
+#[case::not_the_latest(Rule::Latest, Bounds::new(2, 4, 1, 0), 15)]
+#[case::early_retention(Rule::RetentionWaits, Bounds::new(2, 3, 1, 0), 10)]
+#[case::an_early_deletion(Rule::UserWaits, WIDE, 17)]
+#[case::a_request_that_lives_on(Rule::RequestsEnd, Bounds::new(2, 3, 1, 0), 12)]
+#[case::a_phase_that_is_not_final(Rule::TerminalIsFinal, Bounds::new(2, 2, 1, 0), 7)]
+fn without_one_rule_there_are_twins(#[case] rule: Rule, #[case] bounds: Bounds, #[case] steps: usize) {
+    let outcome = check(&bounds, &Rules::ALL.without(rule));
+    println!("without {rule:?}, {bounds}: {outcome}");
+    let trace = outcome.counterexample.expect("twins");
+    assert_eq!(trace.len(), steps);
+}
