@@ -105,12 +105,44 @@ mod tests {
         assert_eq!(first[..15], second[..15]);
     }
 
+    /// RFC 1123, written down independently.
+    fn is_subdomain(name: &str) -> bool {
+        let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        let is_label = |label: &str| {
+            label.starts_with(alphanumeric)
+                && label.ends_with(alphanumeric)
+                && label.chars().all(|c| alphanumeric(c) || c == '-')
+        };
+        name.len() <= 253 && name.split('.').all(is_label)
+    }
+
     proptest! {
         #[test]
-        fn every_key_gives_a_valid_lease_name(key in ".{0,40}") {
+        fn every_key_gives_a_valid_lease_name(key in "[a-c.-]{14,18}|[a-zA-Z0-9.-]{0,40}|.{0,40}") {
             let name = LeaseName::for_key(&key);
-            prop_assert!(name.as_str().len() == 22);
-            prop_assert!(is_name_end(name.as_str()), "{name}");
+            prop_assert!(is_subdomain(name.as_str()), "{name}");
+            prop_assert!(LeaseName::is_one(name.as_str()));
+            prop_assert_eq!(&name, &LeaseName::for_key(&key));
+            let readable = key.get(..LEASE_KEY_LEN).filter(|start| is_subdomain(&format!("{LEASE_PREFIX}{start}")));
+            let kept = name.as_str().strip_prefix(LEASE_PREFIX) == readable;
+            prop_assert_eq!(kept, readable.is_some(), "a key that can be read is kept");
+        }
+
+        #[test]
+        fn keys_that_are_hashed_share_no_lease(one in "[A-Z]{1,20}", other in "[A-Z]{1,20}") {
+            prop_assert_eq!(LeaseName::for_key(&one) == LeaseName::for_key(&other), one == other);
+        }
+
+        #[test]
+        fn no_two_fingerprints_and_predecessors_share_a_name(
+            one in ("[ab]", prop::option::of("[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}")),
+            other in ("[ab]", prop::option::of("[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}")),
+        ) {
+            let name = |(identity, predecessor): &(String, Option<String>)| {
+                remediation_request_name(&Fingerprint::of(identity), predecessor.as_deref())
+            };
+            prop_assert!(is_subdomain(&name(&one)), "{}", name(&one));
+            prop_assert_eq!(name(&one) == name(&other), one == other);
         }
     }
 }

@@ -1,10 +1,16 @@
 //! What holds for any input.
 
-use proptest::{collection::vec, prelude::*, sample::Index};
+use std::collections::BTreeMap;
+
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
 use serde_json::{Value, json};
 
 use super::{alert, now, webhook};
-use crate::signal::{Fingerprint, Parsed, Rejection, alertmanager, event};
+use crate::signal::{Fingerprint, Parsed, Rejection, TargetResource, alertmanager, event};
 
 const GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
 const EVENT: &str = include_str!("../../../tests/fixtures/event/events_v1_series.json");
@@ -111,6 +117,111 @@ proptest! {
                 prop_assert_eq!(*one, same_payload);
             }
             (one, other) => prop_assert_eq!(one, other),
+        }
+    }
+}
+
+/// An alert about a pod or about nothing but itself, of some cluster or none.
+fn grouped_alert() -> impl Strategy<Value = Value> {
+    let label = |name: &'static str, value: &'static str| {
+        prop::option::weighted(0.7, value).prop_map(move |value| value.map(|value| (name.to_owned(), value)))
+    };
+    let labels = (label("pod", "[a-c]"), label("cluster", "[xy]"), label("namespace", "[nm]"), label("team", "[tu]"));
+    labels.prop_map(|(pod, cluster, namespace, team)| {
+        let mut labels: BTreeMap<_, _> = [pod, cluster, namespace, team].into_iter().flatten().collect();
+        labels.insert("alertname".to_owned(), "A".to_owned());
+        json!({"status": "firing", "labels": labels})
+    })
+}
+
+/// What Alertmanager sends of a group: the labels that all its alerts share are `commonLabels`.
+fn group(alerts: &[Value]) -> Vec<u8> {
+    let mut common = alerts[0]["labels"].as_object().unwrap().clone();
+    common.retain(|name, value| alerts.iter().all(|alert| alert["labels"].get(name) == Some(value)));
+    json!({"version": "4", "commonLabels": common, "alerts": alerts}).to_string().into_bytes()
+}
+
+fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
+    let alerts = alertmanager::parse(body, now()).unwrap().alerts;
+    let drafts = alerts.into_iter().map(super::draft);
+    drafts.map(|draft| Fingerprint::of_target(draft.cluster_id.as_deref(), &draft.target)).collect()
+}
+
+/// A resource as two sources may name it, and its cluster.
+fn resource() -> impl Strategy<Value = (Option<String>, TargetResource)> {
+    let kind = select(vec!["Pod", "Node", "Alert"]);
+    let target = (kind, "[a-b]([-.]?[a-b]){0,3}", "[a-b]?").prop_map(|(kind, name, namespace)| TargetResource {
+        api_version: String::new(),
+        kind: kind.to_owned(),
+        name,
+        namespace,
+    });
+    // A cluster's name may hold anything but control characters.
+    (prop::option::of("[a-b:]{1,6}|a:b:Pod|b:Node"), target)
+}
+
+proptest! {
+    #[test]
+    fn an_alert_is_the_same_incident_however_alertmanager_groups_it(
+        alerts in vec(grouped_alert(), 1..6),
+        cut in any::<Index>(),
+    ) {
+        let alone: Vec<_> = alerts.iter().flat_map(|alert| fingerprints(&group(std::slice::from_ref(alert)))).collect();
+        prop_assert_eq!(fingerprints(&group(&alerts)), alone.clone());
+        let (front, back) = alerts.split_at(cut.index(alerts.len()));
+        let parts = [front, back].into_iter().filter(|part| !part.is_empty());
+        prop_assert_eq!(parts.flat_map(|part| fingerprints(&group(part))).collect::<Vec<_>>(), alone);
+    }
+
+    #[test]
+    fn two_resources_never_share_an_incident(one in resource(), other in resource()) {
+        let fingerprint = |(cluster, target): &(Option<String>, _)| Fingerprint::of_target(cluster.as_deref(), target);
+        prop_assert_eq!(fingerprint(&one) == fingerprint(&other), one == other);
+    }
+
+    #[test]
+    fn an_alert_and_an_event_on_the_same_pod_are_the_same_incident(
+        pod in "[a-z]([-a-z0-9]{0,8}[a-z0-9])?",
+        namespace in "[a-z]([-a-z0-9]{0,8}[a-z0-9])?",
+    ) {
+        let alert = json!({"labels": {"alertname": "A", "pod": pod, "namespace": namespace}});
+        let event = json!({
+            "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "BackOff",
+            "involvedObject": {"kind": "Pod", "name": pod, "namespace": namespace},
+        });
+        let event = super::draft(event::parse(event.to_string().as_bytes(), now()));
+        let of_event = Fingerprint::of_target(event.cluster_id.as_deref(), &event.target);
+        prop_assert_eq!(fingerprints(&group(&[alert])), [of_event]);
+    }
+
+    #[test]
+    fn an_event_with_anything_in_a_field_is_read_or_rejected(place in any::<Index>(), value in any_json()) {
+        let mut event: Value = serde_json::from_str(EVENT).unwrap();
+        let fields = event.as_object_mut().unwrap();
+        let field = fields.keys().nth(place.index(fields.len())).cloned().unwrap();
+        fields.insert(field, value);
+        match event::parse(event.to_string().as_bytes(), now()) {
+            Ok(Parsed::Draft(draft)) => {
+                prop_assert!((1..=253).contains(&draft.name.len()));
+                prop_assert_eq!(draft.original_payload, event.to_string());
+            }
+            Ok(Parsed::Ignored(_)) => {}
+            Err(rejection) => prop_assert!(bounded(&rejection), "{}", rejection.message),
+        }
+    }
+
+    #[test]
+    fn a_webhook_with_anything_in_a_field_is_read_or_rejected(place in any::<Index>(), value in any_json()) {
+        let mut webhook: Value = serde_json::from_str(GROUP).unwrap();
+        let fields = webhook.as_object_mut().unwrap();
+        let field = fields.keys().nth(place.index(fields.len())).cloned().unwrap();
+        fields.insert(field.clone(), value);
+        match alertmanager::parse(webhook.to_string().as_bytes(), now()) {
+            Ok(read) => {
+                prop_assert_eq!(read.alerts.len(), webhook["alerts"].as_array().unwrap().len());
+                prop_assert!(read.alerts.iter().filter_map(|alert| alert.as_ref().err()).all(bounded));
+            }
+            Err(rejection) => prop_assert!(bounded(&rejection), "{}", rejection.message),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::{prelude::*, sample::Index};
 
-use super::any::{cases, moment, records};
+use super::any::{moment, records};
 use crate::{
     dedup::{
         decision::{Plan, Verdict, decide},
@@ -18,8 +18,6 @@ fn is_latest(record: &Record, all: &[Arc<Record>]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(cases(1))]
-
     #[test]
     fn every_replica_decides_alike_whatever_order_it_knows_the_records_in(
         (one, other) in records().prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use jiff::Timestamp;
 use proptest::{collection::vec, prelude::*, sample::subsequence};
 
-use super::any::{NOW, cases, moment};
+use super::any::{NOW, moment};
 use crate::{
     dedup::{
         commit::{Action, Commit, Observation},
@@ -43,8 +43,6 @@ fn times(record: &Record) -> (Option<Timestamp>, Option<Timestamp>) {
 }
 
 proptest! {
-    #![proptest_config(cases(1))]
-
     #[test]
     fn a_batch_adds_its_size_and_puts_its_writer_first_of_at_most_32(
         counted in counted(),
