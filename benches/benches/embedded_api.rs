@@ -52,6 +52,7 @@ fn server(stored: usize) -> Api<DynamicObject> {
         consistent_list_wait: Duration::ZERO,
         ..Options::default()
     });
+    api.seed(json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } }));
     (0..stored).for_each(|number| api.seed(object(&format!("stored-{number}"))));
     let resource = ApiResource::erase::<RemediationRequest>(&());
     Api::namespaced_with(api.client("bench", NAMESPACE), NAMESPACE, &resource)

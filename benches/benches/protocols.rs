@@ -7,27 +7,26 @@
 use std::{cell::RefCell, process::ExitCode, thread::available_parallelism, time::Duration};
 
 use benches::{
-    case::{PROTOCOLS, Row},
+    case::{Case, PROTOCOLS, Row},
     results::Results,
-    run::{measure, measure_in_virtual_time, real_time},
+    run::{measure, real_time},
     settings::Settings,
     stage::Time,
     table,
 };
 use criterion::{Criterion, SamplingMode};
-use harness::controls::Protocol;
 use tokio::runtime::Runtime;
 
-/// Samples of each cell, the fewest that criterion takes: a sample is mostly the time that a fleet takes to settle.
+/// The fewest that criterion takes; several measurements each.
 const SAMPLES: usize = 10;
-/// Measurements in virtual time that tell how long one will take.
-const TRIALS: u32 = 4;
 
-/// Criterion plans as many iterations as fit into the time it is given: about two for each sample.
-fn measurement_time(row: Row, protocol: Protocol, settings: &Settings) -> Duration {
-    let trial = |number| measure_in_virtual_time(row, protocol, settings, number).took;
-    let took: Duration = (0..u64::from(TRIALS)).map(trial).sum();
-    (took / TRIALS).mul_f64(1.5 * SAMPLES as f64).max(Duration::from_millis(1))
+/// Criterion plans as many measurements as fit into this time, settling included, which is most of it. Bursts take longer
+/// than single signals, by the other protocols half a second.
+const fn measurement_time(case: Case) -> Duration {
+    match case {
+        Case::New | Case::Duplicate => Duration::from_secs(4),
+        Case::Burst | Case::DuplicateBurst => Duration::from_secs(9),
+    }
 }
 
 fn protocols(criterion: &mut Criterion, runtime: &Runtime, settings: &Settings) -> Results {
@@ -35,9 +34,9 @@ fn protocols(criterion: &mut Criterion, runtime: &Runtime, settings: &Settings) 
     for row in Row::ALL {
         let replicas = if row.replicas == 1 { "1 replica".to_owned() } else { format!("{} replicas", row.replicas) };
         let mut group = criterion.benchmark_group(format!("{row}, {replicas}"));
-        group.sampling_mode(SamplingMode::Flat).sample_size(SAMPLES).warm_up_time(Duration::from_millis(1));
+        group.sampling_mode(SamplingMode::Flat).sample_size(SAMPLES);
+        group.warm_up_time(Duration::from_millis(1)).measurement_time(measurement_time(row.case));
         for protocol in PROTOCOLS {
-            group.measurement_time(measurement_time(row, protocol, settings));
             let mut number = 0;
             group.bench_function(protocol.name(), |bencher| {
                 bencher.iter_custom(|iterations| {
@@ -64,7 +63,7 @@ fn print(results: &Results, settings: &Settings) {
         "In process, {cores} cores; the embedded API reads in {read:?}, writes in {write:?}, and lets a consistent"
     );
     println!("list wait up to {list_wait:?} after a write to another resource. A burst is {burst} signals.\n");
-    println!("Medians, from the first signal to the last answer; Kubernetes API requests per signal:\n");
+    println!("Medians: from the first signal to the last answer · Kubernetes API requests per signal:\n");
     println!("{}", table::side_by_side(results));
     println!("RemediationRequests of the one resource / signals acknowledged / signals counted:\n");
     print!("{}", table::kept(results));

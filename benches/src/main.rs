@@ -30,7 +30,7 @@ fn main() -> ExitCode {
         }
     }
     println!("Virtual time, medians of {MEASUREMENTS} measurements; {settings:?}\n");
-    println!("Latency from the first signal to the last answer, requests to the Kubernetes API per signal:\n");
+    println!("From the first signal to the last answer · Kubernetes API requests per signal:\n");
     println!("{}", table::side_by_side(&results));
     println!("RemediationRequests of the one resource / signals acknowledged / signals counted:\n");
     println!("{}", table::kept(&results));

@@ -22,7 +22,7 @@ pub fn side_by_side(results: &Results) -> String {
 }
 
 fn latency(Medians { latency_ms, per_signal, .. }: Medians) -> String {
-    format!("{} ms, {} requests", figure(latency_ms), figure(per_signal))
+    format!("{} ms · {}", figure(latency_ms), figure(per_signal))
 }
 
 /// What came of the signals: RemediationRequests of the one resource, signals acknowledged and counted.
