@@ -121,6 +121,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
 }
 
 /// Runs the campaign and shows how far it is.
+#[allow(clippy::disallowed_methods, reason = "how fast it goes in real time")]
 fn watch(campaign: &Campaign, quiet: bool) -> (Progress, Duration) {
     let progress = Progress::default();
     let began = Instant::now();

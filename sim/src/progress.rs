@@ -54,6 +54,7 @@ pub(crate) struct Ticker {
     text: String,
 }
 
+#[allow(clippy::disallowed_methods, reason = "lines appear in real time")]
 impl Ticker {
     /// Shows nothing if `quiet`; elsewhere than on a terminal a line `every` so often.
     pub(crate) fn new(quiet: bool, every: Duration) -> Self {
