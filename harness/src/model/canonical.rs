@@ -33,7 +33,7 @@ pub(super) fn canonical(mut state: State, bounds: &Bounds, rules: Rules) -> Pack
     forget(&mut state, bounds, rules);
     rank_revisions(&mut state, rules);
     rename(&mut state);
-    state.replicas_mut().sort_unstable_by_key(|replica| pack_replica(replica));
+    state.replicas_mut().sort_unstable_by_key(pack_replica);
     state.orphans_mut().sort_unstable_by_key(|orphan| pack_request(*orphan));
     pack(&state, bounds)
 }

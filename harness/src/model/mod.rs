@@ -186,7 +186,7 @@ impl fmt::Display for Outcome {
         };
         let mebibytes = bytes >> 20;
         write!(f, "{verdict}: {states} states, {transitions} transitions, depth {depth}, {mebibytes} MiB")?;
-        let trace = counterexample.iter().flatten().enumerate();
-        trace.map(|(index, line)| write!(f, "\n  {:2}. {line}", index + 1)).collect()
+        let mut trace = counterexample.iter().flatten().enumerate();
+        trace.try_for_each(|(index, line)| write!(f, "\n  {:2}. {line}", index + 1))
     }
 }

@@ -137,7 +137,7 @@ impl Visited {
         let index = self.len;
         self.table[slot] = index + 1;
         self.len += 1;
-        if index as usize % CHUNK == 0 {
+        if (index as usize).is_multiple_of(CHUNK) {
             self.states.push(Vec::new());
             self.parents.push(Vec::new());
         }
