@@ -2,20 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use super::{End, Oracle, fingerprint, name, occurrences};
+use serde_json::Value;
 
-/// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint.
+use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, name, occurrences};
+
+/// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.
 #[derive(Debug, Default)]
-pub struct Counts;
+pub struct Counts {
+    /// The last state of those that are gone.
+    deleted: Vec<Value>,
+}
 
 impl Oracle for Counts {
     fn name(&self) -> &'static str {
         "counts"
     }
 
+    fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
+        if write.resource == REMEDIATION_REQUESTS && write.new.is_none() {
+            self.deleted.extend(write.old.cloned());
+        }
+        None
+    }
+
     fn at_end(&mut self, end: &End) -> Vec<String> {
+        let all = || end.requests.iter().chain(&self.deleted);
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
-        for request in &end.requests {
+        for request in all() {
             *counted.entry(fingerprint(request)).or_default() += occurrences(request);
         }
         let mut wrong = Vec::new();
@@ -30,7 +43,7 @@ impl Oracle for Counts {
             }
         }
         wrong.extend(counted.keys().map(|unknown| format!("a RemediationRequest of {unknown}, which nobody sent")));
-        let exists = |told: &&String| !end.requests.iter().any(|request| name(request) == *told);
+        let exists = |told: &&String| !all().any(|request| name(request) == *told);
         wrong.extend(
             end.told.iter().filter(exists).map(|told| format!("a sender was told of {told}, which is not there")),
         );
@@ -65,6 +78,26 @@ mod tests {
             acknowledged: BTreeMap::from([("f".to_owned(), acknowledged)]),
             ..End::default()
         };
-        assert_eq!(Counts.at_end(&end).len(), violations);
+        assert_eq!(Counts::default().at_end(&end).len(), violations);
+    }
+
+    #[test]
+    fn a_deleted_one_still_counts() {
+        let gone = json!({"metadata": {"name": "a"}, "spec": {"signalFingerprint": "f"}});
+        let write = Write {
+            version: 1,
+            resource: REMEDIATION_REQUESTS,
+            verb: "delete",
+            caller: "user",
+            old: Some(&gone),
+            new: None,
+            at_ms: 0,
+        };
+        let once = BTreeMap::from([("f".to_owned(), 1)]);
+        let end = End { attempted: once.clone(), acknowledged: once, told: vec!["a".to_owned()], ..End::default() };
+        let mut counts = Counts::default();
+        assert_eq!(counts.on_write(&write), None);
+        assert!(counts.at_end(&end).is_empty());
+        assert_eq!(Counts::default().at_end(&end).len(), 2);
     }
 }

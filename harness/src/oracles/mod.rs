@@ -119,7 +119,7 @@ impl Default for Oracles {
     fn default() -> Self {
         Self::new(vec![
             Box::new(SingleActive::default()),
-            Box::new(Counts),
+            Box::new(Counts::default()),
             Box::new(Monotonic),
             Box::new(Leases::default()),
         ])
