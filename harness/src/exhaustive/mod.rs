@@ -3,7 +3,7 @@
 //! A [`Case`] is a few replicas, a few signals about one resource, perhaps a fault and somebody who interferes. A
 //! *schedule* is the order in which requests take effect, answers and watch events arrive, timers fire, and faults
 //! strike: all of that waits until the scheduler chooses it. [`explore`] tries all schedules and judges them with the
-//! [oracles](crate::oracles); [`replay`] runs one again.
+//! [oracles](crate::oracles); [`replay()`] runs one again.
 //!
 //! Each branch is a run of its own from the beginning, in a runtime of its own whose time stands still. What keeps that
 //! affordable: a state that was seen before is not gone on from.

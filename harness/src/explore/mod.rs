@@ -8,7 +8,7 @@
 //! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
 //! | [`actors`] | who else writes RemediationRequests |
 //! | [`world`] | the replicas, senders and actors of one run |
-//! | [`run`] | one run from start to verdict |
+//! | [`run()`] | one run from start to verdict |
 //! | [`minimise`] | the smallest scenario that still fails |
 //! | [`campaign`] | many seeds on all cores |
 
