@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`story`] | joins the events of a trace into requests, signals, bars and bands |
 //! | [`names`] | short names |
-//! | [`text`] | columns for a terminal |
+//! | [`text()`] | columns for a terminal |
 //! | [`page`] | one HTML file, drawn by a script from the story as JSON |
 
 use harness::{controls::Protocol, oracles::Violation, trace::Trace};
