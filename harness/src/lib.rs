@@ -5,15 +5,18 @@
 //! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
+//! | [`control_plane`] | a real etcd and kube-apiserver |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`model`] | the fence as an explicit-state model: every order of steps within bounds |
 //! | [`load`] | signals to send, and what came of them |
 //! | [`exhaustive`] | every schedule of small cases, with the real code |
+//! | [`process`] | programs as processes, to be stopped and killed |
 //! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
+pub mod control_plane;
 pub mod controls;
 pub mod exhaustive;
 pub mod explore;
@@ -21,5 +24,6 @@ pub mod fleet;
 pub mod load;
 pub mod model;
 pub mod oracles;
+pub mod process;
 pub mod replica;
 pub mod trace;

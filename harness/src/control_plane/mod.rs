@@ -1,0 +1,234 @@
+//! A real Kubernetes control plane, etcd and kube-apiserver, to hold the gateways against what is not ours.
+//!
+//! TLS is verified, RBAC is on, nothing listens beyond loopback, several may run at once. There are no nodes and no
+//! controllers: pods do not run, namespaces that are deleted stay, nobody collects what loses its owner.
+#![allow(clippy::disallowed_methods, reason = "a control plane lives in real time")]
+
+mod binaries;
+mod files;
+mod launch;
+mod testing;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use kube::{
+    Client,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use tempfile::TempDir;
+
+use self::files::Files;
+use crate::process::Process;
+
+pub use self::{
+    binaries::{Binaries, Missing, REQUIRED},
+    testing::for_tests,
+};
+
+/// The user who may do everything.
+pub const ADMIN: &str = "admin";
+/// Users of [`ControlPlane::start`] who may do nothing but what a test's Roles allow.
+pub const USERS: [&str; 4] = ["gateway-pod-1", "gateway-pod-2", "gateway-pod-3", "nobody"];
+
+/// How long a control plane may take to become ready: 3 s on an idle machine.
+const READY_PATIENCE: Duration = Duration::from_secs(120);
+const READY_POLL: Duration = Duration::from_millis(50);
+/// How long one look at it may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+/// A port that was free may be taken by the time it is listened on.
+const STARTS_MAX: usize = 3;
+/// Lines of each log in errors.
+const LOG_LINES: usize = 10;
+
+/// Why there is no control plane.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The binaries.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The certificates.
+    #[error("the control plane's certificates cannot be made: {0}")]
+    Certificates(#[from] rcgen::Error),
+    /// A file of it.
+    #[error("{path} cannot be written: {source}; is there room in the temporary directory?")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program of it cannot be started at all.
+    #[error("{program} cannot be started: {source}; build it again with `scripts/control-plane build`")]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program of it has ended.
+    #[error("{name} ended ({status}); the end of its log:\n{log}")]
+    Ended {
+        /// Which.
+        name: String,
+        /// How.
+        status: String,
+        /// Its last lines.
+        log: String,
+    },
+    /// It does not answer.
+    #[error("the control plane was not ready within {} s: {last}; the ends of its logs:\n{log}", READY_PATIENCE.as_secs())]
+    NotReady {
+        /// What the last look said.
+        last: String,
+        /// The last lines of each log.
+        log: String,
+    },
+    /// The kubeconfig that was just written.
+    #[error("the control plane's kubeconfig cannot be used: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The client could not be built.
+    #[error("no client for the control plane: {0}")]
+    Client(#[from] kube::Error),
+    /// There is no such user.
+    #[error("the control plane has no user {user}, only {known:?}; name it when it is started")]
+    UnknownUser {
+        /// Who was asked for.
+        user: String,
+        /// Who there are.
+        known: Vec<String>,
+    },
+}
+
+/// A control plane that runs until it is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    // In the order in which they end.
+    apiserver: Process,
+    etcd: Process,
+    files: Files,
+    binaries: Binaries,
+    /// Removed last.
+    directory: TempDir,
+}
+
+impl ControlPlane {
+    /// Where the binaries are.
+    ///
+    /// # Errors
+    /// If they are not there, with where they were looked for.
+    pub fn find() -> Result<Binaries, Missing> {
+        Binaries::find()
+    }
+
+    /// Starts one with the users [`ADMIN`] and [`USERS`], and waits until it is ready.
+    ///
+    /// # Errors
+    /// If there are no binaries, or it does not become ready, with the last lines of the logs.
+    pub async fn start() -> Result<Self, Error> {
+        Self::start_with(Self::find()?, &USERS).await
+    }
+
+    /// Starts one from `binaries` with the users [`ADMIN`] and `users`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready, with the last lines of the logs.
+    pub async fn start_with(binaries: Binaries, users: &[&str]) -> Result<Self, Error> {
+        gateway::crypto::install_default();
+        let mut starts = 1;
+        loop {
+            let plane = Self::launch(binaries.clone(), users)?;
+            match plane.ready().await {
+                Ok(()) => return Ok(plane),
+                Err(Error::Ended { log, .. }) if starts < STARTS_MAX && log.contains("address already in use") => {
+                    starts += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until `/readyz` says so.
+    ///
+    /// # Errors
+    /// If it does not in time, or a program has ended, with the last lines of the logs.
+    pub async fn ready(&self) -> Result<(), Error> {
+        let until = Instant::now() + READY_PATIENCE;
+        loop {
+            for process in [&self.etcd, &self.apiserver] {
+                if let Some(status) = process.exited() {
+                    let (name, log) = (process.name().to_owned(), process.log_tail(LOG_LINES));
+                    return Err(Error::Ended { name, status: status.to_string(), log });
+                }
+            }
+            let Err(last) = self.look().await else { return Ok(()) };
+            if Instant::now() > until {
+                let tail = |process: &Process| format!("{}:\n{}", process.name(), process.log_tail(LOG_LINES));
+                let log = format!("{}\n{}", tail(&self.etcd), tail(&self.apiserver));
+                return Err(Error::NotReady { last, log });
+            }
+            tokio::time::sleep(READY_POLL).await;
+        }
+    }
+
+    /// Looks at `/readyz` once.
+    async fn look(&self) -> Result<(), String> {
+        let client = self.admin().await.map_err(|error| error.to_string())?;
+        let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+        match tokio::time::timeout(LOOK_TIMEOUT, client.request_text(request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", LOOK_TIMEOUT.as_secs())),
+        }
+    }
+
+    /// A client of [`ADMIN`], for the runtime that calls.
+    ///
+    /// # Errors
+    /// If it cannot be built.
+    pub async fn admin(&self) -> Result<Client, Error> {
+        self.client(ADMIN).await
+    }
+
+    /// A client of `user`, without kube's own retries, for the runtime that calls.
+    ///
+    /// # Errors
+    /// If there is no such user, or the client cannot be built.
+    pub async fn client(&self, user: &str) -> Result<Client, Error> {
+        let file = Kubeconfig::read_from(self.kubeconfig(user)?)?;
+        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        config.default_retry = false;
+        Ok(Client::try_from(config)?)
+    }
+
+    /// The kubeconfig file of `user`.
+    ///
+    /// # Errors
+    /// If there is no such user.
+    pub fn kubeconfig(&self, user: &str) -> Result<PathBuf, Error> {
+        self.files.kubeconfig(user)
+    }
+
+    /// The kubectl that belongs to it.
+    pub fn kubectl(&self) -> &Path {
+        &self.binaries.kubectl
+    }
+
+    /// Its kube-apiserver, to be killed, paused and started again.
+    pub fn apiserver(&self) -> &Process {
+        &self.apiserver
+    }
+
+    /// Its etcd, to be killed, paused and started again; it keeps its data over a restart.
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+
+    /// Where its files and logs are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+}
