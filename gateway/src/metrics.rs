@@ -17,6 +17,7 @@ pub struct Error(#[from] prometheus::Error);
 #[allow(missing_docs, reason = "each field's help text is its documentation")]
 pub struct Metrics {
     registry: Registry,
+    pub ready: IntGauge,
     pub lock_acquisition_failures: IntCounter,
     pub lock_contention: IntCounter,
     pub lock_takeovers: IntCounter,
@@ -65,6 +66,8 @@ impl Metrics {
     pub fn new() -> Result<Self, Error> {
         let r = Register(Registry::new());
         let metrics = Self {
+            ready: r
+                .gauge("gateway_ready", "Whether this gateway may be sent signals: 1 if /readyz says so, else 0")?,
             lock_acquisition_failures: r.counter(
                 "gateway_lock_acquisition_failures_total",
                 "Total number of failed distributed lock acquisitions",

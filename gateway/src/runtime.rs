@@ -135,7 +135,7 @@ impl Gateway {
             AuthMode::None => None,
         };
         let tls = config.server.tls.as_ref().map(|files| Tls::load(files, &context)).transpose()?;
-        let readiness = Readiness::new(&[VIEW, CRD]);
+        let readiness = Readiness::new(&[VIEW, CRD], &metrics);
         let api = http::router(App {
             handler: Arc::new(intake),
             auth,

@@ -79,7 +79,8 @@ fn rig_with(
     settings: config::Server,
     auth: impl FnOnce(&Context, &Metrics) -> Option<Authenticator>,
 ) -> Rig {
-    let (context, metrics, readiness) = (Context::system(), Metrics::new().unwrap(), Readiness::new(&[]));
+    let (context, metrics) = (Context::system(), Metrics::new().unwrap());
+    let readiness = Readiness::new(&[], &metrics);
     let handler = Arc::new(Handler {
         context: context.clone(),
         behaviour,
@@ -395,11 +396,12 @@ async fn a_crash_in_the_middle_is_503() {
 
 #[tokio::test]
 async fn readiness_lists_what_is_missing_and_liveness_does_not_care() {
-    let readiness = Readiness::new(&["view", "crd"]);
+    let metrics = Metrics::new().unwrap();
+    let readiness = Readiness::new(&["view", "crd"], &metrics);
     let router = http::operations::health_router(readiness.clone());
     let get = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
     let ready = get("/readyz").await.unwrap();
-    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((ready.status(), metrics.ready.get()), (StatusCode::SERVICE_UNAVAILABLE, 0));
     assert_eq!(
         json_of(ready).await,
         json!({ "ready": false, "notReady": [
@@ -411,11 +413,12 @@ async fn readiness_lists_what_is_missing_and_liveness_does_not_care() {
     assert!(readiness.is_ready());
     let ready = get("/readyz").await.unwrap();
     assert_eq!((ready.status(), json_of(ready).await), (StatusCode::OK, json!({ "ready": true, "notReady": [] })));
+    assert_eq!(metrics.ready.get(), 1);
 
     readiness.unmet("crd", "status.deduplication.writers is missing");
     readiness.drain();
     let ready = get("/readyz").await.unwrap();
-    assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((ready.status(), metrics.ready.get()), (StatusCode::SERVICE_UNAVAILABLE, 0));
     assert_eq!(json_of(ready).await["notReady"].as_array().unwrap().len(), 2);
     for path in ["/healthz", "/livez"] {
         assert_eq!(get(path).await.unwrap().status(), StatusCode::OK);

@@ -7,6 +7,7 @@ use std::{
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::get};
 use http::{HeaderValue, StatusCode, header};
+use prometheus::IntGauge;
 use serde_json::json;
 
 use super::problem::json_response;
@@ -22,23 +23,33 @@ const DRAINING: &str = "draining";
 pub struct Readiness {
     /// Why a condition does not hold; none if it does.
     conditions: Arc<Mutex<BTreeMap<&'static str, Option<String>>>>,
+    /// 1 if all of them hold, else 0.
+    gauge: IntGauge,
 }
 
 impl Readiness {
-    /// `conditions`, such as `view` and `crd`, none of which holds yet.
-    pub fn new(conditions: &[&'static str]) -> Self {
-        let conditions = conditions.iter().map(|name| (*name, Some("not yet".to_owned()))).collect();
-        Self { conditions: Arc::new(Mutex::new(conditions)) }
+    /// `conditions`, such as `view` and `crd`, none of which holds yet, shown by `metrics`.
+    pub fn new(conditions: &[&'static str], metrics: &Metrics) -> Self {
+        let conditions: BTreeMap<_, _> = conditions.iter().map(|name| (*name, Some("not yet".to_owned()))).collect();
+        let gauge = metrics.ready.clone();
+        gauge.set(i64::from(conditions.is_empty()));
+        Self { conditions: Arc::new(Mutex::new(conditions)), gauge }
     }
 
     /// `condition` holds.
     pub fn met(&self, condition: &'static str) {
-        self.lock().insert(condition, None);
+        self.set(condition, None);
     }
 
     /// `condition` does not hold, and `why` goes into the answer of `/readyz`.
     pub fn unmet(&self, condition: &'static str, why: impl Into<String>) {
-        self.lock().insert(condition, Some(why.into()));
+        self.set(condition, Some(why.into()));
+    }
+
+    fn set(&self, condition: &'static str, why: Option<String>) {
+        let mut conditions = self.lock();
+        conditions.insert(condition, why);
+        self.gauge.set(i64::from(conditions.values().all(Option::is_none)));
     }
 
     /// The replica shuts down: it is not ready, and new requests are answered 503. There is no way back.

@@ -69,7 +69,7 @@ impl Instance {
         let resolver = Resolver::new(kubernetes, context.clone(), metrics.clone(), config.scope.clone());
         let intake = Intake::new(context.clone(), metrics.clone(), resolver, dedup, Recorder::disabled());
         // Nothing is waited for: a control has no view.
-        let readiness = Readiness::new(&[]);
+        let readiness = Readiness::new(&[], &metrics);
         let api = http::router(App {
             handler: Arc::new(intake),
             auth: None,
