@@ -3,6 +3,7 @@
 mod bad_input;
 mod event;
 mod owners;
+mod permissions;
 mod properties;
 mod resolver;
 mod target;

@@ -1,0 +1,65 @@
+{{- define "gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* The release's name, with the chart's unless that is part of it; 52 characters leave room for suffixes. */ -}}
+{{- define "gateway.fullname" -}}
+{{- $name := include "gateway.name" . }}
+{{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
+{{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "gateway.selector" -}}
+app.kubernetes.io/name: {{ include "gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "gateway.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "gateway.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "gateway.serviceAccount" -}}
+{{- $default := .Values.serviceAccount.create | ternary (include "gateway.fullname" .) "default" }}
+{{- default $default .Values.serviceAccount.name }}
+{{- end }}
+
+{{- define "gateway.image" -}}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
+{{- .Values.image.digest | empty | ternary (printf "%s:%s" .Values.image.repository $tag) (printf "%s@%s" .Values.image.repository .Values.image.digest) }}
+{{- end }}
+
+{{- /* Whether senders are asked for tokens. */ -}}
+{{- define "gateway.authenticates" -}}
+{{- if ne (dig "auth" "mode" "kubernetes" .Values.config) "none" }}true{{ end }}
+{{- end }}
+
+{{- /* The whole configuration: the values' keys, and those that the chart decides. */ -}}
+{{- define "gateway.config" -}}
+{{- $server := dict
+      "listenAddr" (printf "%s:8080" .Values.bindAddress)
+      "healthAddr" (printf "%s:8081" .Values.bindAddress)
+      "metricsAddr" (printf "%s:9090" .Values.bindAddress) }}
+{{- if .Values.tls.secretName }}
+  {{- $tls := dict "certFile" "/etc/gateway-tls/tls.crt" "keyFile" "/etc/gateway-tls/tls.key" }}
+  {{- if .Values.tls.clientCa }}{{ $_ := set $tls "clientCaFile" "/etc/gateway-tls/ca.crt" }}{{ end }}
+  {{- $_ := set $server "tls" $tls }}
+{{- end }}
+{{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "server" $server)) }}
+{{- end }}
+
+{{- /* A duration of the configuration, such as 500ms or 2m, in whole seconds, rounded up. */ -}}
+{{- define "gateway.seconds" -}}
+{{- $number := regexFind "^[0-9]+" . | int }}
+{{- $unit := regexFind "[a-z]+$" . }}
+{{- if eq $unit "ms" }}{{ div (add $number 999) 1000 }}
+{{- else if eq $unit "m" }}{{ mul $number 60 }}
+{{- else if eq $unit "h" }}{{ mul $number 3600 }}
+{{- else }}{{ $number }}
+{{- end }}
+{{- end }}
