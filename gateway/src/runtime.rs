@@ -3,23 +3,21 @@
 use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use axum::Router;
-use kube::{Client, client::ClientBuilder};
+use kube::Client;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
-use tower::util::MapRequestLayer;
 
 use crate::{
     audit::{self, Pipeline, Recorder},
     config::{self, AuthMode, Config, Identity},
     context::Context,
-    crypto,
     dedup::Deduplicator,
     http::{self, App, Readiness, auth::Authenticator, server::Server, tls::Tls},
     intake::Intake,
-    kubernetes::Kubernetes,
+    kubernetes::{Kubernetes, cluster},
     metrics::{self, Metrics},
     signal::Resolver,
     telemetry,
@@ -31,8 +29,6 @@ const VIEW: &str = "view";
 const CRD: &str = "crd";
 /// For what remains after the requests under way have been answered: releases, the audit trail.
 const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(5);
-/// Above the longest silence of a healthy watch: bookmarks come every minute.
-const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// Why a gateway could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +48,9 @@ pub enum Error {
     /// Certificate files.
     #[error(transparent)]
     Tls(#[from] http::tls::Error),
-    /// No cluster to talk to.
-    #[error("no Kubernetes API server is configured: {0}; run in a pod with a service account, or set KUBECONFIG")]
-    NoCluster(#[from] kube::config::InferConfigError),
-    /// The client could not be built.
-    #[error("the Kubernetes client could not be built: {0}")]
-    Client(#[from] kube::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
     /// A listener.
     #[error("cannot listen on {address}: {source}; set {key} to a free address")]
     Listen {
@@ -222,42 +215,6 @@ impl Gateway {
     }
 }
 
-/// A client for the cluster that this pod runs in, or that KUBECONFIG names.
-///
-/// # Errors
-/// If there is none.
-pub async fn cluster_client(config: &Config) -> Result<Client, Error> {
-    crypto::install_default();
-    let mut cluster = kube::Config::infer().await?;
-    let timeout = config.server.kubernetes_request_timeout;
-    // kube's own retries repeat every verb, creates included: `kubernetes::Kubernetes` decides instead.
-    cluster.default_retry = false;
-    cluster.connect_timeout = Some(timeout);
-    cluster.write_timeout = Some(timeout);
-    cluster.read_timeout = Some(READ_TIMEOUT);
-    let secs = timeout.as_secs().max(1);
-    let bounded = MapRequestLayer::new(move |request| bound(request, secs));
-    Ok(ClientBuilder::try_from(cluster)?.with_layer(&bounded).build())
-}
-
-/// Asks the API server to give up on a request after `secs`, so that one that is late does not take effect later still.
-fn bound<B>(request: ::http::Request<B>, secs: u64) -> ::http::Request<B> {
-    let (mut parts, body) = request.into_parts();
-    let query = parts.uri.query().unwrap_or_default();
-    if !query.contains("watch=") && !query.contains("timeout=") {
-        let and = if query.is_empty() { "" } else { "&" };
-        let path_and_query = format!("{}?{query}{and}timeout={secs}s", parts.uri.path());
-        let mut uri = parts.uri.clone().into_parts();
-        if let Ok(path_and_query) = path_and_query.parse() {
-            uri.path_and_query = Some(path_and_query);
-        }
-        if let Ok(uri) = ::http::Uri::from_parts(uri) {
-            parts.uri = uri;
-        }
-    }
-    ::http::Request::from_parts(parts, body)
-}
-
 /// Runs a gateway in a pod until it is told to end.
 ///
 /// # Errors
@@ -266,9 +223,10 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     let config = Config::load(config_file, std::env::vars())?;
     telemetry::init(&config.logging)?;
     let identity = Identity::load(std::env::vars())?;
-    let client = cluster_client(&config).await?;
+    let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
     let gateway = Gateway::new(config, &identity, client, Context::system())?;
+    gateway.metrics.add_process()?;
     gateway.start();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Termination)?;
@@ -282,22 +240,4 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pod = identity.pod_name, "gateway started");
     gateway.serve(listeners, shutdown).await;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use ::http::Request;
-    use rstest::rstest;
-
-    use super::bound;
-
-    #[rstest]
-    #[case("/api/v1/namespaces/a/pods/b", "/api/v1/namespaces/a/pods/b?timeout=15s")]
-    #[case("/apis/x/v1/y?", "/apis/x/v1/y?timeout=15s")]
-    #[case("/apis/x/v1/y?limit=1", "/apis/x/v1/y?limit=1&timeout=15s")]
-    #[case("/apis/x/v1/y?watch=true&timeoutSeconds=40", "/apis/x/v1/y?watch=true&timeoutSeconds=40")]
-    fn every_request_but_a_watch_asks_to_be_given_up_in_time(#[case] uri: &str, #[case] expected: &str) {
-        let request = Request::builder().uri(uri).body(()).unwrap();
-        assert_eq!(bound(request, 15).uri().to_string(), expected);
-    }
 }

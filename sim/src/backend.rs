@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use gateway::remediation::RemediationRequest;
+use gateway::{kubernetes::cluster, remediation::RemediationRequest};
 use harness::{
     api::{EmbeddedApi, Latency},
     fleet::embedded_api,
@@ -17,7 +17,6 @@ use k8s_openapi::{
 use kube::{
     Api, Client, CustomResourceExt, ResourceExt,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
     core::ApiResource,
 };
@@ -35,6 +34,8 @@ pub(crate) enum Error {
     Kubeconfig { path: String, source: kube::config::KubeconfigError },
     #[error("the cluster cannot be used (hint: try `kubectl --kubeconfig FILE auth can-i --list`)")]
     Cluster(#[from] kube::Error),
+    #[error(transparent)]
+    Client(#[from] cluster::Error),
     #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
     CrdNotEstablished,
 }
@@ -88,7 +89,8 @@ impl Backend {
             counter.note(request.method(), request.uri());
             request
         });
-        let counted = ClientBuilder::try_from(config)?.with_layer(&count).build();
+        let timeout = harness::replica::config().server.kubernetes_request_timeout;
+        let counted = cluster::builder(config, timeout)?.with_layer(&count).build();
         Ok(Self::Cluster { counted, client, namespace, requests })
     }
 

@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod breaker;
+pub mod cluster;
 
 /// What became of a request to the Kubernetes API that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
