@@ -208,6 +208,17 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Adds what Linux tells of this process: memory, processor time, open files. For a gateway that has a process of
+    /// its own; several in one would all tell the same.
+    ///
+    /// # Errors
+    /// If they are there already.
+    pub fn add_process(&self) -> Result<(), Error> {
+        #[cfg(target_os = "linux")]
+        self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(())
+    }
+
     /// The text exposition format of all metrics.
     ///
     /// # Errors
@@ -254,5 +265,22 @@ impl Register {
     fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, Error> {
         let opts = HistogramOpts::new(name, help).buckets(LATENCY_BUCKETS.to_vec());
         self.add(HistogramVec::new(opts, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_process_of_its_own_tells_of_itself() {
+        let metrics = Metrics::new().unwrap();
+        let text = |metrics: &Metrics| String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(!text(&metrics).contains("process_"));
+        metrics.add_process().unwrap();
+        for name in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"] {
+            assert!(text(&metrics).lines().any(|line| line.starts_with(name)), "{name}");
+        }
     }
 }
