@@ -2,12 +2,14 @@
 
 mod support;
 
-use std::sync::Arc;
-
+use harness::api::{Caller, EmbeddedApi, Options};
 use k8s_openapi::{
     api::{
         authentication::v1::{TokenReview, TokenReviewSpec},
-        authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+        authorization::v1::{
+            ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+            SubjectAccessReviewSpec,
+        },
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -18,12 +20,30 @@ use kube::{
 };
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{api, code_and_reason, lease, leases, refusal};
+use support::{api, api_with, code_and_reason, lease, leases, refusal};
+
+/// Lets `user` do `verbs` with leases and services in the namespace `test`.
+fn grant(api: &EmbeddedApi, user: &str, verbs: &[&str]) {
+    let (version, metadata) = ("rbac.authorization.k8s.io/v1", json!({"name": user, "namespace": "test"}));
+    api.seed(json!({
+        "apiVersion": version, "kind": "Role", "metadata": metadata,
+        "rules": [{"apiGroups": ["", "coordination.k8s.io"], "resources": ["leases", "services"], "verbs": verbs}],
+    }));
+    api.seed(json!({
+        "apiVersion": version, "kind": "RoleBinding", "metadata": metadata,
+        "roleRef": {"kind": "Role", "name": user}, "subjects": [{"kind": "User", "name": user}],
+    }));
+}
+
+fn guarded() -> EmbeddedApi {
+    api_with(Options { rbac: true, ..Options::default() })
+}
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_allowed_is_forbidden() {
-    let api = api();
-    api.set_authorizer(Arc::new(|caller, request| caller.user != "x" || request.verb == "get"));
+    let api = guarded();
+    grant(&api, "x", &["get"]);
+    grant(&api, "y", &["create"]);
     let refused = leases(api.client("x", "test")).create(&PostParams::default(), &lease("a")).await;
     let status = refusal(refused);
     assert_eq!((status.code, status.reason.as_str()), (403, "Forbidden"));
@@ -36,6 +56,19 @@ async fn what_is_not_allowed_is_forbidden() {
     assert!(status.message.starts_with("leases.coordination.k8s.io \"a\" is forbidden: "), "{}", status.message);
     assert_eq!(code_and_reason(leases(api.client("x", "test")).get("a").await).0, 404);
     leases(api.client("y", "test")).create(&PostParams::default(), &lease("a")).await.unwrap();
+    api.unseed("rolebindings", "test", "x");
+    assert_eq!(code_and_reason(leases(api.client("x", "test")).get("a").await).0, 403);
+}
+
+#[rstest]
+#[case::masters(Caller::admin(), "/metrics", 404)]
+#[case::anybody_may_discover(Caller::new("x"), "/apis/apps/v1", 200)]
+#[case::but_nothing_else(Caller::new("x"), "/metrics", 403)]
+#[tokio::test(start_paused = true)]
+async fn paths_are_guarded_too(#[case] caller: Caller, #[case] path: &str, #[case] code: u16) {
+    let client = kube::Client::new(guarded().service(caller), "test");
+    let answer = client.send(http::Request::get(path).body(Vec::new().into()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), code);
 }
 
 #[tokio::test(start_paused = true)]
@@ -59,12 +92,11 @@ async fn tokens_are_reviewed() {
 
 #[tokio::test(start_paused = true)]
 async fn access_is_reviewed_by_the_same_rules() {
-    let api = api();
-    api.set_authorizer(Arc::new(|caller, request| {
-        request.resource == "subjectaccessreviews" || (caller.user == "good" && request.resource == "services")
-    }));
-    let reviews: Api<SubjectAccessReview> = Api::all(api.client("one", "test"));
-    for (user, allowed) in [("good", true), ("bad", false)] {
+    let api = guarded();
+    grant(&api, "good", &["create"]);
+    let reviews: Api<SubjectAccessReview> = Api::all(kube::Client::new(api.service(Caller::admin()), "test"));
+    let why = "RBAC: allowed by RoleBinding \"good/test\" of Role \"good\" to User \"good\"";
+    for (user, allowed, reason) in [("good", true, Some(why)), ("bad", false, None)] {
         let attributes = ResourceAttributes {
             verb: Some("create".to_owned()),
             resource: Some("services".to_owned()),
@@ -73,12 +105,20 @@ async fn access_is_reviewed_by_the_same_rules() {
         };
         let spec = SubjectAccessReviewSpec {
             user: Some(user.to_owned()),
-            resource_attributes: Some(attributes),
+            resource_attributes: Some(attributes.clone()),
             ..SubjectAccessReviewSpec::default()
         };
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-        let answer = reviews.create(&PostParams::default(), &review).await.unwrap();
-        assert_eq!(answer.status.unwrap().allowed, allowed);
+        let answer = reviews.create(&PostParams::default(), &review).await.unwrap().status.unwrap();
+        assert_eq!((answer.allowed, answer.reason.as_deref()), (allowed, reason));
+        let own: Api<SelfSubjectAccessReview> = Api::all(api.client(user, "test"));
+        let spec = SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(attributes),
+            ..SelfSubjectAccessReviewSpec::default()
+        };
+        let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+        let answer = own.create(&PostParams::default(), &review).await.unwrap().status.unwrap();
+        assert_eq!((answer.allowed, answer.reason.as_deref()), (allowed, reason));
     }
 }
 

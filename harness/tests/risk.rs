@@ -1,4 +1,4 @@
-//! What can go wrong around the lock: no API server, no permission, leases left behind.
+//! What can go wrong around the lock: no API server, leases left behind. `access.rs` has what goes wrong without permission.
 #![allow(clippy::disallowed_methods, reason = "tests own the clock")]
 
 mod scenario;
@@ -6,14 +6,13 @@ mod scenario;
 use std::{sync::Arc, time::Duration};
 
 use harness::{
-    api::{Caller, Down, Fault, Latency, RequestInfo},
+    api::{Down, Fault, Latency},
     fleet::Fleet,
     load::webhook,
 };
 use rstest::rstest;
 use scenario::{
-    FAILURES, STARTS_AT, answered, assert_quiet, discard, lines, logs::Logs, post, rest, script, send, spent, storm,
-    wait_ms,
+    FAILURES, STARTS_AT, answered, assert_quiet, discard, lines, post, rest, script, send, spent, storm, wait_ms,
 };
 
 fn body(resource: &str) -> String {
@@ -82,65 +81,6 @@ async fn a_connection_that_breaks_later_on_the_way_leaves_no_lease(
     assert_eq!(send(&fleet, &replicas[0], "later").await.status.as_u16(), status);
     rest().await;
     assert!(fleet.leases().is_empty());
-    assert_quiet(&fleet);
-}
-
-fn no_leases_at_all(_: &Caller, request: &RequestInfo) -> bool {
-    request.resource != "leases"
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_gateway_without_permission_on_leases_says_so_and_fails_every_signal() {
-    let fleet = Fleet::new(3);
-    let replicas = fleet.start_all(2).await;
-    fleet.api.set_authorizer(Arc::new(no_leases_at_all));
-    let (logs, _guard) = Logs::capture();
-    for (i, replica) in replicas.iter().enumerate() {
-        let answer = post(replica, body(&format!("forbidden-{i}"))).await;
-        answer.assert_problem(500);
-        assert!(!answer.body.to_string().contains("gateway-pod"), "no internals: {}", answer.body);
-        assert_eq!(replica.metric(FAILURES), Some(1.0));
-    }
-    let denied = logs.errors("lock acquisition failed");
-    assert_eq!(denied.len(), 2);
-    for line in &denied {
-        assert!(line.text.contains("permission denied"), "{line:?}");
-        assert!(
-            line.text.contains(r#"cannot create resource "leases" in API group "coordination.k8s.io""#),
-            "{line:?}"
-        );
-        assert!(line.text.contains("the gateway's Role needs"), "{line:?}");
-    }
-    assert!(fleet.requests().is_empty(), "nothing is created without the lock");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_permission_that_is_granted_later_needs_no_restart() {
-    let fleet = Fleet::new(4);
-    let replicas = fleet.start_all(1).await;
-    fleet.api.set_authorizer(Arc::new(no_leases_at_all));
-    assert_eq!(send(&fleet, &replicas[0], "granted").await.status, 500);
-    fleet.api.set_authorizer(Arc::new(|_: &Caller, _: &RequestInfo| true));
-    assert_eq!(send(&fleet, &replicas[0], "granted").await.status, 201);
-    rest().await;
-    assert_quiet(&fleet);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_gateway_that_may_not_delete_leases_works_on_and_complains() {
-    let fleet = Fleet::new(5);
-    let replicas = fleet.start_all(2).await;
-    fleet.api.set_authorizer(Arc::new(|_, request| request.resource != "leases" || request.verb != "delete"));
-    let (logs, _guard) = Logs::capture();
-    assert_eq!(send(&fleet, &replicas[0], "undeletable").await.status, 201);
-    assert_eq!(send(&fleet, &replicas[1], "undeletable").await.status, 202);
-    wait_ms(12_000).await;
-    let complaints = logs.lines().into_iter().filter(|l| l.text.contains("permission denied")).count();
-    assert!(complaints >= 1, "{:?}", logs.lines());
-    assert_eq!(fleet.leases().len(), 1);
-    fleet.api.set_authorizer(Arc::new(|_: &Caller, _: &RequestInfo| true));
-    wait_ms(200_000).await;
-    assert!(fleet.leases().is_empty(), "the collector deletes it as soon as it may");
     assert_quiet(&fleet);
 }
 

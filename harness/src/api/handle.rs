@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     delete, discovery, list, object,
     patching::Patch,
+    rbac::Attributes,
     reply::{Listing, Renderer, Reply},
     request::{Form, Query, RequestInfo, header_text},
     resources::{Kept, Resource},
@@ -38,6 +39,11 @@ pub(super) struct Request {
 
 /// Serves one request.
 pub(super) async fn handle(server: &Arc<Server>, request: Request) -> Reply {
+    let asked = Attributes::of(&request.info, &request.query);
+    let decision = server.decide(&request.info.caller, &asked);
+    if !decision.allowed {
+        return Reply::failure(&asked.forbidden(&request.info.caller.user, &decision.reason));
+    }
     if request.info.resource.is_empty() {
         return plain(server, &request);
     }
@@ -63,9 +69,6 @@ fn plain(server: &Server, request: &Request) -> Reply {
 
 async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
     let info = &request.info;
-    if !server.allows(&info.caller, info) {
-        return Err(denied(info));
-    }
     if request.body.len() > MAX_BODY_BYTES {
         let message = format!("Request entity too large: limit is {MAX_BODY_BYTES}");
         return Err(Failure::new(413, "RequestEntityTooLarge", message));
@@ -125,29 +128,12 @@ fn scale(server: &Arc<Server>, resource: &Resource, request: &Request) -> Result
     Ok(Reply::json(200, &scale))
 }
 
-/// 403, in kube-apiserver's words.
-fn denied(info: &RequestInfo) -> Failure {
-    let mut why = format!(
-        "User {:?} cannot {} resource {:?} in API group {:?} ",
-        info.caller.user,
-        info.verb,
-        info.label(),
-        info.group
-    );
-    if info.namespace.is_empty() {
-        why.push_str("at the cluster scope");
-    } else {
-        why.push_str(&format!("in the namespace {:?}", info.namespace));
-    }
-    Failure::forbidden(&info.group, &info.resource, &info.name, &why)
-}
-
 fn computed(server: &Server, resource: &Resource, request: &Request) -> Result<Reply> {
     if request.info.verb != "create" {
         return Err(Failure::method_not_allowed());
     }
     let review = parse(resource, request)?;
-    Ok(Reply::json(201, &review::answer(server, resource, &request.info.caller, review)))
+    Ok(Reply::json(201, &review::answer(server, resource, &request.info.caller, review)?))
 }
 
 /// The object in a body: JSON, or YAML if the header says so.

@@ -21,6 +21,7 @@ mod names;
 mod object;
 pub mod patch;
 mod patching;
+mod rbac;
 mod reply;
 mod request;
 mod resources;
@@ -50,7 +51,7 @@ use server::Server;
 
 pub use faults::{Down, Effect, Fault, Faults, Gate, Latency, NoFaults, Point, Script, WatchFault};
 pub use request::{Caller, RequestInfo};
-pub use server::{Authorizer, RequestRecord};
+pub use server::RequestRecord;
 pub use service::{AnswerBody, ApiService, ConnectionReset};
 pub use store::Commit;
 pub use tracer::{Ending, SentRequest, Tracer};
@@ -73,6 +74,9 @@ pub struct Options {
     pub history: usize,
     /// How long the garbage collector takes to notice. Whole milliseconds.
     pub collection_delay: Duration,
+    /// Whether Role and Binding objects decide who may do what, from the start; else everybody may do everything. See
+    /// [`EmbeddedApi::enforce_rbac`].
+    pub rbac: bool,
 }
 
 impl Default for Options {
@@ -85,6 +89,7 @@ impl Default for Options {
             event_lag: Duration::ZERO,
             history: 10_000,
             collection_delay: Duration::from_millis(50),
+            rbac: false,
         }
     }
 }
@@ -166,9 +171,25 @@ impl EmbeddedApi {
         }
     }
 
-    /// From now on, only what `authorizer` allows is not answered 403.
-    pub fn set_authorizer(&self, authorizer: Authorizer) {
-        self.server.set_authorizer(Some(authorizer));
+    /// From now on, Roles, ClusterRoles and their Bindings decide who may do what, and the rest is answered 403. Those
+    /// that every cluster begins with are put there.
+    pub fn enforce_rbac(&self) {
+        self.server.enforce_rbac();
+    }
+
+    /// Puts every document of a YAML stream into the store, as [`EmbeddedApi::seed`] does: the manifests of a deployment.
+    ///
+    /// # Errors
+    /// If it is not YAML; nothing is put there then.
+    pub fn seed_manifests(&self, yaml: &str) -> Result<(), String> {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).map_err(|error| error.to_string())?;
+        documents.into_iter().filter(|document| !document.is_null()).for_each(|document| self.seed(document));
+        Ok(())
+    }
+
+    /// Removes an object at once, past faults, permissions and finalizers. `resource` as for [`EmbeddedApi::objects`].
+    pub fn unseed(&self, resource: &str, namespace: &str, name: &str) {
+        self.server.unseed(resource, namespace, name);
     }
 
     /// Lets `token` authenticate as `user`, in bearer headers and TokenReviews.

@@ -20,6 +20,13 @@ impl Caller {
         Self { user: user.into(), groups: vec!["system:authenticated".to_owned()] }
     }
 
+    /// The service account `name` of `namespace`.
+    pub fn service_account(namespace: &str, name: &str) -> Self {
+        let user = format!("system:serviceaccount:{namespace}:{name}");
+        let groups = ["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")];
+        Self { user, groups: groups.into_iter().chain(["system:authenticated".to_owned()]).collect() }
+    }
+
     /// `kubernetes-admin` of the group `system:masters`.
     pub fn admin() -> Self {
         let groups = vec!["system:masters".to_owned(), "system:authenticated".to_owned()];
@@ -27,7 +34,7 @@ impl Caller {
     }
 }
 
-/// A request as faults, authorizers and the request log see it.
+/// A request as faults and the request log see it.
 #[derive(Clone, Debug)]
 pub struct RequestInfo {
     /// Who sends it.

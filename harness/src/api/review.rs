@@ -1,75 +1,117 @@
 //! Resources whose answer is computed: token and access reviews.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::{
     object,
-    request::{Caller, RequestInfo},
+    rbac::{Attributes, On},
+    request::Caller,
     resources::Resource,
+    schema::FieldError,
     server::Server,
+    status::{Failure, Result},
 };
 
 /// Answers the creation of a review.
-pub(super) fn answer(server: &Server, resource: &Resource, caller: &Caller, mut review: Value) -> Value {
+pub(super) fn answer(server: &Server, resource: &Resource, caller: &Caller, mut review: Value) -> Result<Value> {
+    let spec = &review["spec"];
     let status = match resource.plural.as_str() {
-        "tokenreviews" => token(server, &review),
-        "selfsubjectaccessreviews" => access(server, caller.clone(), &review),
+        "tokenreviews" => token(server, text(spec, "token"))?,
+        "selfsubjectaccessreviews" => access(server, resource, caller, spec, Vec::new())?,
         _ => {
-            let groups = texts(&review, "/spec/groups");
-            access(server, Caller { user: text(&review, "/spec/user").to_owned(), groups }, &review)
+            let caller = Caller { user: text(spec, "user").to_owned(), groups: texts(spec, "groups") };
+            let mut errors = Vec::new();
+            if caller.user.is_empty() && caller.groups.is_empty() {
+                let detail = "at least one of user or group must be specified";
+                errors.push(invalid("spec.user", &"".into(), detail));
+            }
+            access(server, resource, &caller, spec, errors)?
         }
     };
     review["apiVersion"] = resource.api_version.as_str().into();
     review["kind"] = resource.kind.as_str().into();
-    object::set(&mut review, "creationTimestamp", Some(Value::Null));
+    object::set(&mut review, "creationTimestamp", None);
     review["status"] = status;
-    review
+    Ok(review)
 }
 
-fn token(server: &Server, review: &Value) -> Value {
-    match server.authenticate(text(review, "/spec/token")) {
+fn token(server: &Server, token: &str) -> Result<Value> {
+    if token.is_empty() {
+        return Err(Failure::bad_request("token is required for TokenReview in authentication"));
+    }
+    Ok(match server.authenticate(token) {
         Some(caller) => json!({
             "authenticated": true,
             "user": {"username": caller.user, "uid": caller.user, "groups": caller.groups},
-            "audiences": review.pointer("/spec/audiences").cloned().unwrap_or_else(|| json!(["https://kubernetes.default.svc"])),
+            "audiences": ["https://kubernetes.default.svc"],
         }),
         None => json!({"user": {}, "error": "invalid bearer token"}),
-    }
+    })
 }
 
-fn access(server: &Server, caller: Caller, review: &Value) -> Value {
-    let request = attributes(&caller, review);
-    let allowed = server.allows(&caller, &request);
-    if allowed { json!({"allowed": true}) } else { json!({"allowed": false}) }
-}
-
-/// The request that a review asks about.
-fn attributes(caller: &Caller, review: &Value) -> RequestInfo {
-    let of = |key: &str| {
-        let resource = text(review, &format!("/spec/resourceAttributes/{key}"));
-        if resource.is_empty() { text(review, &format!("/spec/nonResourceAttributes/{key}")) } else { resource }
-            .to_owned()
+/// The status of an access review whose user has these `errors`.
+fn access(
+    server: &Server,
+    resource: &Resource,
+    caller: &Caller,
+    spec: &Value,
+    mut errors: Vec<FieldError>,
+) -> Result<Value> {
+    let asked = match attributes(spec) {
+        Ok(asked) if errors.is_empty() => asked,
+        other => {
+            errors.splice(..0, other.err());
+            // kube-apiserver leaves the kind out.
+            return Err(Failure::invalid(&resource.group, "", "", &errors));
+        }
     };
-    const VERBS: &[&str] = &["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    let verb = of("verb");
-    RequestInfo {
-        caller: caller.clone(),
-        verb: VERBS.iter().find(|known| **known == verb).copied().unwrap_or("other"),
-        group: of("group"),
-        version: of("version"),
-        resource: of("resource"),
-        subresource: of("subresource"),
-        namespace: of("namespace"),
-        name: of("name"),
-        path: of("path"),
+    let decision = server.decide(caller, &asked);
+    let mut status = json!({"allowed": decision.allowed});
+    if !decision.reason.is_empty() {
+        status["reason"] = decision.reason.into();
+    }
+    Ok(status)
+}
+
+fn invalid(field: &str, value: &Value, detail: &str) -> FieldError {
+    let message = format!("Invalid value: {value}: {detail}");
+    FieldError { field: field.to_owned(), reason: "FieldValueInvalid", message }
+}
+
+/// What a review asks about, which must be one thing.
+fn attributes(spec: &Value) -> std::result::Result<Attributes<'_>, FieldError> {
+    let present = |key: &str| spec.get(key).filter(|value| !value.is_null());
+    match (present("resourceAttributes"), present("nonResourceAttributes")) {
+        (Some(on), None) => {
+            let target = On::Resource {
+                group: text(on, "group"),
+                resource: text(on, "resource"),
+                subresource: text(on, "subresource"),
+                namespace: text(on, "namespace"),
+                name: Cow::Borrowed(text(on, "name")),
+            };
+            Ok(Attributes { verb: text(on, "verb"), target })
+        }
+        (None, Some(on)) => Ok(Attributes { verb: text(on, "verb"), target: On::Path(text(on, "path")) }),
+        (Some(_), Some(on)) => {
+            let shown = json!({"Path": text(on, "path"), "Verb": text(on, "verb")});
+            let detail = "cannot be specified in combination with resourceAttributes";
+            Err(invalid("spec.nonResourceAttributes", &shown, detail))
+        }
+        (None, None) => {
+            let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+            Err(invalid("spec.resourceAttributes", &Value::Null, detail))
+        }
     }
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or("")
 }
 
-fn texts(value: &Value, pointer: &str) -> Vec<String> {
-    let items = value.pointer(pointer).and_then(Value::as_array);
+fn texts(value: &Value, key: &str) -> Vec<String> {
+    let items = value.get(key).and_then(Value::as_array);
     items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }

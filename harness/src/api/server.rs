@@ -15,9 +15,10 @@ use super::{
     Options,
     clock::{self, Clock},
     collection::Event,
-    crd,
+    crd, delete,
     faults::{Faults, NoFaults},
     gc,
+    rbac::{self, Attributes, Decision},
     request::{Caller, RequestInfo},
     signal::Signal,
     store::{Origin, SEEDER, Store},
@@ -46,9 +47,6 @@ pub struct RequestRecord {
     /// The time since the server's creation when the answer was sent.
     pub elapsed: Duration,
 }
-
-/// Who may do what. See `EmbeddedApi::set_authorizer`.
-pub type Authorizer = Arc<dyn Fn(&Caller, &RequestInfo) -> bool + Send + Sync>;
 
 /// The life of one caller's connections.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +91,7 @@ struct Access {
     links: BTreeMap<String, Link>,
     held: BTreeMap<String, u64>,
     tokens: BTreeMap<String, Caller>,
-    authorizer: Option<Authorizer>,
+    rbac: bool,
     lag: Duration,
 }
 
@@ -113,7 +111,10 @@ impl Server {
         for crd in &options.crds {
             seed(&mut store, crd.clone());
         }
-        let access = Access { lag: options.event_lag, ..Access::default() };
+        if options.rbac {
+            rbac::bootstrap().into_iter().for_each(|object| seed(&mut store, object));
+        }
+        let access = Access { lag: options.event_lag, rbac: options.rbac, ..Access::default() };
         Self {
             options,
             clock,
@@ -159,6 +160,14 @@ impl Server {
     /// Puts an object as it is, its namespace too if it is missing.
     pub(super) fn seed(self: &Arc<Self>, object: Value) {
         self.write(|store| seed(store, object));
+    }
+
+    /// Removes an object at once.
+    pub(super) fn unseed(self: &Arc<Self>, resource: &str, namespace: &str, name: &str) {
+        self.write(|store| {
+            let Some(resource) = store.registry.named(resource).cloned() else { return };
+            delete::remove(store, &resource, namespace, name, Origin { verb: "delete", ..SEED });
+        });
     }
 
     pub(super) fn faults(&self) -> Arc<dyn Faults> {
@@ -243,14 +252,17 @@ impl Server {
         lock(&self.access).tokens.get(token).cloned()
     }
 
-    pub(super) fn set_authorizer(&self, authorizer: Option<Authorizer>) {
-        lock(&self.access).authorizer = authorizer;
+    pub(super) fn enforce_rbac(self: &Arc<Self>) {
+        rbac::bootstrap().into_iter().for_each(|object| self.seed(object));
+        lock(&self.access).rbac = true;
     }
 
-    /// Whether `caller` may send `request`; everybody may everything while there is no authorizer.
-    pub(super) fn allows(&self, caller: &Caller, request: &RequestInfo) -> bool {
-        let authorizer = lock(&self.access).authorizer.clone();
-        authorizer.is_none_or(|authorizer| authorizer(caller, request))
+    /// Whether `caller` may do what `asked` says; everybody may do everything while RBAC is not enforced.
+    pub(super) fn decide(&self, caller: &Caller, asked: &Attributes<'_>) -> Decision {
+        if !lock(&self.access).rbac {
+            return Decision { allowed: true, reason: String::new() };
+        }
+        rbac::decide(&self.store(), caller, asked)
     }
 
     /// Notes how a request ended.

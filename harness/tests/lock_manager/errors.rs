@@ -1,7 +1,5 @@
 //! Errors of the API server at each request of an acquisition, before and after it has taken effect.
 
-use std::sync::Arc;
-
 use gateway::{
     dedup::lock::Acquisition::{self, Acquired, Contended},
     kubernetes::Error,
@@ -166,7 +164,7 @@ async fn a_release_in_the_background_persists_while_the_api_server_is_down() {
 async fn a_missing_permission_is_an_error_that_is_logged_as_such(#[values(At::Create, At::Get, At::Update)] at: At) {
     let world = World::new("forbidden");
     let verb = at.arrange(&world);
-    world.api.set_authorizer(Arc::new(move |_, request| request.resource != "leases" || request.verb != verb));
+    world.grant_all_but(verb);
     let pod = world.pod(1);
     let (logs, _guard) = Logs::capture();
     assert!(matches!(pod.acquire().await, Err(Error::Forbidden(_))));

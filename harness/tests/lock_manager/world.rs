@@ -45,6 +45,23 @@ impl World {
         script
     }
 
+    /// From now on, everybody may do everything with leases but `verb`.
+    pub(crate) fn grant_all_but(&self, verb: &str) {
+        let verbs = ["get", "create", "update", "delete", "list"].into_iter().filter(|granted| *granted != verb);
+        let verbs: Vec<&str> = verbs.collect();
+        let metadata = json!({ "name": "leases", "namespace": self.namespace });
+        self.api.enforce_rbac();
+        self.api.seed(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata,
+            "rules": [{ "apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs }],
+        }));
+        self.api.seed(json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": { "kind": "Role", "name": "leases" },
+            "subjects": [{ "kind": "Group", "name": "system:authenticated" }],
+        }));
+    }
+
     /// `gateway-pod-<number>`, with exact clocks and an unknown uid.
     pub(crate) fn pod(&self, number: usize) -> Pod {
         self.pod_with(number, None, SignedDuration::ZERO)

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::disallowed_methods, reason = "tests own the clock")]
 
+pub(crate) mod access;
 pub(crate) mod logs;
 
 use std::{sync::Arc, time::Duration};
