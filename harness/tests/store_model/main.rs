@@ -6,6 +6,7 @@ mod model;
 mod object;
 mod operation;
 mod regressions;
+mod request;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;

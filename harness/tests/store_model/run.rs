@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::{
     model::{Answer, Given, Model, Written},
-    object::{Object, merge_patch, query},
-    operation::{CLIENTS, Colour, From, Held, Kind, Operation, Selector},
+    object::Object,
+    operation::{CLIENTS, Change, From, Kind, Operation, Selector, Stated, Which},
+    request::{Knowledge, is_refused, request, version_before, watch},
     support,
 };
 
@@ -84,7 +85,7 @@ impl Run {
             Operation::Watch(by, kind, from, selector) => self.watch(by, kind, from, selector).await?,
             _ => {}
         }
-        let reply = match self.request(operation) {
+        let reply = match request(operation, &self.model) {
             Some((by, request)) => Some(send(&self.clients[by], request).await),
             None => None,
         };
@@ -102,71 +103,16 @@ impl Run {
         Ok(())
     }
 
-    /// Who sends what.
-    fn request(&self, operation: Operation) -> Option<(usize, Request<Vec<u8>>)> {
-        let model = &self.model;
-        Some(match operation {
-            Operation::Create(by, (kind, name), change) => {
-                let mut object = Object::draft(kind, name).changed(change).json();
-                // What is empty may be sent or left out.
-                if change.colour == Some(Colour::Plain) {
-                    object["metadata"]["labels"] = json!({});
-                }
-                if change.held == Some(Held::Free) {
-                    object["metadata"]["finalizers"] = json!([]);
-                }
-                (by, body("POST", &kind.path(""), "application/json", &object))
-            }
-            Operation::Get(by, (kind, name)) => (by, body("GET", &kind.path(name), "", &Value::Null)),
-            Operation::Update(by, which, change, uid, version) => {
-                let mut object = model.put_by(by, which, change).json();
-                let (uid, version) = (model.stated_uid(by, which, uid), model.stated_version(by, which, version));
-                object["metadata"]["uid"] = uid.into();
-                object["metadata"]["resourceVersion"] = version.into();
-                (by, body("PUT", &which.0.path(which.1), "application/json", &object))
-            }
-            Operation::Patch(by, which, change, version) => {
-                let patch = merge_patch(which.0, change, &model.stated_version(by, which, version));
-                (by, body("PATCH", &which.0.path(which.1), "application/merge-patch+json", &patch))
-            }
-            Operation::PatchStatus(by, which, change, version) if which.0.has_status() => {
-                let patch = merge_patch(which.0, change, &model.stated_version(by, which, version));
-                let path = format!("{}/status", which.0.path(which.1));
-                (by, body("PATCH", &path, "application/merge-patch+json", &patch))
-            }
-            Operation::Delete(by, which, uid, version) => {
-                let mut options = json!({"preconditions": {}});
-                for (key, value) in [
-                    ("uid", model.stated_uid(by, which, uid)),
-                    ("resourceVersion", model.stated_version(by, which, version)),
-                ] {
-                    if !value.is_empty() {
-                        options["preconditions"][key] = value.into();
-                    }
-                }
-                (by, body("DELETE", &which.0.path(which.1), "application/json", &options))
-            }
-            Operation::List(by, kind, selector) => {
-                (by, body("GET", &format!("{}?{}", kind.path(""), query(kind, selector)), "", &Value::Null))
-            }
-            Operation::PatchStatus(..) | Operation::Watch(..) | Operation::Wait => return None,
-        })
-    }
-
     async fn watch(&mut self, by: usize, kind: Kind, from: From, selector: Selector) -> Result<(), Difference> {
-        // Refused, as lists show.
-        if kind == Kind::Lease && matches!(selector, Selector::With(_)) {
+        if is_refused(kind, selector) {
             return Ok(());
         }
-        let (version, from, initial) = match from {
-            From::Zero => (0, self.model.version, self.model.selected(kind, selector).cloned().collect()),
-            From::Ago(versions) => {
-                let from = self.model.version.saturating_sub(versions).max(self.start);
-                (from, from, Vec::new())
-            }
+        let (version, initial) = match from {
+            From::Zero => (0, self.model.selected(kind, selector).cloned().collect()),
+            From::Ago(_) => (version_before(from, self.model.version, self.start), Vec::new()),
         };
-        let path = format!("{}?watch=1&resourceVersion={version}&{}", kind.path(""), query(kind, selector));
-        let request = body("GET", &path, "", &Value::Null);
+        let from = version_before(from, self.model.version, self.start);
+        let request = watch(kind, &version.to_string(), selector);
         let events = self.clients[by].request_events::<Value>(request).await.map_err(|error| error.to_string())?;
         let title = format!("watch of {kind:?} from {version}, {selector:?}");
         self.watches.push(Watch { title, events: events.boxed(), kind, selector, from, initial });
@@ -174,11 +120,19 @@ impl Run {
     }
 }
 
-fn body(method: &str, path: &str, content_type: &str, body: &Value) -> Request<Vec<u8>> {
-    let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-    let request = Request::builder().method(method).uri(path);
-    let request = if content_type.is_empty() { request } else { request.header("content-type", content_type) };
-    request.body(bytes).unwrap()
+/// A client knows what the model says that it saw.
+impl Knowledge for Model {
+    fn version(&self, by: usize, which: Which, stated: Stated) -> String {
+        self.stated_version(by, which, stated)
+    }
+
+    fn uid(&self, by: usize, which: Which, stated: Stated) -> String {
+        self.stated_uid(by, which, stated)
+    }
+
+    fn put(&self, by: usize, which: Which, change: Change) -> Value {
+        self.put_by(by, which, change).json()
+    }
 }
 
 async fn send(client: &Client, request: Request<Vec<u8>>) -> Reply {
