@@ -6,6 +6,7 @@
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`control_plane`] | a real etcd and kube-apiserver |
+//! | [`datastorage`] | a stand-in for the audit service, which checks what it is sent |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`model`] | the fence as an explicit-state model: every order of steps within bounds |
@@ -18,6 +19,7 @@
 pub mod api;
 pub mod control_plane;
 pub mod controls;
+pub mod datastorage;
 pub mod exhaustive;
 pub mod explore;
 pub mod fleet;

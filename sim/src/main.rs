@@ -6,13 +6,16 @@ use clap::{Parser, Subcommand};
 
 mod accounts;
 mod backend;
+mod datastorage;
 mod explore;
+mod load;
 mod mix;
 mod outcome;
 mod progress;
 mod protocol;
 mod replay;
 mod report;
+mod sender;
 mod serve;
 mod storm;
 mod timeline;
@@ -39,6 +42,11 @@ enum Command {
     Replay(replay::Args),
     /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
     Serve(serve::Args),
+    /// Post webhooks to a gateway that runs elsewhere, again as Alertmanager would, and tell what was acknowledged
+    Load(load::Args),
+    /// Stand in for the DataStorage service: check audit events against their schema, and report what came
+    #[command(hide = true)]
+    Datastorage(datastorage::Args),
 }
 
 /// Exit codes of all commands.
@@ -64,6 +72,8 @@ async fn main() -> ExitCode {
             Command::Explore(args) => explore::run(args).map_err(|error| chain(&error)),
             Command::Replay(args) => replay::run(args).map_err(|error| chain(&error)),
             Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
+            Command::Load(args) => load::run(args).await.map_err(|error| chain(&error)),
+            Command::Datastorage(args) => datastorage::run(args).await.map_err(|error| chain(&error)),
         },
     };
     match code {

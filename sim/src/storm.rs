@@ -1,9 +1,6 @@
 //! `sim storm`: many webhooks at once, spread over gateways on loopback sockets.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use gateway::{context::Context, http::PROMETHEUS};
@@ -14,7 +11,6 @@ use harness::{
     replica::{Served, config, metric, pod_name},
 };
 use jiff::Timestamp;
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
@@ -24,6 +20,7 @@ use crate::{
     outcome::{Answered, ApiRequests, Outcome, plural},
     progress::Progress,
     protocol, report,
+    sender::{Answer, Sender},
 };
 
 /// Options of `sim storm`.
@@ -72,8 +69,6 @@ pub(crate) enum Error {
     Report { path: String, source: std::io::Error },
 }
 
-/// A webhook that is not answered by then never will be.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long releases and first statuses may take after the last answer.
 const REST_PATIENCE: Duration = Duration::from_secs(10);
 const REST_POLL: Duration = Duration::from_millis(20);
@@ -150,33 +145,22 @@ async fn post(
     bodies: Vec<Bytes>,
     progress: &mut Progress,
 ) -> Result<(Vec<Answered>, Accounts), Error> {
-    let client = reqwest::Client::builder().timeout(ANSWER_TIMEOUT).build()?;
+    let sender = Sender::new()?;
     let mut sending = JoinSet::new();
     let targets = gateways.iter().enumerate().cycle().zip(bodies.iter().enumerate().cycle());
     for ((gateway, served), (number, body)) in targets.take(args.signals as usize) {
         let url = format!("http://{}{PROMETHEUS}", served.api);
-        let sent = send(client.clone(), url, body.clone());
-        sending.spawn(async move { (gateway, number, sent.await) });
+        let (sender, body) = (sender.clone(), body.clone());
+        sending.spawn(async move { (gateway, number, sender.post(&url, body).await) });
     }
     let (mut answers, mut accounts) = (Vec::new(), Accounts::default());
     while let Some(sent) = sending.join_next().await {
-        let (gateway, number, (status, body, took)) = sent.unwrap_or_default();
+        let (gateway, number, Answer { status, body, took }) = sent.unwrap_or_default();
         answers.push(Answered { gateway, status, took });
         accounts.note(number, &body);
         progress.count(answers.len(), args.signals as usize, "answered");
     }
     Ok((answers, accounts))
-}
-
-/// Status (0: no answer), body and how long it took.
-#[allow(clippy::disallowed_methods, reason = "storms run in real time")]
-async fn send(client: reqwest::Client, url: String, body: Bytes) -> (u16, Value, Duration) {
-    let began = Instant::now();
-    let answer = client.post(url).header("content-type", "application/json").body(body).send().await;
-    let Ok(answer) = answer else { return (0, Value::Null, began.elapsed()) };
-    let status = answer.status().as_u16();
-    let body = answer.bytes().await.unwrap_or_default();
-    (status, serde_json::from_slice(&body).unwrap_or_default(), began.elapsed())
 }
 
 /// Waits until no lease is left and no request is sent any more, such as the first status after a 201.

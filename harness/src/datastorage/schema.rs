@@ -1,0 +1,168 @@
+//! The schema of audit events (gateway/docs/contract.md, Audit), written down apart from the gateway's own types: what it
+//! sends must match what its neighbour expects, not itself.
+
+use std::collections::BTreeMap;
+
+use gateway::signal::Fingerprint;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    version: String,
+    event_type: EventType,
+    /// Read to be sure that it is one.
+    #[serde(rename = "event_timestamp")]
+    _event_timestamp: Timestamp,
+    event_category: String,
+    event_action: String,
+    event_outcome: String,
+    actor_type: ActorType,
+    actor_id: String,
+    resource_type: String,
+    resource_id: String,
+    correlation_id: String,
+    event_data: EventData,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+enum EventType {
+    #[serde(rename = "gateway.signal.received")]
+    Received,
+    #[serde(rename = "gateway.signal.deduplicated")]
+    Deduplicated,
+    #[serde(rename = "gateway.crd.created")]
+    Created,
+    #[serde(rename = "gateway.crd.failed")]
+    Failed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ActorType {
+    External,
+    Service,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventData {
+    event_type: EventType,
+    signal_type: String,
+    signal_source: Source,
+    signal_name: String,
+    severity: String,
+    fingerprint: String,
+    /// Empty for cluster-scoped resources.
+    #[serde(rename = "namespace")]
+    _namespace: String,
+    resource_kind: String,
+    resource_name: String,
+    #[serde(default, rename = "signal_labels")]
+    _signal_labels: BTreeMap<String, String>,
+    deduplication_status: Option<Status>,
+    occurrence_count: Option<u32>,
+    remediation_request: Option<String>,
+    error_details: Option<ErrorDetails>,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+enum Source {
+    #[serde(rename = "prometheus")]
+    Prometheus,
+    #[serde(rename = "kubernetes-events")]
+    KubernetesEvents,
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    New,
+    Duplicate,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ErrorDetails {
+    component: String,
+    message: String,
+}
+
+/// What is wrong with `event`; nothing if it matches its schema.
+pub fn fault(event: &Value) -> Option<String> {
+    match Event::deserialize(event) {
+        Err(error) => Some(format!("{error}: {event}")),
+        Ok(read) => rules(&read).into_iter().find(|(_, holds)| !holds).map(|(rule, _)| format!("{rule}: {event}")),
+    }
+}
+
+/// What must hold beyond the types.
+fn rules(event: &Event) -> Vec<(&'static str, bool)> {
+    let data = &event.event_data;
+    let action = match event.event_type {
+        EventType::Received => "received",
+        EventType::Deduplicated => "deduplicated",
+        EventType::Created => "created",
+        EventType::Failed => "failed",
+    };
+    let failed = event.event_type == EventType::Failed;
+    let mut rules = vec![
+        ("version is 1.0", event.version == "1.0"),
+        ("event_category is gateway", event.event_category == "gateway"),
+        ("event_action is that of event_type", event.event_action == action),
+        ("event_outcome is that of event_type", event.event_outcome == if failed { "failure" } else { "success" }),
+        ("event_data has the event's event_type", data.event_type == event.event_type),
+        ("actor_id is that of actor_type", actor(event)),
+        ("signal_type is alert", data.signal_type == "alert"),
+        ("signal_name and severity are told", !data.signal_name.is_empty() && !data.severity.is_empty()),
+        ("resource_kind and resource_name are told", !data.resource_kind.is_empty() && !data.resource_name.is_empty()),
+        ("fingerprint is a lower-case hex SHA-256", Fingerprint::parse(&data.fingerprint).is_ok()),
+    ];
+    rules.extend(if failed { rules_of_failed(event) } else { rules_of_accepted(event) });
+    rules
+}
+
+/// Who acts: the sender where a signal is received, the gateway otherwise.
+fn actor(event: &Event) -> bool {
+    match event.actor_type {
+        ActorType::Service => event.actor_id == "gateway" && event.event_type != EventType::Received,
+        ActorType::External => {
+            let source = match event.event_data.signal_source {
+                Source::Prometheus => "prometheus",
+                Source::KubernetesEvents => "kubernetes-events",
+            };
+            event.actor_id == source && event.event_type == EventType::Received
+        }
+    }
+}
+
+fn rules_of_accepted(event: &Event) -> Vec<(&'static str, bool)> {
+    let data = &event.event_data;
+    let name = event.resource_id.split_once('/').map(|(_, name)| name);
+    let status = match event.event_type {
+        EventType::Created => data.deduplication_status == Some(Status::New),
+        EventType::Deduplicated => data.deduplication_status == Some(Status::Duplicate),
+        EventType::Received | EventType::Failed => data.deduplication_status.is_some(),
+    };
+    vec![
+        ("resource_type is RemediationRequest", event.resource_type == "RemediationRequest"),
+        ("resource_id is the RemediationRequest's", data.remediation_request.as_ref() == Some(&event.resource_id)),
+        ("correlation_id is the RemediationRequest's name", name == Some(event.correlation_id.as_str())),
+        ("deduplication_status is that of event_type", status),
+        ("occurrence_count is 1 at least", data.occurrence_count.is_some_and(|count| count >= 1)),
+        ("there are no error_details", data.error_details.is_none()),
+    ]
+}
+
+fn rules_of_failed(event: &Event) -> Vec<(&'static str, bool)> {
+    let data = &event.event_data;
+    let told = |details: &ErrorDetails| details.component == "gateway" && !details.message.is_empty();
+    vec![
+        ("resource_type is Signal", event.resource_type == "Signal"),
+        ("resource_id is the fingerprint", event.resource_id == data.fingerprint),
+        ("correlation_id is the fingerprint", event.correlation_id == data.fingerprint),
+        ("error_details are told", data.error_details.as_ref().is_some_and(told)),
+    ]
+}

@@ -1,0 +1,114 @@
+//! The gateway's events match the schema; what differs in any way does not.
+
+use gateway::{
+    audit::Event,
+    dedup::{Accepted, Error, Outcome},
+    signal::{Fingerprint, Signal, Source, TargetResource},
+};
+use jiff::Timestamp;
+use rstest::rstest;
+use serde_json::json;
+
+use super::*;
+
+fn signal(source: Source) -> Signal {
+    Signal {
+        fingerprint: Fingerprint::of("shop:Deployment:checkout"),
+        name: "KubePodCrashLooping".to_owned(),
+        severity: "warning".to_owned(),
+        source,
+        target: TargetResource {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "checkout".to_owned(),
+            namespace: "shop".to_owned(),
+        },
+        cluster_id: None,
+        firing_time: Timestamp::UNIX_EPOCH,
+        received_time: Timestamp::UNIX_EPOCH,
+        labels: BTreeMap::from([("pod".to_owned(), "checkout-1".to_owned())]),
+        annotations: BTreeMap::new(),
+        provider_data: String::new(),
+        original_payload: String::new(),
+    }
+}
+
+fn accepted(outcome: Outcome) -> Accepted {
+    Accepted {
+        outcome,
+        name: "rr-0123456789ab-01234567".to_owned(),
+        namespace: "kubernaut-system".to_owned(),
+        occurrence_count: 1,
+        first_occurrence: Timestamp::UNIX_EPOCH,
+        last_occurrence: Timestamp::UNIX_EPOCH,
+    }
+}
+
+/// What the gateway sends about a signal.
+fn sent(source: Source, result: Result<Accepted, Error>) -> Vec<Value> {
+    let events = Event::of_result(Timestamp::UNIX_EPOCH, &signal(source), &result);
+    events.iter().map(|event| serde_json::to_value(event).unwrap()).collect()
+}
+
+#[rstest]
+#[case::created(Ok(accepted(Outcome::Created)))]
+#[case::deduplicated(Ok(accepted(Outcome::Deduplicated)))]
+#[case::failed(Err(Error::Deadline))]
+fn what_the_gateway_sends_matches_the_schema(
+    #[values(Source::Prometheus, Source::KubernetesEvents)] source: Source,
+    #[case] result: Result<Accepted, Error>,
+) {
+    for event in sent(source, result) {
+        assert_eq!(fault(&event), None);
+    }
+}
+
+#[rstest]
+#[case::version("/version", json!("1.1"))]
+#[case::unknown_type("/event_type", json!("gateway.signal.lost"))]
+#[case::no_time("/event_timestamp", json!("yesterday"))]
+#[case::category("/event_category", json!("workflow"))]
+#[case::action("/event_action", json!("created"))]
+#[case::outcome("/event_outcome", json!("failure"))]
+#[case::actor_type("/actor_type", json!("user"))]
+#[case::actor("/actor_id", json!("gateway"))]
+#[case::resource_type("/resource_type", json!("Signal"))]
+#[case::resource("/resource_id", json!("kubernaut-system/rr-other"))]
+#[case::correlation("/correlation_id", json!("rr-other"))]
+#[case::no_data("/event_data", json!(null))]
+#[case::type_of_data("/event_data/event_type", json!("gateway.crd.created"))]
+#[case::fingerprint("/event_data/fingerprint", json!("ABC"))]
+#[case::count("/event_data/occurrence_count", json!(0))]
+#[case::no_count("/event_data/occurrence_count", json!(null))]
+#[case::status("/event_data/deduplication_status", json!("old"))]
+#[case::nameless("/event_data/signal_name", json!(""))]
+fn an_event_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
+    let mut event = sent(Source::Prometheus, Ok(accepted(Outcome::Deduplicated))).remove(0);
+    *event.pointer_mut(field).unwrap() = value;
+    assert!(fault(&event).is_some(), "{event}");
+}
+
+#[test]
+fn an_unknown_or_missing_field_is_found() {
+    let event = sent(Source::Prometheus, Err(Error::Deadline)).remove(0);
+    let mut more = event.clone();
+    more["tenant"] = json!("shop");
+    let mut less = event;
+    less.as_object_mut().unwrap().remove("correlation_id");
+    assert!(fault(&more).is_some_and(|fault| fault.contains("unknown field `tenant`")));
+    assert!(fault(&less).is_some_and(|fault| fault.contains("missing field `correlation_id`")));
+}
+
+#[test]
+fn a_batch_with_one_faulty_event_is_refused_and_only_its_fault_is_reported() {
+    let mut report = Report::default();
+    let good = sent(Source::Prometheus, Ok(accepted(Outcome::Created)));
+    assert!(report.note(&good));
+    let mut spoilt = good.clone();
+    spoilt[1]["version"] = json!("2.0");
+    assert!(!report.note(&spoilt));
+    let one_each = BTreeMap::from([("gateway.crd.created".to_owned(), 1), ("gateway.signal.received".to_owned(), 1)]);
+    assert_eq!((report.batches, report.faulty, report.faults.len()), (1, 1, 1));
+    assert_eq!(report.events, one_each);
+    assert_eq!(report.correlations, BTreeMap::from([("rr-0123456789ab-01234567".to_owned(), one_each)]));
+}
