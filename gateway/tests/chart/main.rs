@@ -1,0 +1,8 @@
+//! The Helm chart: what it deploys, what it grants, and that its documents say so. Most of it needs helm.
+
+mod documents;
+mod helm;
+mod monitoring;
+mod rbac;
+mod values;
+mod workload;
