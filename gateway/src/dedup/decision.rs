@@ -42,8 +42,9 @@ impl Plan {
 
 /// Decides on a signal of `fingerprint`, of which `records` are all that exist (protocol: the fence).
 ///
-/// Of several that count signals (a foreign creator's twin), the older one is chosen: lowest ordinal, then creation,
-/// then uid, so that every replica chooses alike. The predecessor is the latest by ordinal, never by time.
+/// Of several that count signals (a foreign creator's twin), the older one is chosen: by creation, then ordinal, which a
+/// foreign one may lack, then uid, so that every replica chooses alike. The predecessor is the latest by ordinal, never by
+/// time.
 pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Timestamp) -> Verdict {
     let active = records.iter().filter(|r| r.is_active()).min_by(|a, b| age_key(a).cmp(&age_key(b)));
     if let Some(active) = active {
@@ -56,6 +57,6 @@ pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Ti
     }
 }
 
-fn age_key(record: &Record) -> (u64, Option<Timestamp>, &str) {
-    (record.ordinal, record.created, &record.uid)
+fn age_key(record: &Record) -> (Option<Timestamp>, u64, &str) {
+    (record.created, record.ordinal, &record.uid)
 }

@@ -75,10 +75,16 @@ fn a_terminating_one_is_a_predecessor_and_not_active() {
     assert_eq!(successor_of(&[terminating]).0.as_deref(), Some("a"));
 }
 
-#[test]
-fn of_twins_every_replica_chooses_the_older_one() {
-    let foreign = Record { ordinal: 0, created: Some(NOW), ..active("z") };
-    let ours = active("a");
-    assert_eq!(duplicate_of(&[ours.clone(), foreign.clone()]), "z");
-    assert_eq!(duplicate_of(&[foreign, ours]), "z");
+#[rstest]
+#[case::made_later(1, "a")]
+#[case::made_earlier(-1, "z")]
+#[case::made_in_the_same_second(0, "z")]
+fn of_twins_every_replica_chooses_the_older_one_whatever_ordinal_a_foreign_one_has(
+    #[case] later_secs: i64,
+    #[case] chosen: &str,
+) {
+    let foreign = Record { ordinal: 0, created: Some(NOW + later_secs.seconds()), ..active("z") };
+    let ours = Record { created: Some(NOW), ..active("a") };
+    assert_eq!(duplicate_of(&[ours.clone(), foreign.clone()]), chosen);
+    assert_eq!(duplicate_of(&[foreign, ours]), chosen);
 }

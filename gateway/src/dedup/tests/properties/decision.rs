@@ -37,7 +37,7 @@ proptest! {
                 prop_assert!(!target.terminating);
                 prop_assert!(target.counts_signals(now));
                 if target.is_active() {
-                    prop_assert!(actives().all(|other| other.ordinal >= target.ordinal));
+                    prop_assert!(actives().all(|other| other.created >= target.created));
                 } else {
                     prop_assert_eq!(actives().count(), 0);
                     prop_assert!(is_latest(&target, &all));
