@@ -1,11 +1,8 @@
 //! Several replicas over one embedded Kubernetes API, watched by the oracles.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, LazyLock, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, LazyLock, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 use gateway::{
@@ -21,7 +18,8 @@ use tokio::time::Instant;
 use crate::{
     api::{Commit, EmbeddedApi, Options},
     controls::Protocol,
-    oracles::{End, Oracles, Violation, Write},
+    load::Ledger,
+    oracles::{Oracles, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, config, pod_name},
     trace::{Life, Mode, Trace},
 };
@@ -88,15 +86,7 @@ pub struct Fleet {
     protocol: Protocol,
     /// Replicas started so far: one that restarts under its name draws other numbers than before, its boot id first.
     started: AtomicU64,
-    sent: Arc<Mutex<Sent>>,
-}
-
-/// What senders sent and were told.
-#[derive(Default)]
-struct Sent {
-    attempted: BTreeMap<String, u64>,
-    acknowledged: BTreeMap<String, u64>,
-    told: Vec<String>,
+    sent: Mutex<Ledger>,
 }
 
 impl Fleet {
@@ -117,7 +107,7 @@ impl Fleet {
             seed,
             protocol: Protocol::default(),
             started: AtomicU64::new(0),
-            sent: Arc::default(),
+            sent: Mutex::default(),
         }
     }
 
@@ -188,18 +178,16 @@ impl Fleet {
     /// Posts a webhook to `replica` and keeps account of it under the fingerprints it is answered with, or under
     /// `fingerprint` where the answer names none.
     pub async fn send(&self, replica: &Replica, path: &str, body: &Value, fingerprint: &str) -> Answer {
-        let (sent, fingerprint) = (Arc::clone(&self.sent), fingerprint.to_owned());
-        let attempt = |sent: &mut Sent| *sent.attempted.entry(fingerprint.clone()).or_default() += 1;
-        attempt(&mut sent.lock().unwrap_or_else(PoisonError::into_inner));
-        let posted = self.trace.posted(&replica.name, &fingerprint);
+        self.with_sent(|sent| sent.attempt(fingerprint));
+        let posted = self.trace.posted(&replica.name, fingerprint);
         let answer = replica.post(path, body.to_string()).await;
         posted.answered(&answer);
-        let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(answer.status.as_u16(), 201 | 202) {
-            *sent.acknowledged.entry(fingerprint).or_default() += 1;
-            sent.told.extend(answer.body["remediationRequestName"].as_str().map(str::to_owned));
-        }
+        self.with_sent(|sent| sent.answer(fingerprint, &answer));
         answer
+    }
+
+    fn with_sent<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        act(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// All RemediationRequests.
@@ -214,13 +202,6 @@ impl Fleet {
 
     /// What all oracles found, the end included.
     pub fn finish(&self) -> Vec<Violation> {
-        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        self.oracles.finish(&End {
-            requests: self.requests(),
-            leases: self.leases(),
-            attempted: sent.attempted.clone(),
-            acknowledged: sent.acknowledged.clone(),
-            told: sent.told.clone(),
-        })
+        self.oracles.finish(&self.with_sent(|sent| sent.end(self.requests(), self.leases())))
     }
 }

@@ -5,6 +5,7 @@
 //! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
+//! | [`cluster`] | real clusters: what gateways need there, and the oracles fed by a watch |
 //! | [`control_plane`] | a real etcd and kube-apiserver |
 //! | [`datastorage`] | a stand-in for the audit service, which checks what it is sent |
 //! | [`controls`] | other protocols than the product's, to be compared and to fail |
@@ -17,6 +18,7 @@
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
+pub mod cluster;
 pub mod control_plane;
 pub mod controls;
 pub mod datastorage;

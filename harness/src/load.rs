@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::{oracles::End, replica::Answer};
+
 /// A real Alertmanager webhook (version 4, as Alertmanager 0.25 sends it) with one firing alert on the Deployment
 /// `resource` in the namespace `shop`.
 pub fn webhook(resource: &str, starts_at: &str) -> Value {
@@ -39,6 +41,38 @@ pub fn webhook(resource: &str, starts_at: &str) -> Value {
         "groupKey": "{}:{alertname=\"KubeDeploymentReplicasMismatch\"}",
         "truncatedAlerts": 0,
     })
+}
+
+/// What senders sent and were told, by fingerprint.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Signals sent.
+    pub attempted: BTreeMap<String, u64>,
+    /// Signals answered 201 or 202.
+    pub acknowledged: BTreeMap<String, u64>,
+    /// Names of RemediationRequests that senders were told of.
+    pub told: Vec<String>,
+}
+
+impl Ledger {
+    /// Notes a signal before it is sent.
+    pub fn attempt(&mut self, fingerprint: &str) {
+        *self.attempted.entry(fingerprint.to_owned()).or_default() += 1;
+    }
+
+    /// Notes its answer.
+    pub fn answer(&mut self, fingerprint: &str, answer: &Answer) {
+        if matches!(answer.status.as_u16(), 201 | 202) {
+            *self.acknowledged.entry(fingerprint.to_owned()).or_default() += 1;
+            self.told.extend(answer.body["remediationRequestName"].as_str().map(str::to_owned));
+        }
+    }
+
+    /// What the oracles judge at the end, when these objects exist.
+    pub fn end(&self, requests: Vec<Value>, leases: Vec<Value>) -> End {
+        let Self { attempted, acknowledged, told } = self.clone();
+        End { requests, leases, attempted, acknowledged, told }
+    }
 }
 
 /// What came of signals that were sent.

@@ -2,25 +2,22 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
-use gateway::{kubernetes::cluster, remediation::RemediationRequest};
+use gateway::kubernetes;
 use harness::{
     api::{EmbeddedApi, Latency},
+    cluster::{self, Witness, apply_crd, leases, make_namespace, objects, remediation_requests},
     fleet::embedded_api,
-    oracles::Oracles,
+    oracles::{End, Oracles, Violation},
     replica::NAMESPACE,
 };
 use jiff::Timestamp;
-use k8s_openapi::{
-    api::{coordination::v1::Lease, core::v1::Namespace},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, CustomResourceExt, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    Api, Client,
+    api::DeleteParams,
     config::{KubeConfigOptions, Kubeconfig},
-    core::ApiResource,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::util::MapRequestLayer;
 
 use self::requests::Requests;
@@ -32,17 +29,13 @@ mod requests;
 pub(crate) enum Error {
     #[error("the kubeconfig {path} cannot be used: {source}")]
     Kubeconfig { path: String, source: kube::config::KubeconfigError },
-    #[error("the cluster cannot be used (hint: try `kubectl --kubeconfig FILE auth can-i --list`)")]
-    Cluster(#[from] kube::Error),
     #[error(transparent)]
-    Client(#[from] cluster::Error),
-    #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
-    CrdNotEstablished,
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Client(#[from] kubernetes::cluster::Error),
+    #[error("the cluster's watches cannot be believed: {0}; try again")]
+    Witness(String),
 }
-
-/// How long a cluster may take to serve a CRD that was just applied.
-const CRD_PATIENCE: Duration = Duration::from_secs(30);
-const CRD_POLL: Duration = Duration::from_millis(200);
 
 /// How long gateways may take to open their watches.
 const WATCH_PATIENCE: Duration = Duration::from_secs(5);
@@ -61,6 +54,8 @@ pub(crate) enum Backend {
         client: Client,
         namespace: String,
         requests: Requests,
+        oracles: Oracles,
+        witness: Witness,
     },
 }
 
@@ -80,9 +75,11 @@ impl Backend {
         let options = KubeConfigOptions::default();
         let mut config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?;
         config.default_retry = false;
-        let client = Client::try_from(config.clone())?;
+        let client = Client::try_from(config.clone()).map_err(cluster::Error::from)?;
         apply_crd(&client).await?;
-        let namespace = make_namespace(&client).await?;
+        let namespace = make_namespace(&client, "gateway-storm-").await?;
+        let oracles = Oracles::default();
+        let witness = Witness::start(&client, &namespace, &oracles).await?;
         let requests = Requests::default();
         let counter = requests.clone();
         let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
@@ -90,8 +87,8 @@ impl Backend {
             request
         });
         let timeout = harness::replica::config().server.kubernetes_request_timeout;
-        let counted = cluster::builder(config, timeout)?.with_layer(&count).build();
-        Ok(Self::Cluster { counted, client, namespace, requests })
+        let counted = kubernetes::cluster::builder(config, timeout)?.with_layer(&count).build();
+        Ok(Self::Cluster { counted, client, namespace, requests, oracles, witness })
     }
 
     /// What to call it.
@@ -118,11 +115,14 @@ impl Backend {
         }
     }
 
-    /// What judges the run.
-    pub(crate) fn oracles(&self) -> Oracles {
+    /// What all oracles found, the end included.
+    pub(crate) async fn finish(&self, end: &End) -> Result<Vec<Violation>, Error> {
         match self {
-            Self::Embedded { oracles, .. } => oracles.clone(),
-            Self::Cluster { .. } => Oracles::default(),
+            Self::Embedded { oracles, .. } => Ok(oracles.finish(end)),
+            Self::Cluster { oracles, witness, .. } => {
+                witness.catch_up().await.map_err(Error::Witness)?;
+                Ok(oracles.finish(end))
+            }
         }
     }
 
@@ -162,10 +162,7 @@ impl Backend {
     pub(crate) async fn remediation_requests(&self) -> Result<Vec<Value>, Error> {
         match self {
             Self::Embedded { api, .. } => Ok(api.objects("remediationrequests")),
-            Self::Cluster { client, namespace, .. } => {
-                let resource = ApiResource::erase::<RemediationRequest>(&());
-                list(&Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &resource)).await
-            }
+            Self::Cluster { client, namespace, .. } => Ok(objects(client, namespace, &remediation_requests()).await?),
         }
     }
 
@@ -173,53 +170,18 @@ impl Backend {
     pub(crate) async fn leases(&self) -> Result<Vec<Value>, Error> {
         match self {
             Self::Embedded { api, .. } => Ok(api.objects("leases")),
-            Self::Cluster { client, namespace, .. } => list(&Api::<Lease>::namespaced(client.clone(), namespace)).await,
+            Self::Cluster { client, namespace, .. } => Ok(objects(client, namespace, &leases()).await?),
         }
     }
 
     /// Removes what this run made.
     pub(crate) async fn clean_up(&self) -> Result<(), Error> {
         if let Self::Cluster { client, namespace, .. } = self {
-            Api::<Namespace>::all(client.clone()).delete(namespace, &DeleteParams::default()).await?;
+            let namespaces = Api::<Namespace>::all(client.clone());
+            namespaces.delete(namespace, &DeleteParams::default()).await.map_err(cluster::Error::from)?;
         }
         Ok(())
     }
-}
-
-async fn list<K>(api: &Api<K>) -> Result<Vec<Value>, Error>
-where
-    K: Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
-{
-    let objects = api.list(&ListParams::default()).await?.items;
-    Ok(objects.into_iter().filter_map(|object| serde_json::to_value(object).ok()).collect())
-}
-
-async fn apply_crd(client: &Client) -> Result<(), Error> {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let crd = RemediationRequest::crd();
-    let params = PatchParams::apply("gateway-sim").force();
-    crds.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await?;
-    let polls = CRD_PATIENCE.as_millis() / CRD_POLL.as_millis();
-    for _ in 0..polls {
-        let status = crds.get(&crd.name_any()).await?.status;
-        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
-        if conditions.iter().any(|condition| condition.type_ == "Established" && condition.status == "True") {
-            return Ok(());
-        }
-        pause(CRD_POLL).await;
-    }
-    Err(Error::CrdNotEstablished)
-}
-
-async fn make_namespace(client: &Client) -> Result<String, Error> {
-    let namespace = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": { "generateName": "gateway-storm-", "labels": { "kubernaut.ai/managed": "true" } },
-    });
-    let namespace: Namespace = serde_json::from_value(namespace).unwrap_or_default();
-    let made = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
-    Ok(made.name_any())
 }
 
 /// Waits in real time.

@@ -203,7 +203,7 @@ async fn settle(
         acknowledged: accounts.acknowledged.clone(),
         told: accounts.told.iter().cloned().collect(),
     };
-    let mut violations = backend.oracles().finish(&end);
+    let mut violations = backend.finish(&end).await?;
     violations.extend(unexpected(&load, accounts, remediation_requests));
     Ok(Outcome {
         protocol: args.protocol,

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gateway::kubernetes::cluster;
 use kube::{
     Client,
     config::{KubeConfigOptions, Kubeconfig},
@@ -93,6 +94,9 @@ pub enum Error {
     /// The client could not be built.
     #[error("no client for the control plane: {0}")]
     Client(#[from] kube::Error),
+    /// A gateway's client could not be built.
+    #[error(transparent)]
+    GatewayClient(#[from] cluster::Error),
     /// There is no such user.
     #[error("the control plane has no user {user}, only {known:?}; name it when it is started")]
     UnknownUser {
@@ -198,10 +202,22 @@ impl ControlPlane {
     /// # Errors
     /// If there is no such user, or the client cannot be built.
     pub async fn client(&self, user: &str) -> Result<Client, Error> {
-        let file = Kubeconfig::read_from(self.kubeconfig(user)?)?;
-        let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+        let mut config = self.config(user).await?;
         config.default_retry = false;
         Ok(Client::try_from(config)?)
+    }
+
+    /// As [`ControlPlane::client`], built as a gateway builds its own: no request lives longer than `timeout`.
+    ///
+    /// # Errors
+    /// If there is no such user, or the client cannot be built.
+    pub async fn gateway_client(&self, user: &str, timeout: Duration) -> Result<Client, Error> {
+        Ok(cluster::builder(self.config(user).await?, timeout)?.build())
+    }
+
+    async fn config(&self, user: &str) -> Result<kube::Config, Error> {
+        let file = Kubeconfig::read_from(self.kubeconfig(user)?)?;
+        Ok(kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?)
     }
 
     /// The kubeconfig file of `user`.
