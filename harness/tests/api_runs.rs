@@ -5,7 +5,6 @@ mod support;
 use std::{
     future::Future,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures::StreamExt;
