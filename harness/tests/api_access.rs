@@ -157,7 +157,7 @@ async fn a_definition_serves_its_resource_from_creation_to_deletion() {
 #[case::no_such_resource("GET", "/apis/apps/v1/namespaces/test/things", 404)]
 #[case::no_such_group("GET", "/apis/nothing/v1/things", 404)]
 #[case::no_status("GET", "/apis/coordination.k8s.io/v1/namespaces/test/leases/a/status", 404)]
-#[case::no_namespace("POST", "/apis/coordination.k8s.io/v1/leases", 404)]
+#[case::no_namespace("POST", "/apis/coordination.k8s.io/v1/leases", 405)]
 #[case::create_with_a_name("POST", "/apis/coordination.k8s.io/v1/namespaces/test/leases/a", 405)]
 #[case::update_of_a_collection("PUT", "/apis/coordination.k8s.io/v1/namespaces/test/leases", 405)]
 #[case::list_of_reviews("GET", "/apis/authentication.k8s.io/v1/tokenreviews", 405)]

@@ -81,7 +81,7 @@ async fn an_update_of_a_lease_must_name_a_version_and_one_of_a_configmap_need_no
     assert_eq!(status.code, 422);
     assert_eq!(
         status.message,
-        "leases.coordination.k8s.io \"a\" is invalid: metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"
+        "leases.coordination.k8s.io \"a\" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update"
     );
     let maps: Api<ConfigMap> = Api::namespaced(client, "test");
     let mut map = ConfigMap::default();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    crd, object,
+    crd, names, object,
     request::Query,
     resources::Resource,
     status::{self, Failure, Result},
@@ -43,6 +43,13 @@ impl Options {
         } else {
             serde_json::from_slice(body).map_err(|error| Failure::bad_request(error.to_string()))?
         };
+        let kind = object::kind(&sent);
+        if !matches!(kind, "" | "DeleteOptions") {
+            let version = sent["apiVersion"].as_str().unwrap_or("");
+            return Err(Failure::bad_request(format!(
+                "no kind {kind:?} is registered for version {version:?} in scheme \"pkg/runtime/scheme.go:111\""
+            )));
+        }
         let precondition = |key| {
             let value = sent.get("preconditions")?.get(key)?.as_str()?;
             Some(value.to_owned())
@@ -55,11 +62,9 @@ impl Options {
             "" if sent.get("orphanDependents").and_then(Value::as_bool) == Some(true) => Some(Propagation::Orphan),
             "" => None,
             other => {
-                let message = format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: \
-                     supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-                );
-                return Err(Failure::new(422, "Invalid", message));
+                let supported = ["Foreground", "Background", "Orphan", "nil"];
+                let error = names::not_supported("propagationPolicy", other, &supported);
+                return Err(Failure::invalid("meta.k8s.io", "DeleteOptions", "", &[error]));
             }
         };
         let dry_run = query.get("dryRun") == "All"

@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::{
-    delete, discovery, list, object,
+    delete, discovery, list, object, options,
     patching::Patch,
     rbac::Attributes,
     reply::{Listing, Renderer, Reply},
@@ -74,15 +74,18 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
         return Err(Failure::new(413, "RequestEntityTooLarge", message));
     }
     let resource = server.store().registry.find(&info.group, &info.version, &info.resource).cloned();
-    let Some(resource) = resource else { return Ok(Reply::unknown_path()) };
+    let Some(resource) = resource else { return unknown_resource(server, info) };
     if !is_in_scope(&resource, info) {
-        return Ok(Reply::unknown_path());
+        return if resource.custom { Ok(Reply::unknown_path()) } else { Err(Failure::method_not_allowed()) };
     }
+    options::check(info.verb, &request.query)?;
     match info.subresource.as_str() {
         "" => {}
         "status" if resource.status && matches!(info.verb, "get" | "update" | "patch") => {}
         "scale" if resource.scale => return scale(server, &resource, &request),
-        _ => return Ok(Reply::unknown_path()),
+        "status" if resource.status && resource.custom => return Err(Failure::not_supported(&resource, info.verb)),
+        _ if resource.custom => return Err(Failure::not_found(&resource, &info.name)),
+        _ => return Err(Failure::no_such_resource()),
     }
     if resource.kept == Kept::Computed {
         return computed(server, &resource, &request);
@@ -95,9 +98,16 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
         "watch" => watch(server, renderer, request),
         "create" if request.info.name.is_empty() => write(server, &renderer, &request),
         "update" | "patch" | "delete" if !request.info.name.is_empty() => write(server, &renderer, &request),
+        "update" if renderer.resource.custom => Err(Failure::bad_request("name must be provided")),
         "deletecollection" => delete_collection(server, &renderer, &request),
         _ => Err(Failure::method_not_allowed()),
     }
+}
+
+/// A group that is always served says so in a Status.
+fn unknown_resource(server: &Server, info: &RequestInfo) -> Result<Reply> {
+    let built_in = server.store().registry.iter().any(|resource| !resource.custom && resource.group == info.group);
+    if built_in { Err(Failure::no_such_resource()) } else { Ok(Reply::unknown_path()) }
 }
 
 /// Whether the path has a namespace where the resource needs one, and only there.
@@ -149,8 +159,12 @@ fn parse(resource: &Resource, request: &Request) -> Result<Value> {
             return Err(Failure::new(415, "UnsupportedMediaType", message));
         }
     };
-    let parsed =
-        parsed.and_then(|object: Value| if object.is_object() { Ok(object) } else { Err("not an object".to_owned()) });
+    let parsed = parsed.and_then(|object: Value| match object {
+        Value::Object(_) => Ok(object),
+        // Go decodes it into an empty object.
+        Value::Null if !resource.custom => Ok(Value::Object(serde_json::Map::new())),
+        _ => Err("not an object".to_owned()),
+    });
     parsed.map_err(|error| {
         let text: String = String::from_utf8_lossy(body).chars().take(30).collect();
         Failure::bad_request(format!(
@@ -168,8 +182,12 @@ fn namespace<'a>(resource: &Resource, info: &'a RequestInfo) -> &'a str {
 fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {
     let (info, resource) = (&request.info, &renderer.resource);
     let namespace = namespace(resource, info);
+    let version = request.query.get("resourceVersion");
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Failure::bad_version(version));
+    }
     let store = server.store();
-    let object = if request.query.get("resourceVersion").is_empty() {
+    let object = if version.is_empty() {
         store.get(resource, namespace, &info.name).cloned()
     } else {
         // From the cache, which may lag.
@@ -184,15 +202,9 @@ fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply>
     }
 }
 
-/// The selector of a request on a collection; a name is one more condition.
+/// The selector of a request on a collection.
 fn selector(resource: &Resource, request: &Request) -> Result<Selector> {
-    let (labels, fields) = (request.query.get("labelSelector"), request.query.get("fieldSelector"));
-    if request.info.name.is_empty() {
-        return Selector::parse(resource, labels, fields);
-    }
-    let name = format!("metadata.name={}", request.info.name);
-    let fields = if fields.is_empty() { name } else { format!("{name},{fields}") };
-    Selector::parse(resource, labels, &fields)
+    Selector::parse(resource, request.query.get("labelSelector"), request.query.get("fieldSelector"))
 }
 
 async fn list(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {

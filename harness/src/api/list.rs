@@ -103,9 +103,9 @@ pub(super) async fn list(server: &Server, request: &Request<'_>) -> Result<Listi
 fn parse(query: &Query) -> Result<(State, Option<Token>)> {
     let (version, exactly) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
     let number = || {
-        version
-            .parse::<u64>()
-            .map_err(|_| Failure::bad_request(format!("Invalid value: {version:?}: invalid resourceVersion")))
+        let why = format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}");
+        let message = format!("invalid resource version: {why}: invalid syntax");
+        version.parse::<u64>().map_err(|_| Failure::bad_request(message))
     };
     let token = query.get("continue");
     if !token.is_empty() {
@@ -119,13 +119,7 @@ fn parse(query: &Query) -> Result<(State, Option<Token>)> {
     }
     let limited = query.number("limit").is_some_and(|limit| limit > 0);
     let state = match (version, exactly) {
-        ("", "") => State::Consistent,
-        ("", _) => {
-            return Err(Failure::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"));
-        }
-        ("0", "Exact") => {
-            return Err(Failure::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""));
-        }
+        ("", _) => State::Consistent,
         ("0", _) => State::Cached,
         (_, "Exact") => State::Exact(number()?),
         (_, "") if limited => State::Exact(number()?),

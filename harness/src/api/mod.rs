@@ -3,13 +3,23 @@
 //! Production code reaches it through an ordinary `kube::Client`, in process ([`EmbeddedApi::client`]) or over a socket
 //! ([`EmbeddedApi::serve`]). In process and under paused tokio time, the same calls give the same history every time.
 //!
-//! What it does is what kube-apiserver 1.36 does, as far as clients can tell; error texts are its own.
+//! What it does is what kube-apiserver 1.36 does, as far as clients can tell, error texts included: `tests/conformance` sends
+//! the same requests to both. It differs on purpose in this:
+//!
+//! - `managedFields` say what server-side apply owns, not what other writes do.
+//! - No `Warning` headers. A field that is there twice counts as the last one says, also where a strict client would be
+//!   refused. Syntax errors are told in the words of other parsers.
+//! - Of built-in resources, Leases and RBAC are decoded and validated as Go's types are; the others keep what they are sent,
+//!   metadata apart, and get no defaults.
+//! - Roles and Bindings hold from the next request on, without escalation checks; aggregated ClusterRoles are not filled in.
+//! - A POST to the path of a custom object is refused.
 
 pub mod apply;
 mod builtin;
 mod clock;
 mod collection;
 mod crd;
+mod decode;
 mod delete;
 pub mod discovery;
 mod draws;
@@ -19,6 +29,7 @@ mod handle;
 mod list;
 mod names;
 mod object;
+mod options;
 pub mod patch;
 mod patching;
 mod rbac;
@@ -38,6 +49,7 @@ mod status;
 mod store;
 pub mod table;
 mod tracer;
+mod typed;
 mod watch;
 mod write;
 

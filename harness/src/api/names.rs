@@ -1,5 +1,7 @@
 //! Validation of `metadata` and of built-in objects, as far as clients can meet it.
 
+pub(super) mod roles;
+
 use serde_json::Value;
 
 use super::{
@@ -12,6 +14,8 @@ const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower ca
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SERVICE_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+const QUALIFIED_NAME: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
 /// `field: Invalid value: …: detail`.
 pub(super) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> FieldError {
@@ -33,14 +37,41 @@ pub(super) fn forbidden(field: impl Into<String>, detail: &str) -> FieldError {
     FieldError { field: field.into(), reason: "FieldValueForbidden", message: format!("Forbidden: {detail}") }
 }
 
+/// `field: Unsupported value: …: supported values: …`.
+pub(super) fn not_supported(field: impl Into<String>, value: &str, supported: &[&str]) -> FieldError {
+    let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
+    let message = format!("Unsupported value: {value:?}: supported values: {}", supported.join(", "));
+    FieldError { field: field.into(), reason: "FieldValueNotSupported", message }
+}
+
 /// What is wrong with the object, beyond a CustomResourceDefinition's schema.
 pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     name(resource.names, object::name(object), &mut errors);
     labels(object, &mut errors);
+    keys(object, "annotations", &mut errors);
     owner_references(object, &mut errors);
-    if resource.plural == "leases" && resource.group == "coordination.k8s.io" {
-        lease(object, &mut errors);
+    for finalizer in object::finalizers(object) {
+        qualified("metadata.finalizers", finalizer, &mut errors);
+    }
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("coordination.k8s.io", "leases") => lease(object, &mut errors),
+        ("rbac.authorization.k8s.io", plural) => roles::validate(plural, object, &mut errors),
+        _ => {}
+    }
+    errors
+}
+
+/// What is wrong with `metadata.generateName`; empty if there is none.
+pub(super) fn generated(rule: NameRule, base: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    // What is drawn follows a dash that the base may end in.
+    let stem = base.strip_suffix('-').map_or_else(|| base.to_owned(), |stem| format!("{stem}a"));
+    if !base.is_empty() {
+        name(rule, &stem, &mut errors);
+    }
+    for error in &mut errors {
+        error.field = "metadata.generateName".to_owned();
     }
     errors
 }
@@ -53,6 +84,7 @@ fn name(rule: NameRule, name: &str, errors: &mut Vec<FieldError>) {
     }
     let (limit, text, valid) = match rule {
         NameRule::Subdomain => (253, SUBDOMAIN, name.split('.').all(is_label)),
+        NameRule::Label if name.contains('.') => (63, "must not contain dots", false),
         NameRule::Label => (63, LABEL, is_label(name)),
         NameRule::ServiceLabel => {
             (63, SERVICE_LABEL, is_label(name) && name.starts_with(|first: char| first.is_ascii_lowercase()))
@@ -67,7 +99,8 @@ fn name(rule: NameRule, name: &str, errors: &mut Vec<FieldError>) {
         errors.push(invalid(FIELD, &name.into(), text));
     }
     if name.len() > limit {
-        errors.push(invalid(FIELD, &name.into(), &format!("must be no more than {limit} bytes")));
+        let unit = if rule == NameRule::Subdomain { "bytes" } else { "characters" };
+        errors.push(invalid(FIELD, &name.into(), &format!("must be no more than {limit} {unit}")));
     }
 }
 
@@ -77,7 +110,32 @@ fn is_label(text: &str) -> bool {
     !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// The keys of labels or annotations.
+fn keys(object: &Value, map: &str, errors: &mut Vec<FieldError>) {
+    let map_keys = object.pointer(&format!("/metadata/{map}")).and_then(Value::as_object).into_iter().flatten();
+    for (key, _) in map_keys {
+        qualified(&format!("metadata.{map}"), key, errors);
+    }
+}
+
+/// A name with, perhaps, the domain of who gave it.
+fn qualified(field: &str, key: &str, errors: &mut Vec<FieldError>) {
+    let (prefix, name) = key.split_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
+    let edge = |letter: Option<char>| letter.is_some_and(|letter| letter.is_ascii_alphanumeric());
+    let inner = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if prefix.is_some_and(|prefix| !prefix.split('.').all(is_label)) {
+        errors.push(invalid(field, &key.into(), &format!("prefix part {SUBDOMAIN}")));
+    }
+    if name.len() > 63 {
+        errors.push(invalid(field, &key.into(), "name part must be no more than 63 bytes"));
+    }
+    if !name.chars().all(inner) || !edge(name.chars().next()) || !edge(name.chars().last()) {
+        errors.push(invalid(field, &key.into(), QUALIFIED_NAME));
+    }
+}
+
 fn labels(object: &Value, errors: &mut Vec<FieldError>) {
+    keys(object, "labels", errors);
     let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
     for value in labels.into_iter().flat_map(serde_json::Map::values) {
         let text = value.as_str().unwrap_or("");
@@ -93,20 +151,26 @@ fn labels(object: &Value, errors: &mut Vec<FieldError>) {
 }
 
 fn owner_references(object: &Value, errors: &mut Vec<FieldError>) {
-    let mut controllers = 0;
+    let mut controllers = Vec::new();
     for reference in object::owner_references(object) {
         for key in ["apiVersion", "kind", "name", "uid"] {
             if reference.get(key).and_then(Value::as_str).unwrap_or("").is_empty() {
                 let field = format!("metadata.ownerReferences.{key}");
-                errors.push(invalid(field, &"".into(), &format!("{key} must not be empty")));
+                let what = if key == "apiVersion" { "version " } else { "" };
+                errors.push(invalid(field, &"".into(), &format!("{what}must not be empty")));
             }
         }
-        controllers += usize::from(reference.get("controller").and_then(Value::as_bool) == Some(true));
+        if reference.get("controller").and_then(Value::as_bool) == Some(true) {
+            let text = |key: &str| reference.get(key).and_then(Value::as_str).unwrap_or("");
+            controllers.push(format!("{}/{}", text("kind"), text("name")));
+        }
     }
-    if controllers > 1 {
+    if let [one, .., other] = controllers.as_slice() {
         let references = object::owner_references(object).to_vec();
-        let detail = "Only one reference can have Controller set to true";
-        errors.push(invalid("metadata.ownerReferences", &references.into(), detail));
+        let detail = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {one} and {other}"
+        );
+        errors.push(invalid("metadata.ownerReferences", &references.into(), &detail));
     }
 }
 
@@ -120,9 +184,5 @@ fn lease(object: &Value, errors: &mut Vec<FieldError>) {
         if let Some(value) = spec.get(key).filter(|value| value.as_i64().is_some_and(|number| number < least)) {
             errors.push(invalid(format!("spec.{key}"), value, detail));
         }
-    }
-    let text = |key| spec.get(key).and_then(Value::as_str).unwrap_or("");
-    if !text("preferredHolder").is_empty() && text("strategy").is_empty() {
-        errors.push(forbidden("spec.preferredHolder", "may only be specified if `strategy` is defined"));
     }
 }

@@ -8,6 +8,11 @@ fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object.get("metadata").and_then(|metadata| metadata.get(key)).and_then(Value::as_str).unwrap_or("")
 }
 
+/// `kind`, or empty.
+pub(super) fn kind(object: &Value) -> &str {
+    object.get("kind").and_then(Value::as_str).unwrap_or("")
+}
+
 /// `metadata.name`, or empty.
 pub(super) fn name(object: &Value) -> &str {
     text(object, "name")

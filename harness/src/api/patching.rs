@@ -1,10 +1,11 @@
 //! The four kinds of patches, by content type.
 
 use jiff::Timestamp;
+use json_patch::{AddOperation, PatchOperation};
 use serde_json::Value;
 
 use super::{
-    apply, object, patch,
+    apply, names, object, patch,
     status::{Failure, Result},
     write::Target,
 };
@@ -29,21 +30,25 @@ impl Patch {
         match kind {
             "application/merge-patch+json" => Ok(Self::Merge(json(body)?)),
             "application/json-patch+json" => {
-                let patch = serde_json::from_slice(body).map_err(|error| Failure::bad_request(error.to_string()))?;
-                Ok(Self::Json(patch))
+                let steps: Value = serde_json::from_slice(body).map_err(|error| bad_patch(&error.to_string()))?;
+                if !steps.is_array() {
+                    return Err(bad_patch(
+                        "json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+                    ));
+                }
+                serde_json::from_value(steps).map(Self::Json).map_err(|_| Failure::rejected())
             }
             "application/strategic-merge-patch+json" if !target.resource.custom => Ok(Self::Strategic(json(body)?)),
             "application/apply-patch+yaml" | "application/apply-patch+cbor" => Self::parse_apply(target, body),
-            _ => Err(unsupported(target, kind)),
+            _ => Err(unsupported(target)),
         }
     }
 
     fn parse_apply(target: Target<'_>, body: &[u8]) -> Result<Self> {
         let manager = target.query.get("fieldManager").to_owned();
         if manager.is_empty() {
-            let message =
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
-            return Err(Failure::new(422, "Invalid", message));
+            let error = names::required("fieldManager", "is required for apply patch");
+            return Err(Failure::invalid("meta.k8s.io", "PatchOptions", "", &[error]));
         }
         // YAML is a superset of JSON, and what kube sends is JSON.
         let object = serde_json::from_slice(body).or_else(|_| {
@@ -64,10 +69,7 @@ impl Patch {
         match self {
             Self::Merge(change) => patch::merge(&mut result, change),
             Self::Strategic(change) => patch::strategic_merge(&mut result, change),
-            Self::Json(change) => json_patch::patch(&mut result, change).map_err(|error| {
-                let message = format!("the server rejected our request due to an error in our request: {error}");
-                Failure::new(422, "Invalid", message)
-            })?,
+            Self::Json(change) => steps(&mut result, change)?,
             Self::Apply { object, manager, force } => {
                 return server_side(target, existing, object, manager, *force, now);
             }
@@ -84,6 +86,12 @@ fn server_side(
     force: bool,
     now: Timestamp,
 ) -> Result<Value> {
+    if applied.pointer("/metadata/managedFields").is_some_and(|managed| !managed.is_null()) {
+        return Err(Failure::bad_request("metadata.managedFields must be nil"));
+    }
+    if applied["apiVersion"].as_str().unwrap_or("").is_empty() {
+        return Err(Failure::bad_request(format!("invalid object type: /, Kind={}", object::kind(applied))));
+    }
     let sent = object::name(applied);
     if !sent.is_empty() && sent != target.info.name {
         return Err(Failure::bad_request(format!(
@@ -95,19 +103,38 @@ fn server_side(
         .map_err(|conflicts| Failure::apply_conflict(&conflicts))
 }
 
-fn json(body: &[u8]) -> Result<Value> {
-    serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))
+/// Does what a JSON patch says. As in kube-apiserver's library, `replace` sets a member that is missing.
+fn steps(object: &mut Value, change: &json_patch::Patch) -> Result<()> {
+    for step in &change.0 {
+        let step = match step {
+            PatchOperation::Replace(it) if object.pointer(it.path.as_str()).is_none() => {
+                PatchOperation::Add(AddOperation { path: it.path.clone(), value: it.value.clone() })
+            }
+            other => other.clone(),
+        };
+        json_patch::patch(object, &[step]).map_err(|_| Failure::rejected())?;
+    }
+    Ok(())
 }
 
-fn unsupported(target: Target<'_>, kind: &str) -> Failure {
-    let mut accepted = vec!["application/json-patch+json", "application/merge-patch+json"];
-    if !target.resource.custom {
-        accepted.push("application/strategic-merge-patch+json");
+fn json(body: &[u8]) -> Result<Value> {
+    let patch: Value = serde_json::from_slice(body).map_err(|error| bad_patch(&error.to_string()))?;
+    if patch.is_array() {
+        return Err(bad_patch("json: cannot unmarshal array into Go value of type map[string]interface {}"));
     }
-    accepted.push("application/apply-patch+yaml");
-    let message = format!(
-        "the body of the request was in an unknown format - accepted media types include: {} (got {kind:?})",
-        accepted.join(", ")
-    );
+    Ok(patch)
+}
+
+fn bad_patch(why: &str) -> Failure {
+    Failure::bad_request(format!("error decoding patch: {why}"))
+}
+
+fn unsupported(target: Target<'_>) -> Failure {
+    let message = if target.resource.custom {
+        "the body of the request was in an unknown format - accepted media types include: \
+         application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+    } else {
+        "415: Unsupported Media Type"
+    };
     Failure::new(415, "UnsupportedMediaType", message)
 }

@@ -59,6 +59,7 @@ impl<'a> Attributes<'a> {
         let selects = info.name.is_empty() && matches!(info.verb, "list" | "watch");
         let selected = selects.then(|| named_by(query.get("fieldSelector"))).flatten();
         let RequestInfo { group, resource, subresource, namespace, name, .. } = info;
+        let subresource = subresource.split('/').next().unwrap_or("");
         let name = selected.map_or(Cow::Borrowed(name.as_str()), Cow::Owned);
         Self { verb: info.verb, target: On::Resource { group, resource, subresource, namespace, name } }
     }

@@ -130,6 +130,9 @@ impl Renderer {
         let mut metadata = json!({"resourceVersion": listing.version.to_string()});
         if let Some(next) = &listing.next {
             metadata["continue"] = next.as_str().into();
+        } else if self.resource.custom && self.form == Form::Object {
+            // Their lists have no type that would leave it out.
+            metadata["continue"] = "".into();
         }
         if let Some(remaining) = listing.remaining {
             metadata["remainingItemCount"] = remaining.into();

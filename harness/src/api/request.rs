@@ -137,9 +137,9 @@ fn plain_verb(method: &Method) -> &'static str {
 
 fn resource_verb(method: &Method, name: &str, query: &str) -> &'static str {
     match *method {
+        Method::GET if !name.is_empty() => "get",
         Method::GET if Query::parse(query).flag("watch") => "watch",
-        Method::GET if name.is_empty() => "list",
-        Method::GET => "get",
+        Method::GET => "list",
         Method::POST => "create",
         Method::PUT => "update",
         Method::PATCH => "patch",

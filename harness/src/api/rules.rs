@@ -1,4 +1,4 @@
-//! What is checked and kept when objects are created and updated.
+//! What is checked and kept when objects are created and updated, once they are decoded.
 
 use serde_json::Value;
 
@@ -11,30 +11,6 @@ use super::{
     store::Store,
     write::Target,
 };
-
-/// `apiVersion` and `kind`, filled in for built-in resources as their typed decoder does.
-pub(super) fn check_type(resource: &Resource, object: &mut Value) -> Result<()> {
-    if !object.is_object() {
-        return Err(Failure::bad_request("the object provided is unrecognized: not a JSON object"));
-    }
-    for (key, expected) in [("apiVersion", &resource.api_version), ("kind", &resource.kind)] {
-        let sent = object.get(key).and_then(Value::as_str).unwrap_or("");
-        if sent.is_empty() && !resource.custom {
-            object[key] = expected.as_str().into();
-        } else if sent.is_empty() {
-            return Err(Failure::bad_request(format!("Object '{key}' is missing")));
-        } else if sent != expected {
-            let what = if key == "kind" { "kind" } else { "API version" };
-            return Err(Failure::bad_request(format!(
-                "the {what} in the data ({sent}) does not match the expected {what} ({expected})"
-            )));
-        }
-    }
-    match object.get("metadata") {
-        None | Some(Value::Object(_) | Value::Null) => Ok(()),
-        Some(_) => Err(Failure::bad_request("metadata is not an object")),
-    }
-}
 
 pub(super) fn check_namespace(target: Target<'_>, object: &mut Value) -> Result<()> {
     let (expected, sent) = (target.namespace(), object::namespace(object));
@@ -89,6 +65,10 @@ pub(super) fn check_version(target: Target<'_>, existing: &Value, object: &Value
     if sent == object::version(existing) {
         return Ok(());
     }
+    if !sent.is_empty() && sent.parse::<u64>().is_err() {
+        let message = format!("strconv.ParseUint: parsing {sent:?}: invalid syntax");
+        return Err(Failure::new(500, "", message));
+    }
     if !matches!(sent, "" | "0") {
         return Err(Failure::outdated(resource, &target.info.name));
     }
@@ -98,7 +78,7 @@ pub(super) fn check_version(target: Target<'_>, existing: &Value, object: &Value
     let error = FieldError {
         field: "metadata.resourceVersion".to_owned(),
         reason: "FieldValueInvalid",
-        message: "Invalid value: 0x0: must be specified for an update".to_owned(),
+        message: "Invalid value: 0: must be specified for an update".to_owned(),
     };
     Err(Failure::invalid(&resource.group, &resource.plural, &target.info.name, &[error]))
 }
@@ -158,52 +138,27 @@ pub(super) fn isolate(target: Target<'_>, existing: &Value, object: &mut Value) 
 }
 
 /// Prunes and defaults by the schema.
-pub(super) fn shape(target: Target<'_>, object: &mut Value) -> Result<()> {
-    let Some(schema) = &target.resource.schema else { return Ok(()) };
-    let sent = (target.query.get("fieldValidation") == "Strict").then(|| object.clone());
-    schema.prune(object);
-    if let Some(sent) = sent.filter(|sent| sent != object) {
-        let (kind, version) = (&target.resource.kind, &target.resource.version);
-        let mut unknown = Vec::new();
-        unknown_fields(&sent, object, "", &mut unknown);
-        return Err(Failure::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
-            unknown.join(", ")
-        )));
-    }
-    schema.default(object);
-    Ok(())
-}
-
-/// What pruning took away, as kube-apiserver lists it.
-fn unknown_fields(sent: &Value, kept: &Value, path: &str, unknown: &mut Vec<String>) {
-    match (sent, kept) {
-        (Value::Object(sent), Value::Object(kept)) => {
-            for (key, value) in sent {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                match kept.get(key) {
-                    Some(kept) => unknown_fields(value, kept, &path, unknown),
-                    None => unknown.push(format!("unknown field {path:?}")),
-                }
-            }
-        }
-        (Value::Array(sent), Value::Array(kept)) => {
-            for (at, (sent, kept)) in sent.iter().zip(kept).enumerate() {
-                unknown_fields(sent, kept, &format!("{path}[{at}]"), unknown);
-            }
-        }
-        _ => {}
+pub(super) fn shape(resource: &Resource, object: &mut Value) {
+    if let Some(schema) = &resource.schema {
+        schema.prune(object);
+        schema.default(object);
     }
 }
 
-pub(super) fn validate(resource: &Resource, object: &Value, existing: Option<&Value>) -> Vec<FieldError> {
+pub(super) fn validate(target: Target<'_>, object: &Value, existing: Option<&Value>) -> Vec<FieldError> {
+    let resource = target.resource;
     let mut errors = match existing {
-        Some(existing) => validate_update(existing, object),
+        // kube-apiserver says it twice.
+        Some(existing) => {
+            let errors = validate_update(existing, object);
+            [errors.clone(), errors].concat()
+        }
         None => Vec::new(),
     };
     errors.extend(names::validate(resource, object));
+    errors.extend(existing.and_then(|existing| names::roles::moved(existing, object)));
     if let Some(schema) = &resource.schema {
-        errors.extend(schema.validate(object, existing));
+        errors.extend(schema.validate(object, existing, target.is_status()));
     }
     errors
 }

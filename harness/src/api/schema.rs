@@ -25,6 +25,8 @@ use node::Node;
 pub struct Schema {
     root: Node,
     unsupported: Vec<FieldError>,
+    /// Whether there is any CEL rule.
+    has_rules: bool,
 }
 
 impl Schema {
@@ -40,7 +42,8 @@ impl Schema {
                 Node::default()
             }
         };
-        Self { root, unsupported }
+        let has_rules = version.to_string().contains("\"x-kubernetes-validations\"");
+        Self { root, unsupported, has_rules }
     }
 
     /// Like [`Schema::from_crd_version`], but refuses a schema that is only partly supported.
@@ -66,16 +69,25 @@ impl Schema {
     /// What is wrong with `new`, empty if it may be stored.
     ///
     /// With an `old` value, errors in unchanged parts are forgiven (CRD validation ratcheting, on since Kubernetes
-    /// 1.30), and transition rules are evaluated. CEL rules run only if nothing more basic is wrong.
-    pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+    /// 1.30), and transition rules are evaluated. CEL rules run only if nothing more basic is wrong. A write `of_status`
+    /// validates the status by itself.
+    pub fn validate(&self, new: &Value, old: Option<&Value>, of_status: bool) -> Vec<FieldError> {
         let mut errors = self.unsupported.clone();
-        check::check(&self.root, "", new, old, &mut errors);
+        match (new.get("status"), self.root.property("status")) {
+            (Some(status), Some(node)) if of_status => {
+                let old = old.and_then(|old| old.get("status"));
+                check::check(node, "", status, old, &mut errors);
+                errors.iter_mut().for_each(|error| error.move_under("status"));
+            }
+            (None, _) if of_status => {}
+            _ => check::check(&self.root, "", new, old, &mut errors),
+        }
         lists::check_embedded(&self.root, "", new, true, &mut errors);
         if old.is_none_or(|old| lists::duplicates(&self.root, old).is_empty()) {
             errors.extend(lists::duplicates(&self.root, new));
         }
         if errors.iter().any(FieldError::blocks_rules) {
-            errors.push(FieldError::rules_not_checked());
+            errors.extend(self.has_rules.then(FieldError::rules_not_checked));
         } else {
             rules::check(&self.root, new, old, &mut errors);
         }

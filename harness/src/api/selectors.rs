@@ -116,15 +116,15 @@ fn split_terms(text: &str) -> Vec<&str> {
 }
 
 fn parse_requirement(term: &str) -> Option<Requirement> {
-    let one = |value: &str| BTreeSet::from([value.trim().to_owned()]);
+    let one = |value: &str| is_value(value.trim()).then(|| BTreeSet::from([value.trim().to_owned()]));
     let (key, test) = if let Some((key, set)) = set_term(term, " notin ") {
         (key, Test::NotIn(set?))
     } else if let Some((key, set)) = set_term(term, " in ") {
         (key, Test::In(set?))
     } else if let Some((key, value)) = term.split_once("!=") {
-        (key, Test::NotIn(one(value)))
+        (key, Test::NotIn(one(value)?))
     } else if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        (key, Test::In(one(value)))
+        (key, Test::In(one(value)?))
     } else if let Some((key, bound)) = term.split_once('>') {
         (key, Test::GreaterThan(bound.trim().parse().ok()?))
     } else if let Some((key, bound)) = term.split_once('<') {
@@ -137,6 +137,11 @@ fn parse_requirement(term: &str) -> Option<Requirement> {
     let key = key.trim();
     let valid = key.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_./".contains(letter));
     (valid && !key.is_empty()).then(|| Requirement { key: key.to_owned(), test })
+}
+
+/// Whether a label may have this value.
+fn is_value(value: &str) -> bool {
+    value.len() <= 63 && value.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
 }
 
 type Set = Option<BTreeSet<String>>;

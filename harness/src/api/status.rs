@@ -52,6 +52,11 @@ impl Failure {
         Self::new(403, "Forbidden", message).about(group, plural, name)
     }
 
+    /// 404 NotFound: the group is served, but nothing at this path.
+    pub(super) fn no_such_resource() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
     /// 404 NotFound.
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
         let message = format!("{} {name:?} not found", resource.qualified());
@@ -63,9 +68,42 @@ impl Failure {
         Self::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
     }
 
+    /// 405 MethodNotAllowed for a custom resource's subresource.
+    pub(super) fn not_supported(resource: &Resource, verb: &str) -> Self {
+        let message = format!("{verb} is not supported on resources of kind {:?}", resource.qualified());
+        Self::new(405, "MethodNotAllowed", message).about(&resource.group, &resource.plural, "")
+    }
+
+    /// 500: a resourceVersion that is none; kube-apiserver does not turn this error into a proper Status.
+    pub(super) fn bad_version(version: &str) -> Self {
+        let why = format!("strconv.ParseUint: parsing {version:?}: invalid syntax");
+        Self::new(500, "", format!("resourceVersion: Invalid value: {version:?}: {why}"))
+    }
+
+    /// 422: a patch whose result cannot be decoded.
+    pub(super) fn bad_patch(result: &Value, why: &str) -> Self {
+        let message = format!("Invalid value: {:?}: {why}", result.to_string());
+        let error = FieldError { field: "patch".to_owned(), reason: "FieldValueInvalid", message };
+        Self::invalid("", "", "", &[error])
+    }
+
+    /// 422: a JSON patch that does not apply.
+    pub(super) fn rejected() -> Self {
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
+    }
+
     /// 409 AlreadyExists.
     pub(super) fn already_exists(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} {name:?} already exists", resource.qualified());
+        Self::taken(resource, name, "")
+    }
+
+    /// 409 AlreadyExists, of an object that is being deleted.
+    pub(super) fn going(resource: &Resource, name: &str) -> Self {
+        Self::taken(resource, name, "object is being deleted: ")
+    }
+
+    fn taken(resource: &Resource, name: &str, how: &str) -> Self {
+        let message = format!("{how}{} {name:?} already exists", resource.qualified());
         Self::new(409, "AlreadyExists", message).about(&resource.group, &resource.plural, name)
     }
 

@@ -69,7 +69,8 @@ impl Watch {
     ) -> Result<Self> {
         let Request { info, query, link, cache_lag, .. } = request;
         let version = query.get("resourceVersion");
-        let from: u64 = if version.is_empty() { 0 } else { version.parse().map_err(|_| bad_version(version))? };
+        let from: u64 =
+            if version.is_empty() { 0 } else { version.parse().map_err(|_| Failure::bad_version(version))? };
         let now = server.clock().elapsed();
         let changed = server.store().collection(&renderer.resource).changed.clone();
         let timeout = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
@@ -94,7 +95,7 @@ impl Watch {
         };
         let initial = query.flag("sendInitialEvents");
         if from == 0 || initial {
-            watch.synthesise(initial);
+            watch.synthesise(initial && watch.bookmark.is_some());
         }
         Ok(watch)
     }
@@ -303,11 +304,16 @@ impl Watch {
             Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
             _ => (resource.kind.as_str(), resource.api_version.as_str()),
         };
-        json!({
+        let mut bookmark = json!({
             "kind": kind,
             "apiVersion": api_version,
-            "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
-        })
+            "metadata": {"resourceVersion": self.seen.to_string()},
+        });
+        if resource.plural == "leases" && self.renderer.form == Form::Object {
+            // A Lease of Go is never without one.
+            bookmark["spec"] = json!({});
+        }
+        bookmark
     }
 }
 
@@ -318,10 +324,6 @@ async fn passes(gate: Gate, link: Link) -> bool {
         // Nobody is told that it is dead.
         None => std::future::pending().await,
     }
-}
-
-fn bad_version(version: &str) -> Failure {
-    Failure::bad_request(format!("Invalid value: {version:?}: invalid resourceVersion"))
 }
 
 /// One line of the stream.

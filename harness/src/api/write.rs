@@ -5,13 +5,15 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    crd, delete, object,
+    crd,
+    decode::{decode, decode_patched},
+    delete, names, object,
     patching::Patch,
     request::{Query, RequestInfo},
     resources::Resource,
     rules::{
-        admit, check_namespace, check_type, check_uid, check_version, content_changed, drop_empty, isolate,
-        keep_system_fields, refuse_invalid, shape, validate,
+        admit, check_namespace, check_uid, check_version, content_changed, drop_empty, isolate, keep_system_fields,
+        refuse_invalid, shape, validate,
     },
     status::{Failure, Result},
     store::{Origin, Store},
@@ -58,7 +60,7 @@ impl<'a> Target<'a> {
 
 /// POST.
 pub(super) fn create(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Done> {
-    check_type(target.resource, &mut object)?;
+    decode(target, &mut object)?;
     if !object::version(&object).is_empty() {
         // kube-apiserver does not turn this error into a proper Status either.
         return Err(Failure::new(500, "", "resourceVersion should not be set on objects to be created"));
@@ -79,8 +81,11 @@ fn insert(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Do
         }
         object::set(&mut object, "name", Some(name.into()));
     }
-    for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "generation"] {
+    for key in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
         object::set(&mut object, key, None);
+    }
+    if resource.generation {
+        object::set(&mut object, "generation", None);
     }
     for key in ["uid", "creationTimestamp"] {
         object::set(&mut object, key, None);
@@ -90,10 +95,14 @@ fn insert(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Do
         object::map_mut(&mut object).remove("status");
     }
     complete(store, resource, &mut object);
-    shape(target, &mut object)?;
-    refuse_invalid(resource, &object, validate(resource, &object, None))?;
-    if store.get(resource, target.namespace(), object::name(&object)).is_some() {
-        return Err(Failure::already_exists(resource, object::name(&object)));
+    shape(resource, &mut object);
+    let mut errors = validate(target, &object, None);
+    let base = object::generate_name(&object);
+    errors.splice(..0, names::generated(resource.names, base));
+    refuse_invalid(resource, &object, errors)?;
+    if let Some(existing) = store.get(resource, target.namespace(), object::name(&object)) {
+        let taken = if object::is_terminating(existing) { Failure::going } else { Failure::already_exists };
+        return Err(taken(resource, object::name(&object)));
     }
     if target.dry_run() {
         return Ok(Done::Created(Arc::new(object)));
@@ -135,9 +144,14 @@ pub(super) fn complete(store: &mut Store, resource: &Resource, object: &mut Valu
 /// PUT.
 pub(super) fn replace(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Done> {
     let (resource, name) = (target.resource, target.info.name.as_str());
-    check_type(resource, &mut object)?;
+    decode(target, &mut object)?;
     let sent = object::name(&object);
-    if !sent.is_empty() && sent != name {
+    if sent.is_empty() {
+        return Err(Failure::bad_request(format!(
+            "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )));
+    }
+    if sent != name {
         return Err(Failure::bad_request(format!(
             "the name of the object ({sent}) does not match the name on the URL ({name})"
         )));
@@ -164,12 +178,12 @@ pub(super) fn patch(store: &mut Store, target: Target<'_>, patch: &Patch) -> Res
             return Err(Failure::not_found(resource, name));
         }
         let mut object = patch.apply(target, None, now)?;
-        check_type(resource, &mut object)?;
+        decode_patched(target, &mut object)?;
         object::set(&mut object, "name", Some(name.into()));
         return insert(store, target, object);
     };
     let mut object = patch.apply(target, Some(&existing), now)?;
-    check_type(resource, &mut object)?;
+    decode_patched(target, &mut object)?;
     if object::name(&object) != name {
         let sent = object::name(&object);
         return Err(Failure::bad_request(format!(
@@ -187,12 +201,12 @@ pub(super) fn store_update(
     mut object: Value,
 ) -> Result<Done> {
     let (resource, name) = (target.resource, target.info.name.as_str());
-    check_version(target, existing, &object)?;
     check_namespace(target, &mut object)?;
+    check_version(target, existing, &object)?;
     keep_system_fields(existing, &mut object);
     isolate(target, existing, &mut object);
-    shape(target, &mut object)?;
-    refuse_invalid(resource, &object, validate(resource, &object, Some(existing)))?;
+    shape(resource, &mut object);
+    refuse_invalid(resource, &object, validate(target, &object, Some(existing)))?;
     if resource.generation && content_changed(resource, existing, &object) {
         object::set(&mut object, "generation", Some((object::generation(existing) + 1).into()));
     }

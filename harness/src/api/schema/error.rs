@@ -42,6 +42,12 @@ impl FieldError {
         Self { field, reason, message }
     }
 
+    /// Its field is one of the field `parent`.
+    pub(super) fn move_under(&mut self, parent: &str) {
+        let field = std::mem::take(&mut self.field);
+        self.field = if field == "<nil>" { parent.to_owned() } else { format!("{parent}.{field}") };
+    }
+
     pub(super) fn required(field: &str, detail: &str) -> Self {
         let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
         Self::new(field, "FieldValueRequired", message)

@@ -13,7 +13,7 @@ fn schema(spec: Value) -> Schema {
 
 fn errors(schema: &Schema, spec: Value, old: Option<Value>) -> Vec<(String, &'static str)> {
     let old = old.map(|old| json!({"spec": old}));
-    let errors = schema.validate(&json!({"spec": spec}), old.as_ref());
+    let errors = schema.validate(&json!({"spec": spec}), old.as_ref(), false);
     errors.iter().map(|error| (error.to_string(), error.reason)).collect()
 }
 
@@ -163,7 +163,7 @@ fn what_is_not_supported_is_refused_and_never_accepted_in_silence(#[case] keywor
     let version = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": keywords}}}});
     let refused = Schema::try_from_crd_version(&version).expect_err("refused");
     assert!(refused.iter().any(|error| error.field == "spec" && error.message.contains(named)), "{refused:?}");
-    assert!(!Schema::from_crd_version(&version).validate(&json!({}), None).is_empty());
+    assert!(!Schema::from_crd_version(&version).validate(&json!({}), None, false).is_empty());
 }
 
 #[rstest]
@@ -237,7 +237,7 @@ fn an_embedded_resource_keeps_its_metadata_and_must_say_what_it_is() {
 #[test]
 fn several_errors_are_aggregated_in_brackets_and_each_only_once() {
     let schema = schema(json!({"type": "object", "required": ["a", "b"]}));
-    let found = schema.validate(&json!({"spec": {}}), None);
+    let found = schema.validate(&json!({"spec": {}}), None, false);
     let twice: Vec<_> = found.iter().take(2).chain(found.iter().take(1)).cloned().collect();
     assert_eq!(aggregate(&twice), "[spec.a: Required value, spec.b: Required value]");
     assert_eq!(aggregate(&found[..1]), "spec.a: Required value");
