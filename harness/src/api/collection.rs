@@ -2,21 +2,25 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use super::{object, signal::Signal};
+use bytes::Bytes;
 use serde_json::Value;
 
+use super::{object, signal::Signal};
+
 /// One write in a collection's history.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Event {
     pub(super) version: u64,
     /// Time since the server's creation.
     pub(super) at: Duration,
     pub(super) old: Option<Arc<Value>>,
     pub(super) new: Option<Arc<Value>>,
+    /// `new` as JSON, made once for all watches.
+    pub(super) text: OnceLock<Bytes>,
 }
 
 /// Objects by namespace and name.

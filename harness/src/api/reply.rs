@@ -1,6 +1,6 @@
 //! Answers, in the form that the client asked for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -74,7 +74,7 @@ impl From<Result<Self>> for Reply {
     }
 }
 
-fn to_bytes(value: &impl Serialize) -> Bytes {
+pub(super) fn to_bytes(value: &impl Serialize) -> Bytes {
     // Values have string keys only, so that this cannot fail.
     serde_json::to_vec(value).unwrap_or_default().into()
 }
@@ -99,10 +99,19 @@ pub(super) struct Listing {
 impl Renderer {
     /// One object.
     pub(super) fn object(&self, code: u16, object: &Value) -> Reply {
-        match self.form {
-            Form::Object if object["apiVersion"] == self.resource.api_version.as_str() => Reply::json(code, object),
-            _ => Reply::json(code, &self.value(object)),
+        if self.shows_as_stored(object) { Reply::json(code, object) } else { Reply::json(code, &self.value(object)) }
+    }
+
+    /// One object as JSON; `stored` keeps it where it is what is stored, for all who want it so.
+    pub(super) fn text(&self, object: &Value, stored: &OnceLock<Bytes>) -> Bytes {
+        if self.shows_as_stored(object) {
+            return stored.get_or_init(|| to_bytes(object)).clone();
         }
+        to_bytes(&self.value(object))
+    }
+
+    fn shows_as_stored(&self, object: &Value) -> bool {
+        self.form == Form::Object && object["apiVersion"] == self.resource.api_version.as_str()
     }
 
     /// One object, as part of a watch event for instance.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -227,7 +227,7 @@ impl Store {
             };
             self.hooks.iter_mut().for_each(|hook| hook(&commit));
         }
-        let event = Event { version: self.version, at, old, new };
+        let event = Event { version: self.version, at, old, new, text: OnceLock::new() };
         self.collections[key.collection].push(event, self.history);
     }
 

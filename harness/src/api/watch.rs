@@ -11,7 +11,7 @@ use super::{
     faults::{Gate, Point, WatchFault},
     handle::Request,
     list, object,
-    reply::Renderer,
+    reply::{Renderer, to_bytes},
     request::{Caller, Form},
     selectors::Selector,
     server::{Link, Server},
@@ -110,12 +110,12 @@ impl Watch {
         let objects = collection.rewound(|event| horizon.hides(event));
         drop(store);
         for object in list::selected(&objects, &self.namespace, &self.selector) {
-            self.frames.push_back(frame("ADDED", &self.renderer.value(object)));
+            self.frames.push_back(frame("ADDED", &to_bytes(&self.renderer.value(object))));
         }
         if mark_end {
             let mut bookmark = self.bookmark_object();
             object::set(&mut bookmark, "annotations", Some(json!({"k8s.io/initial-events-end": "true"})));
-            self.frames.push_back(frame("BOOKMARK", &bookmark));
+            self.frames.push_back(frame("BOOKMARK", &to_bytes(&bookmark)));
         }
     }
 
@@ -213,7 +213,7 @@ impl Watch {
                 if next_event.is_none() {
                     self.seen = self.seen.max(self.server.store().version);
                 }
-                Step::Send(frame("BOOKMARK", &self.bookmark_object()))
+                Step::Send(frame("BOOKMARK", &to_bytes(&self.bookmark_object())))
             }
             _ => Step::WaitUntil(wake),
         }
@@ -270,7 +270,7 @@ impl Watch {
     /// An ERROR event, and then the end.
     fn ended_after(&mut self, message: String) {
         self.frames.clear();
-        self.frames.push_back(frame("ERROR", &Failure::expired(message).to_value()));
+        self.frames.push_back(frame("ERROR", &to_bytes(&Failure::expired(message).to_value())));
         self.end = Duration::ZERO;
     }
 
@@ -286,10 +286,10 @@ impl Watch {
             event.old.as_ref().map(|old| {
                 let mut last = Value::clone(old);
                 object::set(&mut last, "resourceVersion", Some(event.version.to_string().into()));
-                frame("DELETED", &self.renderer.value(&last))
+                frame("DELETED", &to_bytes(&self.renderer.value(&last)))
             })
         };
-        let shown = |kind| event.new.as_ref().map(|new| frame(kind, &self.renderer.value(new)));
+        let shown = |kind| event.new.as_ref().map(|new| frame(kind, &self.renderer.text(new, &event.text)));
         match (selects(&event.old), selects(&event.new)) {
             (false, true) => shown("ADDED"),
             (true, true) => shown("MODIFIED"),
@@ -327,8 +327,8 @@ async fn passes(gate: Gate, link: Link) -> bool {
 }
 
 /// One line of the stream.
-fn frame(kind: &str, object: &Value) -> Bytes {
-    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
+fn frame(kind: &str, object: &[u8]) -> Bytes {
+    [br#"{"type":""#, kind.as_bytes(), br#"","object":"#, object, b"}\n"].concat().into()
 }
 
 /// Regularly, and once more shortly before the end, so that the next watch can begin where this one ended.
