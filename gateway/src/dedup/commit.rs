@@ -12,6 +12,9 @@ use crate::remediation::{Record, ResourceVersion, Writer};
 
 /// Writers remembered in the status at most (contract: `maxItems`).
 const WRITERS_MAX: usize = 32;
+/// After so many conflicts a writer asks the others to let it go first: one that is farther from the API than they are
+/// would never be fast enough.
+const CONFLICTS_MAX: u32 = 4;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,11 @@ pub(super) enum Action {
     Obituary { uid: String },
     /// Pause before the patch, because another writer was faster; more after each time in a row.
     BackOff { conflicts: u32 },
+    /// Ask the other writers of the object `name` to let this one write next.
+    AskForTurn { name: String },
+    /// Let another writer write, for a while: until the view has the object in a version newer than `than` that nobody
+    /// waits to write.
+    GiveWay { uid: String, than: ResourceVersion },
     /// The batch is counted: `before` were counted on `record` before it.
     Counted { record: Arc<Record>, before: i32 },
     /// The batch is certainly not counted, and this object counts no signals (any more): find another.
@@ -43,6 +51,8 @@ pub(super) struct Count {
     pub(super) first_seen: Timestamp,
     pub(super) last_seen: Timestamp,
     pub(super) writers: Vec<Writer>,
+    /// Somebody's turn is over with it.
+    pub(super) ends_turn: bool,
 }
 
 /// What was observed of the last action.
@@ -57,8 +67,10 @@ pub(super) enum Observation {
     NotFound,
     /// No answer, or one after which the patch may have taken effect.
     Ambiguous,
-    /// Answer to [`Action::Refresh`].
+    /// Answer to [`Action::Refresh`] or [`Action::AskForTurn`].
     Got(Option<Arc<Record>>),
+    /// Way was given: the newest version that the view has.
+    GaveWay(Option<Arc<Record>>),
     /// Answer to [`Action::Obituary`]: the last state, if it could be learned.
     Remembered(Option<Arc<Record>>),
     /// The pause is over.
@@ -89,7 +101,13 @@ impl Commit {
     /// The next action after `observation`, at `now` on the wall clock.
     pub(super) fn step(&mut self, observation: Observation, now: Timestamp) -> Action {
         match observation {
+            Observation::Begin if self.is_anothers_turn() && self.target.counts_signals(now) => self.give_way(),
             Observation::Begin | Observation::BackedOff => self.patch_or_leave(now),
+            Observation::GaveWay(newest) => {
+                self.target =
+                    newest.filter(|newest| newest.version > self.target.version).unwrap_or(self.target.clone());
+                self.patch_or_leave(now)
+            }
             Observation::Patched(record) if record.has_counted(&self.writer, self.sequence) => self.counted(record),
             Observation::Patched(_) => Action::FieldMissing,
             Observation::Conflict => self.refresh(),
@@ -128,7 +146,31 @@ impl Commit {
             return Action::Elsewhere { newest: Some(Arc::clone(&self.target)) };
         }
         self.conflicts += 1;
-        Action::BackOff { conflicts: self.conflicts }
+        self.try_again()
+    }
+
+    /// Whose turn it is after others were faster.
+    fn try_again(&self) -> Action {
+        match self.turn() {
+            Some(turn) if turn == self.writer => Action::Patch(self.patch()),
+            Some(_) => self.give_way(),
+            None if self.conflicts.is_multiple_of(CONFLICTS_MAX) && self.target.counted.is_some() => {
+                Action::AskForTurn { name: self.target.name.clone() }
+            }
+            None => Action::BackOff { conflicts: self.conflicts },
+        }
+    }
+
+    fn turn(&self) -> Option<&str> {
+        self.target.counted.as_ref()?.turn.as_deref()
+    }
+
+    fn is_anothers_turn(&self) -> bool {
+        self.turn().is_some_and(|turn| turn != self.writer)
+    }
+
+    fn give_way(&self) -> Action {
+        Action::GiveWay { uid: self.target.uid.clone(), than: self.target.version }
     }
 
     /// A batch in doubt goes on to the same object: only there can it be settled.
@@ -173,6 +215,7 @@ impl Commit {
             first_seen,
             last_seen,
             writers: std::iter::once(own).chain(others).take(WRITERS_MAX).collect(),
+            ends_turn: self.turn().is_some(),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{DeduplicationStatus, Record, ResourceVersion},
+    remediation::{DeduplicationStatus, Projected, Record, ResourceVersion},
     signal::Fingerprint,
 };
 
@@ -28,6 +28,9 @@ const STEPS_MAX: usize = 10_000;
 const CONFLICT_ROUND_TRIPS_MAX: u32 = 16;
 /// Before the first round trip was measured.
 const ROUND_TRIP_GUESS: Duration = Duration::from_millis(4);
+/// Another writer whose turn it is has this long to write: longer than its round trip, or it gets nowhere. One that has
+/// crashed holds up each other writer once, since whoever writes next ends its turn.
+const TURN_MAX: Duration = Duration::from_millis(250);
 
 /// What became of a batch.
 pub(super) enum Outcome {
@@ -85,11 +88,14 @@ impl<'a> Counter<'a> {
                 Action::Refresh { name, uid, than } => self.refresh(&name, &uid, than, deadline).await?,
                 Action::Obituary { uid } => Observation::Remembered(self.obituary(&fingerprint, &uid, deadline).await),
                 Action::BackOff { conflicts } => {
-                    core.metrics.commit_conflicts.inc();
                     let round_trips = 2_u32.saturating_pow(conflicts).min(CONFLICT_ROUND_TRIPS_MAX);
                     // The first pause starts at nothing: the newest version is known, and nobody else may be writing.
                     core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip * round_trips / 2)).await;
                     Observation::BackedOff
+                }
+                Action::AskForTurn { name } => self.ask_for_turn(&name, deadline).await,
+                Action::GiveWay { uid, than } => {
+                    Observation::GaveWay(self.give_way(&fingerprint, &uid, than, deadline).await)
                 }
             };
         }
@@ -110,7 +116,10 @@ impl<'a> Counter<'a> {
                 view.mark(record.version, before);
                 Ok(Observation::Patched(Arc::new(record)))
             }
-            Err(kubernetes::Error::Conflict(_)) => Ok(Observation::Conflict),
+            Err(kubernetes::Error::Conflict(_)) => {
+                self.core.metrics.commit_conflicts.inc();
+                Ok(Observation::Conflict)
+            }
             Err(kubernetes::Error::NotFound(_)) => Ok(Observation::NotFound),
             Err(kubernetes::Error::Throttled { retry_after, .. }) => {
                 let pause = retry_after.max(self.core.config.processing.retry.initial_backoff);
@@ -169,6 +178,38 @@ impl<'a> Counter<'a> {
         }
     }
 
+    /// Writes that this writer waits for its turn, whatever the object's version: the others' patches under way conflict
+    /// with that, and then they know. If it fails, the batch goes on without.
+    async fn ask_for_turn(&self, name: &str, deadline: Monotonic) -> Observation {
+        let Core { objects, kubernetes, writer, .. } = self.core;
+        let patch = Patch::Merge(json!({ "status": { "deduplication": { "turn": writer } } }));
+        let params = PatchParams::default();
+        let answer = kubernetes.once(PATCH, deadline, objects.patch_status(name, &params, &patch)).await;
+        match answer.map(Projected::record) {
+            Ok(Ok(record)) => Observation::Got(Some(Arc::new(record))),
+            _ => Observation::BackedOff,
+        }
+    }
+
+    /// Waits until the view has a version newer than `than` that is nobody's turn; the newest one it has then.
+    async fn give_way(
+        &self,
+        fingerprint: &Fingerprint,
+        uid: &str,
+        than: ResourceVersion,
+        deadline: Monotonic,
+    ) -> Option<Arc<Record>> {
+        let Core { context, view, .. } = self.core;
+        let newest = || view.by_uid(uid).filter(|record| record.version > than);
+        let is_over = || newest().is_some_and(|record| record.counted.as_ref().is_none_or(|c| c.turn.is_none()));
+        let until = deadline.min(context.monotonic() + TURN_MAX);
+        let subscription = view.subscribe(fingerprint);
+        while !is_over() && context.monotonic() < until {
+            subscription.changed(context, until.since(context.monotonic()), is_over).await;
+        }
+        newest()
+    }
+
     /// The last state of a deleted object, once the view has seen it go.
     async fn obituary(&self, fingerprint: &Fingerprint, uid: &str, deadline: Monotonic) -> Option<Arc<Record>> {
         let Core { context, view, .. } = self.core;
@@ -200,9 +241,14 @@ fn body(count: &Count) -> Value {
         last_seen_at: Some(Time(count.last_seen)),
         occurrence_count: count.occurrences,
         writers: count.writers.clone(),
+        turn: None,
     };
-    json!({
+    let mut body = json!({
         "metadata": { "resourceVersion": count.version.to_string() },
         "status": { "deduplication": deduplication },
-    })
+    });
+    if count.ends_turn {
+        body["status"]["deduplication"]["turn"] = Value::Null;
+    }
+    body
 }

@@ -143,6 +143,9 @@ pub struct DeduplicationStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "maxItems" = 32))]
     pub writers: Vec<Writer>,
+    /// The gateway process that others let write next, because it was too slow several times in a row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<String>,
 }
 
 /// The newest batch that one gateway process counted.

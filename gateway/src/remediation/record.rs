@@ -61,6 +61,8 @@ pub struct Counted {
     pub last_seen: Option<Timestamp>,
     /// The newest batch of each writer, newest first.
     pub writers: Vec<(String, i64)>,
+    /// The writer that asked to write next.
+    pub turn: Option<String>,
 }
 
 /// What of one version of a RemediationRequest decides.
@@ -189,6 +191,8 @@ struct Deduplication {
     occurrence_count: Option<i64>,
     #[serde(deserialize_with = "lenient")]
     writers: Vec<Writer>,
+    #[serde(deserialize_with = "lenient")]
+    turn: Option<String>,
 }
 
 /// Anything that is not as expected reads as absent.
@@ -239,6 +243,7 @@ impl From<Deduplication> for Counted {
             first_seen: read.first_seen_at,
             last_seen: read.last_seen_at,
             writers: read.writers.into_iter().map(|writer| (writer.name, writer.sequence)).collect(),
+            turn: read.turn,
         }
     }
 }

@@ -8,3 +8,4 @@ mod crash;
 mod deduplication;
 #[path = "../scenario/mod.rs"]
 mod scenario;
+mod starvation;

@@ -21,8 +21,17 @@ fn counting(target: Record, size: i32) -> Commit {
 /// `record` at `number`, with `occurrences` counted, the newest batch by `writers`.
 fn at(record: Record, number: u64, occurrences: i32, writers: &[(&str, i64)]) -> Arc<Record> {
     let writers = writers.iter().map(|(name, sequence)| ((*name).to_owned(), *sequence)).collect();
-    let counted = Counted { occurrences, first_seen: Some(BEFORE), last_seen: Some(BEFORE), writers };
+    let counted = Counted { occurrences, first_seen: Some(BEFORE), last_seen: Some(BEFORE), writers, turn: None };
     Arc::new(Record { version: version(number), counted: Some(counted), ..record })
+}
+
+/// An active object at `number` on which it is the turn of `turn`.
+fn in_turn(number: u64, turn: &str) -> Arc<Record> {
+    let mut record = Record::clone(&at(active("a"), number, 20, &[("other", 1)]));
+    if let Some(counted) = &mut record.counted {
+        counted.turn = Some(turn.to_owned());
+    }
+    Arc::new(record)
 }
 
 fn got(record: Arc<Record>) -> Observation {
@@ -65,6 +74,69 @@ fn after_a_conflict_the_batch_is_counted_on_the_newest_version() {
     let newest = at(active("a"), 12, 20, &[("other", 1)]);
     assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts: 1 });
     assert_eq!(patch(commit.step(Observation::BackedOff, NOW)), (12, 23));
+}
+
+#[test]
+fn a_batch_that_others_outrun_asks_for_its_turn_and_takes_it() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    for conflicts in 1..4 {
+        commit.step(Observation::Conflict, NOW);
+        let newest = at(active("a"), 10 + u64::from(conflicts), 20, &[("other", 1)]);
+        assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts });
+        commit.step(Observation::BackedOff, NOW);
+    }
+    commit.step(Observation::Conflict, NOW);
+    let newest = at(active("a"), 14, 20, &[("other", 1)]);
+    assert_eq!(commit.step(got(newest), NOW), Action::AskForTurn { name: "rr-a".to_owned() });
+    let Action::Patch(count) = commit.step(got(in_turn(15, WRITER)), NOW) else { panic!("it is its turn") };
+    assert_eq!((count.version, count.occurrences, count.ends_turn), (version(15), 23, true));
+}
+
+#[test]
+fn a_turn_that_cannot_be_asked_for_is_done_without() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    for number in 11..20 {
+        commit.step(Observation::Conflict, NOW);
+        // Without a status there is nothing to put it in.
+        let newest = Arc::new(Record { version: version(number), ..active("a") });
+        assert!(matches!(commit.step(got(newest), NOW), Action::BackOff { .. }));
+        commit.step(Observation::BackedOff, NOW);
+    }
+}
+
+#[rstest]
+#[case::before_the_first_patch(false)]
+#[case::after_a_conflict(true)]
+fn a_batch_gives_way_to_another_once_and_ends_its_turn(#[case] after_conflict: bool) {
+    let waiting = in_turn(11, "other");
+    let mut commit = counting(if after_conflict { active("a") } else { (*waiting).clone() }, 3);
+    let mut action = commit.step(Observation::Begin, NOW);
+    if after_conflict {
+        commit.step(Observation::Conflict, NOW);
+        action = commit.step(got(waiting), NOW);
+    }
+    assert_eq!(action, Action::GiveWay { uid: "a".to_owned(), than: version(11) });
+    // In vain: the other one has crashed.
+    let Action::Patch(count) = commit.step(Observation::GaveWay(None), NOW) else { panic!("it has waited enough") };
+    assert_eq!((count.version, count.ends_turn), (version(11), true));
+}
+
+#[test]
+fn after_giving_way_the_batch_is_counted_on_what_the_other_has_written() {
+    let mut commit = counting((*in_turn(11, "other")).clone(), 3);
+    commit.step(Observation::Begin, NOW);
+    let written = at(active("a"), 12, 30, &[("other", 2)]);
+    let Action::Patch(count) = commit.step(Observation::GaveWay(Some(written)), NOW) else { panic!("it is over") };
+    assert_eq!((count.version, count.occurrences, count.ends_turn), (version(12), 33, false));
+}
+
+#[test]
+fn nobody_gives_way_on_an_object_that_counts_no_signals() {
+    let over = Record { phase: Phase::Terminal, ..(*in_turn(11, "other")).clone() };
+    let elsewhere = Action::Elsewhere { newest: Some(Arc::new(over.clone())) };
+    assert_eq!(counting(over, 3).step(Observation::Begin, NOW), elsewhere);
 }
 
 #[test]

@@ -104,6 +104,14 @@ impl Store {
         }
     }
 
+    fn ask_for_turn(&mut self, writer: usize) {
+        self.write(|record| {
+            if let Some(counted) = &mut record.counted {
+                counted.turn = Some(WRITERS[writer].to_owned());
+            }
+        });
+    }
+
     fn patch(&mut self, batch: Batch, size: i32, count: &Count) -> Observation {
         match self.object() {
             None => Observation::NotFound,
@@ -124,6 +132,7 @@ fn counted(count: &Count) -> Counted {
         first_seen: Some(count.first_seen),
         last_seen: Some(count.last_seen),
         writers: count.writers.iter().map(|writer| (writer.name.clone(), writer.sequence)).collect(),
+        turn: None,
     }
 }
 
@@ -187,7 +196,25 @@ impl Writer {
                 let learned = !matches!(event, Event::RequestLost(_));
                 Observation::Remembered(learned.then(|| Arc::clone(store.newest())))
             }
-            (Action::BackOff { .. }, _) => Observation::BackedOff,
+            (Action::BackOff { .. }, _) | (Action::AskForTurn { .. }, Event::RequestLost(_)) => Observation::BackedOff,
+            (Action::AskForTurn { name }, event) => {
+                prop_assert_eq!(name.as_str(), "rr-a");
+                store.ask_for_turn(self.number);
+                match event {
+                    Event::AnswerLost(_) => Observation::BackedOff,
+                    _ => Observation::Got(store.object()),
+                }
+            }
+            (Action::GiveWay { uid, than }, event) => {
+                prop_assert_eq!(uid.as_str(), "a");
+                let newer: Vec<_> = store.history.iter().filter(|record| record.version > *than).cloned().collect();
+                match event {
+                    Event::Viewed(_, place) if !newer.is_empty() => {
+                        Observation::GaveWay(Some(Arc::clone(place.get(&newer))))
+                    }
+                    _ => Observation::GaveWay(None),
+                }
+            }
             (_, _) => return Ok(()),
         };
         self.action = self.commit.step(observation, NOW);

@@ -34,6 +34,7 @@ fn counted() -> impl Strategy<Value = Option<Counted>> {
         first_seen,
         last_seen,
         writers,
+        turn: None,
     });
     prop::option::weighted(0.8, counted)
 }
