@@ -1,7 +1,9 @@
-//! Gateways under a service account: what the Roles of a deployment let them do, and what they say without.
+//! Gateways under a service account: what the Roles of the chart let them do, and what they say without.
 #![allow(clippy::disallowed_methods, reason = "tests own the clock")]
 
 mod scenario;
+
+use std::collections::BTreeSet;
 
 use axum::body::Body;
 use gateway::config::AuthMode;
@@ -20,13 +22,13 @@ fn body(resource: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_roles_of_a_deployment_are_all_that_gateways_need() {
+async fn the_roles_of_the_chart_are_all_that_gateways_need() {
     let fleet = guarded_fleet(1);
     let script = script(&fleet);
     let replicas = start_accounts(&fleet, 3).await;
     let answers = storm(&fleet, &replicas, "permitted", 30).await;
     assert_eq!((answered(&answers, 201), answered(&answers, 202)), (1, 29));
-    // A crash leaves a lease behind, which is taken over; and one that nobody wants, which is collected.
+    // A crash leaves a lease behind that is taken over, and one that nobody wants, which is collected.
     let slow = harness::api::Fault { delay_before: std::time::Duration::from_secs(40), ..Default::default() };
     script.on(2, "create", "remediationrequests", slow);
     let (abandoned, wanted) = (send(&fleet, &replicas[0], "abandoned"), send(&fleet, &replicas[0], "wanted"));
@@ -41,6 +43,9 @@ async fn the_roles_of_a_deployment_are_all_that_gateways_need() {
     wait_ms(200_000).await;
     assert!(fleet.leases().is_empty(), "{:#?}", fleet.leases());
     assert_eq!(forbidden(&fleet), Vec::<String>::new());
+    // All verbs of the Role were used: it grants nothing in excess.
+    let used = fleet.api.requests().into_iter().filter(|request| request.resource == "leases").map(|r| r.verb);
+    assert_eq!(used.collect::<BTreeSet<_>>(), BTreeSet::from(["get", "create", "update", "delete", "list"]));
     assert_quiet(&fleet);
 }
 

@@ -11,7 +11,8 @@
 //!   refused. Syntax errors are told in the words of other parsers.
 //! - Of built-in resources, Leases and RBAC are decoded and validated as Go's types are; the others keep what they are sent,
 //!   metadata apart, and get no defaults.
-//! - Roles and Bindings hold from the next request on, without escalation checks; aggregated ClusterRoles are not filled in.
+//! - Roles and Bindings hold from the next request on, without escalation checks; aggregated ClusterRoles are not filled in;
+//!   everybody may impersonate.
 //! - A POST to the path of a custom object is refused.
 
 pub mod apply;
