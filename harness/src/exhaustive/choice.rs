@@ -131,7 +131,7 @@ pub(super) enum Access {
     Get(&'static str),
     /// Reads a collection: the answer tells the version of the whole store.
     List,
-    /// May write an object of a resource, and then makes the next version of the store.
+    /// May write an object of a resource, and then makes its next version.
     Write(&'static str),
 }
 
@@ -174,8 +174,9 @@ impl Access {
         match (self, other) {
             (Self::Get(_) | Self::List, Self::Get(_) | Self::List) => true,
             (Self::Get(read), Self::Write(written)) | (Self::Write(written), Self::Get(read)) => read != written,
-            // Two writes are numbered by their order; a list tells the number.
-            (Self::Write(_), Self::Write(_) | Self::List) | (Self::List, Self::Write(_)) => false,
+            // Of each resource, writes are numbered by their order.
+            (Self::Write(one), Self::Write(other)) => one != other,
+            (Self::Write(_), Self::List) | (Self::List, Self::Write(_)) => false,
         }
     }
 }

@@ -166,11 +166,32 @@ impl Hub {
         if !parked.orphan && (kind != Kind::Effect || verdict != Verdict::Pass) {
             let lost = verdict != Verdict::Pass;
             side.tainted |= lost || parked.status >= 500;
-            side.history.add(&(kind, item.number, parked.content, verdict as u8, now));
+            side.history.add(&(kind, item.number, parked.content, parked.status, verdict as u8, now));
         }
         let label = Arc::clone(&parked.label);
         let _ = parked.go.send(verdict);
         Some(label)
+    }
+
+    /// Lets `(kind, item)` overtake what has waited longer: that then waits behind all that waits.
+    pub(super) fn overtake(&self, kind: Kind, item: Item) {
+        let mut state = self.state();
+        let state = &mut *state;
+        let Some(since) = state.parked.get(&(kind, item)).map(|parked| parked.since) else { return };
+        let mut overtaken: Vec<&mut Parked> = state.parked.values_mut().filter(|p| p.since < since).collect();
+        overtaken.sort_unstable_by_key(|parked| parked.since);
+        for parked in overtaken {
+            state.since += 1;
+            parked.since = state.since;
+        }
+    }
+
+    /// The order in which things have begun to wait.
+    pub(super) fn queue(&self) -> Vec<(Kind, Item)> {
+        let state = self.state();
+        let mut queue: Vec<_> = state.parked.iter().map(|(key, parked)| (parked.since, *key)).collect();
+        queue.sort_unstable();
+        queue.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Notes that `replica` did not wait for an answer any more.

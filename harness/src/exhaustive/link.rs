@@ -19,8 +19,8 @@ use tower::Service;
 
 use super::{
     choice::Access,
-    digest::Digest,
     hub::{Hub, Kind, Parcel, Verdict},
+    names::Names,
 };
 use crate::api::{AnswerBody, ApiService, ConnectionReset};
 
@@ -30,6 +30,7 @@ type Answer = Result<Response<AnswerBody>, ConnectionReset>;
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) hub: Hub,
+    pub(super) names: Names,
     pub(super) inner: ApiService,
     /// Counted from 1.
     pub(super) replica: u8,
@@ -98,7 +99,7 @@ impl Link {
         }
         let body = body.collect().await.map(|body| body.to_bytes())?;
         let status = head.status.as_u16();
-        match self.hub.pass(parcel(Kind::Answer, Digest::of(&(status, &body)), status)).await {
+        match self.hub.pass(parcel(Kind::Answer, self.names.digest_of_text(&body), status)).await {
             Verdict::Pass => Ok(Response::from_parts(head, full(body))),
             Verdict::Lose | Verdict::Refuse => Err(ConnectionReset),
         }
@@ -114,8 +115,14 @@ impl Link {
             };
             let item = link.hub.next_event(link.replica);
             let label = event_label(&data);
-            let parcel =
-                Parcel { kind: Kind::Event, item, label, access: Access::List, content: Digest::of(&data), status: 0 };
+            let parcel = Parcel {
+                kind: Kind::Event,
+                item,
+                label,
+                access: Access::List,
+                content: link.names.digest_of_text(&data),
+                status: 0,
+            };
             match link.hub.pass(parcel).await {
                 Verdict::Pass => Some((Ok(Frame::data(data)), (link, body))),
                 Verdict::Lose | Verdict::Refuse => Some((Err(ConnectionReset), (link, body))),

@@ -12,12 +12,14 @@
 //! its seed, from what it has observed (answers and events with their content, each with the virtual time at which it
 //! arrived), and from the time now. So two runs in which every replica has observed the same, the stores hold the same,
 //! the same things wait, the time is the same and the same choices are left have the same future. The digest has 128
-//! bits; beyond collisions nothing is lost. Nothing is renumbered: versions and uids count as content.
+//! bits; beyond collisions nothing is lost. Versions, uids and the names derived from them are numbered per resource
+//! first ([`names`]): whether a lease was written before or after a RemediationRequest makes no difference. (The age of a
+//! view is the one thing that compares the two, and it has not run out when timers have.)
 //!
 //! **What need not be tried in both orders** (sleep sets): two choices that touch only the insides of different
 //! replicas, one of which reads or writes the store and the other of which touches the inside of another replica, two
-//! reads, and a read of one object and a write of another resource. Two writes never commute, because versions number
-//! them.
+//! reads, and a read or write of one resource and a write of another. **What can be tried first** (persistent sets): all
+//! that a replica can receive, if an event waits for it and nothing that it sent waits.
 //!
 //! **Bounds.** A replica whose signals are answered, with nothing under way and nothing gone wrong, is left to itself:
 //! its probes and sweeps of the background are not scheduled, and it is not killed any more. Time passes until a replica
@@ -27,9 +29,11 @@
 
 mod case;
 mod choice;
+mod deepen;
 mod digest;
 mod hub;
 mod link;
+mod names;
 mod replay;
 mod report;
 mod search;
@@ -40,7 +44,8 @@ mod world;
 pub use self::{
     case::{Action, Arrivals, Case, FaultKinds},
     choice::{Choice, Item, NoChoice},
-    replay::{Replayed, Step, default_schedule, replay},
+    deepen::deepen,
+    replay::{Replayed, Step, default_schedule, replay, trace},
     report::{Counterexample, Report},
-    search::{Bounds, explore},
+    search::{Bounds, Progress, explore},
 };

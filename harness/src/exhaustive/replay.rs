@@ -3,7 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{case::Case, choice::Choice, search::block_on, world::World};
-use crate::oracles::Violation;
+use crate::{
+    oracles::Violation,
+    replica::pod_name,
+    trace::{API, Mode, Trace},
+};
 
 /// One choice of a replayed schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,13 +38,21 @@ pub struct Replayed {
 /// # Errors
 /// If a choice cannot be made where the schedule makes it: says which.
 pub fn replay(case: &Case, schedule: &[Choice]) -> Result<Replayed, String> {
-    block_on(run(&Arc::new(case.clone()), schedule))
+    block_on(run(&Arc::new(case.clone()), schedule, Mode::Off)).map(|(replayed, _)| replayed)
+}
+
+/// As [`replay()`], and keeps all that happens, to be told.
+///
+/// # Errors
+/// As [`replay()`].
+pub fn trace(case: &Case, schedule: &[Choice]) -> Result<(Replayed, Arc<Trace>), String> {
+    block_on(run(&Arc::new(case.clone()), schedule, Mode::Full))
 }
 
 /// Runs `case` in the default order: what has waited longest goes on first.
 pub fn default_schedule(case: &Case) -> Vec<Choice> {
     block_on(async {
-        let mut world = World::new(&Arc::new(case.clone())).await;
+        let mut world = World::new(&Arc::new(case.clone()), Mode::Off).await;
         let mut schedule = Vec::new();
         while let Some(first) = world.candidates().first() {
             schedule.push(first.choice);
@@ -52,11 +64,14 @@ pub fn default_schedule(case: &Case) -> Vec<Choice> {
     })
 }
 
-async fn run(case: &Arc<Case>, schedule: &[Choice]) -> Result<Replayed, String> {
-    let mut world = World::new(case).await;
+async fn run(case: &Arc<Case>, schedule: &[Choice], mode: Mode) -> Result<(Replayed, Arc<Trace>), String> {
+    let mut world = World::new(case, mode).await;
+    let trace = Arc::clone(world.trace());
     let mut steps = Vec::new();
     for choice in schedule {
         let at = world.elapsed();
+        let (actor, words) = in_words(*choice, &world.about(*choice));
+        trace.note(&actor, &words);
         let about = world.perform(*choice).await?;
         steps.push(Step { at, choice: *choice, about, state: world.digest() });
     }
@@ -65,7 +80,30 @@ async fn run(case: &Arc<Case>, schedule: &[Choice]) -> Result<Replayed, String> 
     if candidates.is_empty() && violations.is_empty() {
         violations = world.finish().await;
     }
-    Ok(Replayed { steps, candidates, violations })
+    trace.end(&violations);
+    Ok((Replayed { steps, candidates, violations }, trace))
+}
+
+/// Whom a choice is about, and what happens.
+fn in_words(choice: Choice, about: &str) -> (String, String) {
+    let pod = |replica: u8| pod_name(usize::from(replica));
+    match choice {
+        Choice::Arrive(_) => (API.to_owned(), "a signal arrives".to_owned()),
+        Choice::Effect(item) => (pod(item.replica), format!("takes effect: {about}")),
+        Choice::Answer(item) => (pod(item.replica), format!("is answered: {about}")),
+        Choice::Event(item) => (pod(item.replica), format!("sees {about}")),
+        Choice::LoseRequest(item) => {
+            (pod(item.replica), format!("the connection breaks before it takes effect: {about}"))
+        }
+        Choice::Refuse(item) => (pod(item.replica), format!("503 to {about}")),
+        Choice::LoseAnswer(item) => (pod(item.replica), format!("the answer is lost: {about}")),
+        Choice::Crash(replica) => (pod(replica), "what it sent never takes effect".to_owned()),
+        Choice::CrashLanding(replica) => (pod(replica), "what it sent may still take effect".to_owned()),
+        Choice::Restart(replica) => (pod(replica), "starts again".to_owned()),
+        Choice::Time => (API.to_owned(), "time passes until a replica does something".to_owned()),
+        Choice::Delete => (API.to_owned(), "retention deletes the predecessor".to_owned()),
+        Choice::Complete => (API.to_owned(), "the remediation completes".to_owned()),
+    }
 }
 
 impl fmt::Display for Replayed {

@@ -14,6 +14,10 @@ pub struct Report {
     pub bounds: Bounds,
     /// Whether every schedule within the bounds was tried or leads through a state from which all were.
     pub complete: bool,
+    /// Whether schedules exist beyond the departures allowed.
+    pub cut: bool,
+    /// A search with more departures that was begun, and not finished: its bound and its runs.
+    pub beyond: Option<(u32, u64)>,
     /// Runs from the beginning.
     pub runs: u64,
     /// Different states.
@@ -45,20 +49,36 @@ impl fmt::Display for Counterexample {
     }
 }
 
+impl Report {
+    /// Whether every order was tried, whatever the bounds.
+    pub fn is_exhaustive(&self) -> bool {
+        self.complete && !self.cut
+    }
+
+    /// How much of the case was tried, in words.
+    pub fn extent(&self) -> String {
+        let extent = match self.bounds.departures {
+            _ if self.is_exhaustive() => return "complete: every order".to_owned(),
+            None => "every order".to_owned(),
+            Some(1) => "orders with 1 departure from the default order at most".to_owned(),
+            Some(most) => format!("orders with {most} departures from the default order at most"),
+        };
+        let verdict = match self.counterexample {
+            Some(_) => "VIOLATED, searching",
+            None if self.complete => "complete within a bound:",
+            None => "not complete, searching",
+        };
+        let beyond = self.beyond.map(|(most, runs)| format!("; {most} departures not finished after {runs} runs"));
+        format!("{verdict} {extent}{}", beyond.unwrap_or_default())
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { case, bounds, complete, runs, states, ends, longest, choices, counterexample } = self;
+        let Self { case, runs, states, ends, longest, choices, counterexample, .. } = self;
         writeln!(f, "{}", case.describe())?;
-        let extent = match bounds.departures {
-            None => "any order".to_owned(),
-            Some(most) => format!("{most} departures from the default order at most"),
-        };
-        let verdict = match counterexample {
-            Some(_) => "VIOLATED",
-            None if *complete => "complete",
-            None => "not complete",
-        };
-        writeln!(f, "  {verdict}, {extent}: {states} states, {ends} ends, {runs} runs, {longest} choices at most")?;
+        writeln!(f, "  {}", self.extent())?;
+        writeln!(f, "  {runs} runs, {states} states, {ends} ends, {longest} choices at most")?;
         let choices: Vec<String> = choices.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         write!(f, "  choices tried: {}", choices.join(", "))?;
         if let Some(counterexample) = counterexample {

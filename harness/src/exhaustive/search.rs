@@ -1,4 +1,5 @@
 //! The search: depth first, each branch a run of its own from the beginning, shared by several threads.
+#![allow(clippy::disallowed_methods, reason = "a search may take so long in real time")]
 
 use std::{
     collections::BTreeMap,
@@ -6,25 +7,29 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use super::{
     case::Case,
     choice::{Candidate, Choice},
     report::{Counterexample, Report},
-    visited::Visited,
+    visited::{Admission, Options, Visited},
     world::World,
 };
-use crate::oracles::Violation;
+use crate::{oracles::Violation, trace::Mode};
 
 /// How far a search goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How often at most a schedule departs from the default order (what has waited longest goes on first; faults are
-    /// free); `None`: any number.
+    /// How often at most a schedule departs from the default order, in which what has waited longest goes on first:
+    /// something else goes on, and what it overtakes then waits behind all that waits. Faults are free. `None`: any
+    /// number.
     pub departures: Option<u32>,
     /// Runs at most; a search that needs more is not complete.
     pub runs_max: u64,
+    /// Real time at most; a search that needs more is not complete.
+    pub time_max: Duration,
     /// Threads that search. With one, the same case gives the same report.
     pub threads: usize,
     /// Whether choices that commute are tried in one order only.
@@ -34,7 +39,26 @@ pub struct Bounds {
 impl Default for Bounds {
     /// All schedules, in one thread.
     fn default() -> Self {
-        Self { departures: None, runs_max: u64::MAX, threads: 1, reduce: true }
+        Self { departures: None, runs_max: u64::MAX, time_max: Duration::MAX, threads: 1, reduce: true }
+    }
+}
+
+/// How far a search has come; to be looked at while it runs.
+#[derive(Debug, Default)]
+pub struct Progress {
+    runs: AtomicU64,
+    states: AtomicU64,
+}
+
+impl Progress {
+    /// Runs from the beginning.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// Different states, summed over the searches that this is shown to.
+    pub fn states(&self) -> u64 {
+        self.states.load(Ordering::Relaxed)
     }
 }
 
@@ -54,14 +78,17 @@ struct Frontier {
     busy: usize,
 }
 
-struct Search {
+struct Search<'a> {
     case: Arc<Case>,
     bounds: Bounds,
+    began: Instant,
+    progress: &'a Progress,
     frontier: Mutex<Frontier>,
     more: Condvar,
     visited: Visited,
     stop: AtomicBool,
     truncated: AtomicBool,
+    cut: AtomicBool,
     runs: AtomicU64,
     states: AtomicU64,
     ends: AtomicU64,
@@ -75,15 +102,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Tries all schedules of `case` within `bounds`, until one violates something.
-pub fn explore(case: &Case, bounds: Bounds) -> Report {
+pub fn explore(case: &Case, bounds: Bounds, progress: &Progress) -> Report {
     let search = Search {
         case: Arc::new(case.clone()),
         bounds,
+        began: Instant::now(),
+        progress,
         frontier: Mutex::new(Frontier { branches: vec![Branch::root(bounds.departures)], busy: 0 }),
         more: Condvar::new(),
         visited: Visited::new(bounds.reduce),
         stop: AtomicBool::new(false),
         truncated: AtomicBool::new(false),
+        cut: AtomicBool::new(false),
         runs: AtomicU64::new(0),
         states: AtomicU64::new(0),
         ends: AtomicU64::new(0),
@@ -105,10 +135,12 @@ impl Branch {
     }
 }
 
-impl Search {
+impl Search<'_> {
     fn work(&self) {
         while let Some(branch) = self.next() {
-            if self.runs.fetch_add(1, Ordering::Relaxed) >= self.bounds.runs_max {
+            self.progress.runs.fetch_add(1, Ordering::Relaxed);
+            let is_late = self.began.elapsed() >= self.bounds.time_max;
+            if is_late || self.runs.fetch_add(1, Ordering::Relaxed) >= self.bounds.runs_max {
                 self.truncated.store(true, Ordering::Relaxed);
                 self.halt();
             } else {
@@ -144,7 +176,7 @@ impl Search {
     /// Runs a branch to the first state from which everything was tried.
     async fn run(&self, branch: Branch) {
         let Branch { mut schedule, mut sleep, mut left, from } = branch;
-        let mut world = World::new(&self.case).await;
+        let mut world = World::new(&self.case, Mode::Off).await;
         if let Err(message) = self.go_to(&mut world, &schedule, from).await {
             let violation = Violation { oracle: "determinism", version: None, message };
             return self.convict(schedule, vec![violation]);
@@ -154,9 +186,13 @@ impl Search {
             if !violations.is_empty() {
                 return self.convict(schedule, violations);
             }
-            let (candidates, digest) = (world.candidates(), world.digest());
-            let (branches, is_new) = self.visited.admit(digest, &candidates, &sleep, left);
+            let (candidates, digest) = (world.candidates(), self.digest(&world));
+            let sufficient = world.sufficient(&candidates);
+            let options = Options { candidates: &candidates, sufficient: &sufficient, sleep: &sleep };
+            let Admission { branches, is_new, is_cut } = self.visited.admit(digest, &options, left);
             self.states.fetch_add(u64::from(is_new), Ordering::Relaxed);
+            self.progress.states.fetch_add(u64::from(is_new), Ordering::Relaxed);
+            self.cut.fetch_or(is_cut, Ordering::Relaxed);
             self.longest.fetch_max(schedule.len(), Ordering::Relaxed);
             if candidates.is_empty() && is_new {
                 self.ends.fetch_add(1, Ordering::Relaxed);
@@ -179,13 +215,18 @@ impl Search {
         }
     }
 
+    /// What identifies the state: the order in which things wait matters to the default order only.
+    fn digest(&self, world: &World) -> u128 {
+        if self.bounds.departures.is_some() { world.digest_in_order() } else { world.digest() }
+    }
+
     /// Makes the choices of `schedule` again; the state before the last must be the one known.
     async fn go_to(&self, world: &mut World, schedule: &[Choice], from: u128) -> Result<(), String> {
         let Some((last, before)) = schedule.split_last() else { return Ok(()) };
         for choice in before {
             world.perform(*choice).await?;
         }
-        if world.digest() != from {
+        if self.digest(world) != from {
             return Err("the same choices led to another state".to_owned());
         }
         self.count(*last);
@@ -219,6 +260,8 @@ impl Search {
             case: Case::clone(&self.case),
             bounds: self.bounds,
             complete: !truncated && counterexample.is_none(),
+            cut: self.cut.into_inner(),
+            beyond: None,
             runs: self.runs.into_inner(),
             states: self.states.into_inner(),
             ends: self.ends.into_inner(),

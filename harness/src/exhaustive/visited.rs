@@ -27,6 +27,24 @@ pub(super) struct Branch {
     pub(super) left: Option<u32>,
 }
 
+/// What can be chosen in a state.
+pub(super) struct Options<'a> {
+    pub(super) candidates: &'a [Candidate],
+    /// Those from which all else follows.
+    pub(super) sufficient: &'a [Choice],
+    /// What need not be chosen.
+    pub(super) sleep: &'a [Candidate],
+}
+
+/// What is to be tried from a state.
+pub(super) struct Admission {
+    pub(super) branches: Vec<Branch>,
+    /// It was not seen before.
+    pub(super) is_new: bool,
+    /// No departures are left for something that could be chosen.
+    pub(super) is_cut: bool,
+}
+
 /// The states seen so far, by their digests.
 pub(super) struct Visited {
     shards: Vec<Mutex<BTreeMap<u128, Seen>>>,
@@ -39,69 +57,63 @@ impl Visited {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), reduce }
     }
 
-    /// What is to be tried from the state `digest`, in which `candidates` can be chosen and `sleep` need not be; and
-    /// whether the state is new.
-    pub(super) fn admit(
-        &self,
-        digest: u128,
-        candidates: &[Candidate],
-        sleep: &[Candidate],
-        left: Option<u32>,
-    ) -> (Vec<Branch>, bool) {
+    /// What is to be tried from the state `digest`.
+    pub(super) fn admit(&self, digest: u128, options: &Options<'_>, left: Option<u32>) -> Admission {
         let shard = &self.shards[usize::try_from(digest % SHARDS as u128).unwrap_or(0)];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         match left {
-            Some(left) => within(&mut shard, digest, candidates, left),
-            None => self.except(&mut shard, digest, candidates, sleep),
+            Some(left) => within(&mut shard, digest, options.candidates, left),
+            None => self.except(&mut shard, digest, options),
         }
     }
 
-    /// Sleep sets with state caching (Godefroid, "Partial-Order Methods", 1996, section 5): a state that is reached
-    /// again is tried with what slept then and does not sleep now.
-    fn except(
-        &self,
-        shard: &mut BTreeMap<u128, Seen>,
-        digest: u128,
-        candidates: &[Candidate],
-        sleep: &[Candidate],
-    ) -> (Vec<Branch>, bool) {
+    /// Persistent sets and sleep sets with state caching (Godefroid, "Partial-Order Methods", 1996, section 5): a state
+    /// that is reached again is tried with what slept then and does not sleep now.
+    fn except(&self, shard: &mut BTreeMap<u128, Seen>, digest: u128, options: &Options<'_>) -> Admission {
+        let Options { candidates, sufficient, sleep } = *options;
         let sleeps = |choice: &Choice| sleep.iter().any(|candidate| candidate.choice == *choice);
         let before = match shard.get(&digest) {
             Some(Seen::Except(slept)) => Some(slept.clone()),
             _ => None,
         };
-        let is_due = |choice: &Choice| !sleeps(choice) && before.as_ref().is_none_or(|slept| slept.contains(choice));
+        let suffices = |choice: &Choice| !self.reduce || sufficient.contains(choice);
+        let is_open = |choice: &Choice| before.as_ref().map_or(suffices(choice), |slept| slept.contains(choice));
         let mut asleep = sleep.to_vec();
         let mut branches = Vec::new();
-        for candidate in candidates.iter().filter(|candidate| is_due(&candidate.choice)) {
+        for candidate in candidates.iter().filter(|candidate| is_open(&candidate.choice) && !sleeps(&candidate.choice))
+        {
             let commutes = |other: &&Candidate| self.reduce && other.commutes_with(candidate);
             let sleep = asleep.iter().filter(commutes).copied().collect();
             branches.push(Branch { choice: candidate.choice, sleep, left: None });
             asleep.push(*candidate);
         }
-        let still = |choice: &Choice| sleeps(choice) && before.as_ref().is_none_or(|slept| slept.contains(choice));
-        let slept = candidates.iter().map(|candidate| candidate.choice).filter(|choice| still(choice));
-        shard.insert(digest, Seen::Except(slept.collect()));
-        (branches, before.is_none())
+        let slept_before = |choice: &Choice| before.as_ref().is_none_or(|slept| slept.contains(choice));
+        let slept = candidates.iter().map(|candidate| candidate.choice);
+        let slept = slept.filter(|choice| sleeps(choice) && slept_before(choice)).collect();
+        shard.insert(digest, Seen::Except(slept));
+        Admission { branches, is_new: before.is_none(), is_cut: false }
     }
 }
 
 /// A state that is reached again is tried again if more departures are left.
-fn within(shard: &mut BTreeMap<u128, Seen>, digest: u128, candidates: &[Candidate], left: u32) -> (Vec<Branch>, bool) {
+fn within(shard: &mut BTreeMap<u128, Seen>, digest: u128, candidates: &[Candidate], left: u32) -> Admission {
     let before = match shard.get(&digest) {
         Some(Seen::Within(before)) => Some(*before),
         _ => None,
     };
+    let mut admission = Admission { branches: Vec::new(), is_new: before.is_none(), is_cut: false };
     if before.is_some_and(|before| before >= left) {
-        return (Vec::new(), false);
+        return admission;
     }
     shard.insert(digest, Seen::Within(left));
-    let mut branches = Vec::new();
     for (index, candidate) in candidates.iter().enumerate() {
         let costs = u32::from(index > 0 && !candidate.choice.is_fault());
-        if let Some(left) = left.checked_sub(costs) {
-            branches.push(Branch { choice: candidate.choice, sleep: Vec::new(), left: Some(left) });
+        match left.checked_sub(costs) {
+            Some(left) => {
+                admission.branches.push(Branch { choice: candidate.choice, sleep: Vec::new(), left: Some(left) });
+            }
+            None => admission.is_cut = true,
         }
     }
-    (branches, before.is_none())
+    admission
 }

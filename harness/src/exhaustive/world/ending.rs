@@ -1,0 +1,47 @@
+//! The end of a schedule.
+#![allow(clippy::disallowed_methods, reason = "the scheduler owns the clock")]
+
+use std::{sync::PoisonError, time::Duration};
+
+use gateway::http::PROMETHEUS;
+
+use super::World;
+use crate::{exhaustive::seed, oracles::Violation};
+
+/// For leases to expire and be collected, claims to be cleared.
+const REST: Duration = Duration::from_secs(400);
+/// Where nothing was left behind.
+const SHORT_REST: Duration = Duration::from_secs(2);
+
+impl World {
+    /// Lets everything come to rest after the last choice, sends one more signal, and says what does not hold.
+    pub(in crate::exhaustive) async fn finish(&mut self) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let mut violated = |oracle, message| violations.push(Violation { oracle, version: None, message });
+        let calm =
+            self.left.faults == u8::from(!self.case.faults.is_empty()) && self.left.early == self.case.early_timers;
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for status in answers.into_iter().flatten().filter(|status| calm && !matches!(status, 201 | 202)) {
+            violated("liveness", format!("a signal is answered {status} although nothing went wrong"));
+        }
+        self.hub.open_all();
+        let quick = calm && !self.case.predecessor && self.case.action.is_none();
+        tokio::time::sleep(if quick { SHORT_REST } else { REST }).await;
+        if let Some(replica) = self.places.iter().find_map(|place| place.replica.clone()) {
+            let (body, fingerprint) = seed::signal();
+            let answer = self.fleet.send(&replica, PROMETHEUS, body, fingerprint).await;
+            if !matches!(answer.status.as_u16(), 201 | 202) {
+                violated("liveness", format!("a signal after everything is answered {}", answer.status));
+            }
+            tokio::time::sleep(if quick { SHORT_REST } else { REST }).await;
+        }
+        for request in self.fleet.requests() {
+            let finalizers = request["metadata"]["finalizers"].as_array();
+            if finalizers.is_some_and(|finalizers| !finalizers.is_empty()) {
+                violated("claims", format!("{} is still claimed", request["metadata"]["name"]));
+            }
+        }
+        violations.extend(self.fleet.finish());
+        violations
+    }
+}
