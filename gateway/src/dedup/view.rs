@@ -128,6 +128,12 @@ impl View {
         Subscription { view: self.clone(), fingerprint: fingerprint.clone(), notify }
     }
 
+    /// How many fingerprints are listened to.
+    #[cfg(test)]
+    pub(super) fn listened_to(&self) -> usize {
+        self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Waits for the first list.
     pub(super) async fn synced(&self) {
         self.moved_to(|version| version.is_some()).await;

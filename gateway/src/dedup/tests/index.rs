@@ -39,6 +39,19 @@ fn a_deleted_object_is_remembered_in_its_last_state() {
 }
 
 #[test]
+fn of_deleted_objects_the_newest_ten_thousand_are_remembered() {
+    let mut index = Index::default();
+    let delete = |index: &mut Index, number: u64| index.delete(at(terminal(&number.to_string()), number));
+    for number in 1..=10_000 {
+        delete(&mut index, number);
+    }
+    assert!(index.deleted("1").is_some());
+    delete(&mut index, 10_001);
+    assert_eq!(index.deleted("1"), None);
+    assert!(index.deleted("2").is_some() && index.deleted("10001").is_some());
+}
+
+#[test]
 fn an_object_that_a_new_list_lacks_is_gone_without_a_last_state() {
     let mut index = Index::default();
     index.replace(vec![at(active("a"), 5)], version(5));
@@ -61,6 +74,21 @@ fn the_age_counts_from_the_newest_mark_that_was_reached() {
     assert_eq!(index.as_of(), Some(second(2)));
     index.reach(version(12));
     assert_eq!(index.as_of(), Some(second(3)));
+}
+
+#[test]
+fn marks_closer_together_than_their_spacing_are_left_out() {
+    let at = |ms| Monotonic::from_start(Duration::from_millis(ms));
+    let mut index = Index::default();
+    index.replace(vec![], version(1));
+    index.mark(version(10), at(1_000));
+    index.mark(version(11), at(1_049));
+    index.reach(version(11));
+    assert_eq!(index.as_of(), Some(at(1_000)));
+    index.mark(version(20), at(2_000));
+    index.mark(version(21), at(2_050));
+    index.reach(version(21));
+    assert_eq!(index.as_of(), Some(at(2_050)));
 }
 
 #[test]

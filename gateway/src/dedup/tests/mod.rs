@@ -1,17 +1,34 @@
-//! Tests of the state machines, one file each.
+//! Tests of the state machines and of what workers share, one file each.
 
 mod attempt;
 mod commit;
 mod decision;
 mod index;
+mod observed;
 mod properties;
+mod queue;
+mod view;
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
 use crate::{
+    context::{Context, SimulatedClock},
     remediation::{Phase, Record, ResourceVersion, SUCCESSION_FINALIZER},
     signal::Fingerprint,
 };
+
+/// What the wall clock of [`context`] shows at first.
+pub(super) const EPOCH: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+/// Exact clocks that start now.
+pub(super) fn context() -> Context {
+    let clock = SimulatedClock { epoch: EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
+    #[expect(clippy::disallowed_methods, reason = "the start of this test's clock")]
+    Context::simulated(clock, Instant::now(), 1)
+}
 
 pub(super) fn fingerprint() -> Fingerprint {
     Fingerprint::of("shop:Deployment:checkout")
