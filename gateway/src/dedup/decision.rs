@@ -57,6 +57,11 @@ pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Ti
     }
 }
 
+/// Whether `other` is active and older than `record`: then the signals of both belong to it.
+pub(super) fn is_older_twin(other: &Record, record: &Record) -> bool {
+    other.is_active() && age_key(other) < age_key(record)
+}
+
 fn age_key(record: &Record) -> (Option<Timestamp>, u64, &str) {
     (record.created, record.ordinal, &record.uid)
 }

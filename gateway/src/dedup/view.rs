@@ -99,6 +99,11 @@ impl View {
         index.version().map(|_| Snapshot { records: index.of(fingerprint) })
     }
 
+    /// What the view knows of `fingerprint`; nothing before the first list.
+    pub(super) fn of(&self, fingerprint: &Fingerprint) -> Vec<Arc<Record>> {
+        self.index().of(fingerprint)
+    }
+
     pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
         self.index().by_uid(uid)
     }

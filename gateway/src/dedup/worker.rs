@@ -10,6 +10,7 @@ use super::{
     attempt::{Found, Past},
     collector,
     count::{self, Counter},
+    decision::is_older_twin,
     find::Finder,
     queue::{Head, Pending},
 };
@@ -92,7 +93,13 @@ impl<'a> Worker<'a> {
         let core = &self.dedup.shared.core;
         let known = self.known.as_mut()?;
         let record = known.record.take()?;
-        let newest = match core.view.by_uid(&record.uid) {
+        let viewed = core.view.by_uid(&record.uid);
+        // A view that knows the object knows how its predecessors ended: who is active beside it is a twin.
+        if viewed.is_some() && core.view.of(&record.fingerprint).iter().any(|other| is_older_twin(other, &record)) {
+            known.past.floor = known.past.floor.max(record.version);
+            return None;
+        }
+        let newest = match viewed {
             Some(viewed) if viewed.version > record.version => viewed,
             Some(_) => record,
             None if core.view.version() >= Some(record.version) => return None,

@@ -3,8 +3,8 @@ use rstest::rstest;
 
 use super::{active, fingerprint, records, terminal};
 use crate::{
-    dedup::decision::{Verdict, decide},
-    remediation::{Record, remediation_request_name},
+    dedup::decision::{Verdict, decide, is_older_twin},
+    remediation::{Phase, Record, remediation_request_name},
 };
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -86,5 +86,9 @@ fn of_twins_every_replica_chooses_the_older_one_whatever_ordinal_a_foreign_one_h
     let foreign = Record { ordinal: 0, created: Some(NOW + later_secs.seconds()), ..active("z") };
     let ours = Record { created: Some(NOW), ..active("a") };
     assert_eq!(duplicate_of(&[ours.clone(), foreign.clone()]), chosen);
-    assert_eq!(duplicate_of(&[foreign, ours]), chosen);
+    assert_eq!(duplicate_of(&[foreign.clone(), ours.clone()]), chosen);
+    assert_eq!(is_older_twin(&foreign, &ours), chosen == "z");
+    assert_eq!(is_older_twin(&ours, &foreign), chosen == "a");
+    let ended = Record { phase: Phase::Terminal, ..foreign };
+    assert!(!is_older_twin(&ended, &ours));
 }
