@@ -19,7 +19,7 @@ use crate::{
     api::{Commit, EmbeddedApi, Options},
     controls::Protocol,
     load::Ledger,
-    oracles::{Oracles, Violation, Write},
+    oracles::{Oracles, Signal, Told, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, config, pod_name},
     trace::{Life, Mode, Trace},
 };
@@ -179,9 +179,18 @@ impl Fleet {
     /// `fingerprint` where the answer names none.
     pub async fn send(&self, replica: &Replica, path: &str, body: &Value, fingerprint: &str) -> Answer {
         self.with_sent(|sent| sent.attempt(fingerprint));
+        let signal = Signal { pod: &replica.name, fingerprint, sent_ms: self.api.now().as_millisecond() };
+        self.oracles.on_signal(&signal);
         let posted = self.trace.posted(&replica.name, fingerprint);
         let answer = replica.post(path, body.to_string()).await;
         posted.answered(&answer);
+        // A webhook of several alerts is answered with a list, which names none.
+        let told = answer.body["remediationRequestName"].as_str().filter(|_| answer.status.is_success());
+        if let Some(name) = told {
+            let occurrence = answer.body["metadata"]["occurrenceCount"].as_u64().unwrap_or_default();
+            self.oracles.on_answer(&signal, &Told { name, occurrence, version: self.api.resource_version() });
+            self.trace.judged(&self.oracles);
+        }
         self.with_sent(|sent| sent.answer(fingerprint, &answer));
         answer
     }

@@ -10,7 +10,7 @@ use rstest::rstest;
 /// Fresh seeds are for the command line; these are always the same.
 #[rstest]
 fn the_product_holds_under_every_mix(
-    #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm)] mix: Mix,
+    #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix,
     #[values(Protocol::Fenced, Protocol::FenceOnly)] protocol: Protocol,
 ) {
     for seed in 0..25 {
@@ -38,7 +38,7 @@ fn a_protocol_without_a_fence_is_found_to_make_twins_and_its_failure_is_made_sma
 }
 
 #[rstest]
-fn a_scenario_has_one_history(#[values(Mix::None, Mix::Heavy, Mix::Swarm)] mix: Mix) {
+fn a_scenario_has_one_history(#[values(Mix::None, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix) {
     for seed in 100..112 {
         let scenario = draw(seed, mix);
         let hash = run(&scenario, Protocol::Fenced, Mode::Hash).hash;

@@ -1,4 +1,4 @@
-//! Who else writes RemediationRequests: a remediation controller, retention, users.
+//! Who else writes RemediationRequests: a remediation controller, retention, users, and [other creators](super::creators).
 #![allow(clippy::disallowed_methods, reason = "actors live in the simulation's own time")]
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -11,7 +11,11 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
-use super::{scenario::Actor, world::World};
+use super::{
+    creators::{Creator, FOREIGN, PEER},
+    scenario::{Actor, Scenario},
+    world::World,
+};
 use crate::{
     oracles::{is_active, name},
     replica::NAMESPACE,
@@ -22,14 +26,25 @@ const ENDS: [&str; 4] = ["Completed", "Failed", "TimedOut", "Skipped"];
 /// How often those who delete look around, at most.
 const LOOK_MS: u64 = 20_000;
 
-/// Starts `actors`; they end when the set is dropped.
-pub fn start(world: &Arc<World>, actors: &[Actor], seed: u64) -> JoinSet<()> {
+/// Starts the actors of `scenario`; they end when the set is dropped.
+pub fn start(world: &Arc<World>, scenario: &Scenario) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    for (number, &actor) in actors.iter().enumerate() {
-        let rng = StdRng::seed_from_u64(seed ^ (number as u64 + 1).wrapping_mul(0x6163_746f_7273));
-        let client = world.fleet.api.client(actor.name(), NAMESPACE);
-        let player = Player { world: Arc::clone(world), rng, api: api(client), seen: BTreeMap::new() };
-        tasks.spawn(player.play(actor));
+    for (number, &actor) in scenario.actors.iter().enumerate() {
+        let rng = StdRng::seed_from_u64(scenario.seed ^ (number as u64 + 1).wrapping_mul(0x6163_746f_7273));
+        let (world, user) = (Arc::clone(world), actor.name());
+        let creator = |rng| Creator::new(&world, rng, user, scenario.resources());
+        match actor {
+            Actor::Peer { pause_ms, think_ms, lets_go } => {
+                tasks.spawn(creator(rng).play_peer(pause_ms, think_ms, lets_go));
+            }
+            Actor::Foreign { pause_ms } => {
+                tasks.spawn(creator(rng).play_foreign(pause_ms));
+            }
+            Actor::Controller { .. } | Actor::Retention { .. } | Actor::User { .. } => {
+                let api = api(world.fleet.api.client(user, NAMESPACE));
+                tasks.spawn(Player { world, rng, api, seen: BTreeMap::new() }.play(actor));
+            }
+        }
     }
     tasks
 }
@@ -46,6 +61,8 @@ impl Actor {
             Self::Controller { .. } => "remediation-controller",
             Self::Retention { .. } => "retention",
             Self::User { .. } => "user",
+            Self::Peer { .. } => PEER,
+            Self::Foreign { .. } => FOREIGN,
         }
     }
 }
@@ -74,6 +91,7 @@ impl Player {
                     self.sleep(1, after_ms.clamp(200, LOOK_MS)).await;
                     self.delete(is_active, after_ms, "deletes an active one").await;
                 }
+                Actor::Peer { .. } | Actor::Foreign { .. } => return,
             }
         }
     }

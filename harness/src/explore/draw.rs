@@ -1,73 +1,18 @@
 //! Draws a scenario from a seed. The mix itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
 
-use std::{fmt, str::FromStr};
-
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::scenario::{Actor, Arrival, Clocks, Incident, Network, Scenario, What, When};
+use super::{
+    mix::Mix,
+    scenario::{Actor, Arrival, Clocks, Incident, Network, Promise, Scenario, What, When},
+};
 
 /// *D* of the protocol with the default configuration, in milliseconds, and a tenth for clocks that run slow.
 pub const SETTLED_MS: u64 = 176_000;
 /// A sent request takes effect within this, or never (protocol: assumptions).
 const REQUEST_LIFE_MS: u64 = 60_000;
-
-/// Which faults are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mix {
-    /// None: three replicas, ten signals, requests that take their time.
-    None,
-    /// A few of the everyday kind.
-    Light,
-    /// All kinds at once.
-    Heavy,
-    /// A random selection of kinds, at random rates.
-    #[default]
-    Swarm,
-}
-
-impl Mix {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::None, Self::Light, Self::Heavy, Self::Swarm];
-
-    /// What it is called on command lines and in results.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Light => "light",
-            Self::Heavy => "heavy",
-            Self::Swarm => "swarm",
-        }
-    }
-
-    /// What it is, for people.
-    pub const fn summary(self) -> &'static str {
-        match self {
-            Self::None => "none: three replicas, ten signals",
-            Self::Light => "a few of the everyday kind",
-            Self::Heavy => "all kinds at once",
-            Self::Swarm => "a random selection of kinds, at random rates",
-        }
-    }
-}
-
-impl fmt::Display for Mix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// No mix has this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no mix of faults is called {0:?}")]
-pub struct UnknownMix(String);
-
-impl FromStr for Mix {
-    type Err = UnknownMix;
-
-    fn from_str(name: &str) -> Result<Self, UnknownMix> {
-        Self::ALL.into_iter().find(|mix| mix.name() == name).ok_or_else(|| UnknownMix(name.to_owned()))
-    }
-}
+/// By then an undisturbed replica has synchronised its view.
+const READY_MS: u64 = 50;
 
 /// The scenario of `seed` under `mix`.
 pub fn draw(seed: u64, mix: Mix) -> Scenario {
@@ -99,19 +44,31 @@ impl Draw {
         let incidents = self.incidents(span, replicas);
         let actors = self.actors(span);
         let replicas = (0..replicas).map(|_| self.clocks()).collect();
-        Scenario { seed: self.seed, replicas, signals, network, incidents, actors, heal_at_ms: span.ms }
+        let (seed, promise) = (self.seed, self.mix.promise());
+        let mut scenario =
+            Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms: span.ms, promise };
+        self.creators(span, &mut scenario);
+        if self.mix == Mix::Beyond {
+            self.break_bounds(span, &mut scenario);
+        }
+        scenario
     }
 
-    /// Three replicas, ten signals on one resource, all within a few milliseconds.
+    /// Three replicas that are ready, ten signals on one resource, all within a few milliseconds.
     fn undisturbed(mut self) -> Scenario {
-        let arrival =
-            |i: usize| Arrival { at_ms: self.rng.random_range(0..20), replica: i % 3, resource: 0, retries: 0 };
+        let arrival = |i: usize| Arrival {
+            at_ms: READY_MS + self.rng.random_range(0..20),
+            replica: i % 3,
+            resource: 0,
+            retries: 0,
+        };
         let mut signals: Vec<Arrival> = (0..10).map(arrival).collect();
         signals.sort_by_key(|signal| signal.at_ms);
         let network = Network { latency_min_ms: 1, latency_max_ms: 8, ..Network::default() };
         let replicas = vec![Clocks::default(); 3];
         let (incidents, actors) = (Vec::new(), Vec::new());
-        Scenario { seed: self.seed, replicas, signals, network, incidents, actors, heal_at_ms: 100 }
+        let (seed, heal_at_ms, promise) = (self.seed, READY_MS + 100, Promise::Unique);
+        Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms, promise }
     }
 
     /// One in `n`.
@@ -125,7 +82,7 @@ impl Draw {
             Mix::None => false,
             Mix::Light => self.one_in(6),
             Mix::Heavy => true,
-            Mix::Swarm => self.one_in(3),
+            Mix::Swarm | Mix::Foreign | Mix::Beyond => self.one_in(3),
         }
     }
 
@@ -258,6 +215,40 @@ impl Draw {
         }
         actors
     }
+
+    /// Who else creates; drawn last, so that all else stays what it was before these actors were thought of.
+    fn creators(&mut self, span: Span, scenario: &mut Scenario) {
+        if self.mix != Mix::Light && self.has() {
+            let pause_ms = (span.ms / 10).clamp(5, 10_000);
+            let think_ms = [0, 20, 2_000, 40_000][self.rng.random_range(0..4)];
+            scenario.actors.push(Actor::Peer { pause_ms, think_ms, lets_go: self.rng.random() });
+        }
+        if self.mix == Mix::Foreign {
+            scenario.actors.push(Actor::Foreign { pause_ms: (span.ms / 5).clamp(5, 20_000) });
+        }
+    }
+
+    /// At least one thing that the protocol does not promise to survive.
+    fn break_bounds(&mut self, span: Span, scenario: &mut Scenario) {
+        let kinds = self.rng.random_range(1..8);
+        if kinds & 1 != 0 {
+            let Network { slow, slow_max_ms, .. } = &mut scenario.network;
+            *slow = self.rng.random_range(20..=300);
+            *slow_max_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
+        }
+        if kinds & 2 != 0 {
+            let after_ms = self.rng.random_range(0..=span.ms / 3);
+            scenario.actors.push(Actor::Retention { after_ms });
+            scenario.actors.push(Actor::User { after_ms: self.rng.random_range(0..=span.ms / 3) });
+        }
+        if kinds & 4 != 0 {
+            let replica = self.rng.random_range(0..scenario.replicas.len());
+            let when = When::Request(replica, self.rng.random_range(2..30));
+            let for_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
+            scenario.incidents.push(Incident { when, what: What::Pause { replica, for_ms } });
+            scenario.heal_at_ms += for_ms;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -266,12 +257,15 @@ mod tests {
 
     use super::*;
 
-    #[rstest]
-    fn a_seed_always_draws_the_same_scenario(#[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm)] mix: Mix) {
-        assert_eq!(mix.name().parse(), Ok(mix));
-        for seed in 0..50 {
-            assert_eq!(draw(seed, mix), draw(seed, mix));
-            assert_ne!(draw(seed, mix), draw(seed + 1, mix));
+    #[test]
+    fn a_seed_always_draws_the_same_scenario() {
+        for mix in Mix::ALL {
+            assert_eq!(mix.name().parse(), Ok(mix));
+            for seed in 0..50 {
+                assert_eq!(draw(seed, mix), draw(seed, mix));
+                assert_ne!(draw(seed, mix), draw(seed + 1, mix));
+                assert_eq!(draw(seed, mix).is_undisturbed(), mix == Mix::None);
+            }
         }
     }
 
@@ -282,8 +276,28 @@ mod tests {
         for kind in ["Crash", "Restart", "Pause", "Cut", "Down", "HoldWatches", "BreakWatches", "Compact"] {
             assert!((10..290).contains(&kinds(kind)), "{kind}: {}", kinds(kind));
         }
-        for kind in ["Controller", "Retention", "User"] {
+        for kind in ["Controller", "Retention", "User", "Peer"] {
             assert!(kinds(kind) >= 5, "{kind}: {}", kinds(kind));
+        }
+    }
+
+    #[rstest]
+    #[case::light(Mix::Light, false)]
+    #[case::heavy(Mix::Heavy, false)]
+    #[case::swarm(Mix::Swarm, false)]
+    #[case::foreign(Mix::Foreign, true)]
+    #[case::beyond(Mix::Beyond, true)]
+    fn only_mixes_of_their_own_leave_the_assumptions(#[case] mix: Mix, #[case] leaves: bool) {
+        for seed in 0..300 {
+            let Scenario { network, incidents, actors, promise, .. } = draw(seed, mix);
+            let pauses = incidents.iter().any(|i| matches!(i.what, What::Pause { for_ms, .. } if for_ms >= SETTLED_MS));
+            let other = actors.iter().any(|actor| match actor {
+                Actor::Retention { after_ms } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
+                Actor::Foreign { .. } => true,
+                Actor::Controller { .. } | Actor::Peer { .. } => false,
+            });
+            assert_eq!(pauses || other || network.slow_max_ms >= REQUEST_LIFE_MS, leaves, "seed {seed}");
+            assert_eq!(promise == Promise::Detected, leaves);
         }
     }
 

@@ -3,10 +3,11 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`scenario`] | everything a run is made of, as data: it can be written down and run again |
-//! | [`draw`] | draws a scenario from a seed and a mix of faults |
+//! | [`draw`], [`mix`] | draws a scenario from a seed and a mix of faults |
 //! | [`network`] | decides the fate of each request and watch event |
 //! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
-//! | [`actors`] | who else writes RemediationRequests |
+//! | [`actors`], [`creators`] | who else writes RemediationRequests |
+//! | [`probes`] | what is asked of the replicas after everything has healed |
 //! | [`world`] | the replicas, senders and actors of one run |
 //! | [`run()`] | one run from start to verdict |
 //! | [`minimise`] | the smallest scenario that still fails |
@@ -14,17 +15,20 @@
 
 pub mod actors;
 pub mod campaign;
+pub mod creators;
 pub mod draw;
 pub mod incidents;
 pub mod minimise;
+pub mod mix;
 pub mod network;
+pub mod probes;
 pub mod run;
 pub mod scenario;
 pub mod world;
 
 pub use self::{
     campaign::{Campaign, Progress},
-    draw::Mix,
+    mix::Mix,
     run::{Report, run},
     scenario::Scenario,
 };

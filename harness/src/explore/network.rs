@@ -12,7 +12,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::scenario::Network;
+use super::{creators::PEER, scenario::Network};
 use crate::api::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 
 /// Of callers that are no replicas, and of all after healing.
@@ -116,7 +116,9 @@ impl Faults for Wire {
             (count.requests, state.healed, state.down || state.cut.contains(user))
         });
         let mut rng = self.rng(user, number, REQUESTS);
-        let Some(index) = replica_index(user) else { return Fate { rng: &mut rng, network: &CALM, index: 0 }.draw() };
+        // A peer's requests fare as those of replicas: what it sends late is most telling.
+        let index = replica_index(user).or((user == PEER).then_some(0));
+        let Some(index) = index else { return Fate { rng: &mut rng, network: &CALM, index: 0 }.draw() };
         // Nobody may listen any more: the run is over.
         let _ = self.sent.send((user.clone(), number));
         if cut {

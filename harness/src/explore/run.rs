@@ -3,24 +3,22 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway::remediation::SUCCESSION_FINALIZER;
-use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
     actors, incidents,
     network::Wire,
-    scenario::{Arrival, Scenario},
+    probes,
+    scenario::{Promise, Scenario},
     world::World,
 };
 use crate::{
     controls::Protocol,
-    oracles::Violation,
+    fleet::Fleet,
+    oracles::{Violation, is_claimed},
     trace::{Mode, Trace},
 };
 
-/// After healing, each replica must acknowledge a signal of each resource within so many tries, a second apart.
-const LIVENESS_TRIES: u32 = 60;
 /// After healing, leases and claims left behind must be gone within this. A crashed replica's claim is cleared by a
 /// collector that has itself seen it unchanged for *D* (160 s), which a straggler may prolong once; then it sweeps every
 /// minute.
@@ -61,7 +59,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
         world.start(index, false);
     }
     let faults = tokio::spawn(incidents::happen(Arc::clone(&world), scenario.incidents.clone(), requests));
-    let actors = actors::start(&world, &scenario.actors, scenario.seed);
+    let actors = actors::start(&world, scenario);
     let mut senders = JoinSet::new();
     for &arrival in &scenario.signals {
         let world = Arc::clone(&world);
@@ -75,10 +73,20 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     let _ = faults.await;
     drop(actors);
     incidents::heal(&world);
-    let mut violations = converge(&world, scenario, protocol).await;
+    let Fleet { api, oracles, .. } = &world.fleet;
+    if protocol.is_product() {
+        oracles.on_healed(api.now().as_millisecond());
+    }
+    probes::signals(&world, scenario).await;
     senders.join_all().await;
+    if protocol.is_product() && scenario.promise == Promise::Detected {
+        probes::twins(&world, scenario).await;
+    }
     rest(&world, protocol).await;
-    violations.extend(world.fleet.finish());
+    if protocol.is_product() && scenario.is_undisturbed() {
+        oracles.on_requests(&api.requests());
+    }
+    let violations = world.fleet.finish();
     let trace = &world.fleet.trace;
     trace.end(&violations);
     let hash = trace.hash();
@@ -87,30 +95,6 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
         world.crash(index, false);
     }
     Report { violations, requests: world.wire.requests(), virtual_time: began.elapsed(), hash, trace }
-}
-
-/// After healing, each replica acknowledges a signal of each resource.
-async fn converge(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Vec<Violation> {
-    let mut probes = JoinSet::new();
-    for replica in 0..world.len() {
-        for resource in 0..scenario.resources() {
-            let world = Arc::clone(world);
-            probes.spawn(async move {
-                for _ in 0..LIVENESS_TRIES {
-                    let arrival = Arrival { at_ms: 0, replica, resource, retries: 0 };
-                    if world.send(arrival).await {
-                        return None;
-                    }
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                let pod = world.pod(replica).unwrap_or_default();
-                let message = format!("{pod} acknowledges no signal of resource {resource} though all has healed");
-                Some(Violation { oracle: "liveness", version: None, message })
-            });
-        }
-    }
-    let stuck = probes.join_all().await.into_iter().flatten();
-    stuck.filter(|_| protocol.is_product()).collect()
 }
 
 /// Waits until nothing is left to be cleaned up, for a bounded time.
@@ -122,11 +106,7 @@ async fn rest(world: &World, protocol: Protocol) {
     let began = Instant::now();
     while began.elapsed() < REST_MAX {
         tokio::time::sleep(REST_POLL).await;
-        let claimed = |request: &Value| {
-            let finalizers = request["metadata"]["finalizers"].as_array();
-            finalizers.is_some_and(|finalizers| finalizers.iter().any(|f| f == SUCCESSION_FINALIZER))
-        };
-        if world.fleet.leases().is_empty() && !world.fleet.requests().iter().any(claimed) {
+        if world.fleet.leases().is_empty() && !world.fleet.requests().iter().any(is_claimed) {
             return;
         }
     }

@@ -23,6 +23,20 @@ pub struct Scenario {
     pub actors: Vec<Actor>,
     /// When everything heals; from then on all must converge.
     pub heal_at_ms: u64,
+    /// What must hold.
+    #[serde(default)]
+    pub promise: Promise,
+}
+
+/// What must hold in a scenario, beside liveness and that nothing acknowledged is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Promise {
+    /// At most one active RemediationRequest per fingerprint: the scenario keeps to the protocol's assumptions.
+    #[default]
+    Unique,
+    /// It does not: every replica that is up must detect twins, and send signals to the older one.
+    Detected,
 }
 
 /// How the clocks of a replica differ from the simulation's.
@@ -183,6 +197,20 @@ pub enum Actor {
         /// Not within this time of their creation.
         after_ms: u64,
     },
+    /// Creates under the names that replicas derive, by the rules of the fence and without the lease.
+    Peer {
+        /// The mean pause between two of its looks.
+        pause_ms: u64,
+        /// It stands still for up to this long before each request that a look leads to.
+        think_ms: u64,
+        /// Whether it lets go of what it claimed; otherwise that is left to the replicas' collectors.
+        lets_go: bool,
+    },
+    /// Creates under names of its own.
+    Foreign {
+        /// The mean pause between two of its looks.
+        pause_ms: u64,
+    },
 }
 
 impl Scenario {
@@ -198,6 +226,14 @@ impl Scenario {
         let drifts = self.replicas.iter().any(|clocks| clocks.rate_ppm != 0);
         let run_ms = i64::try_from(self.heal_at_ms).unwrap_or(i64::MAX / 20) + REST_MS;
         most - least + if drifts { run_ms / 10 } else { 0 }
+    }
+
+    /// Whether nothing goes wrong in it but that requests take their time.
+    pub fn is_undisturbed(&self) -> bool {
+        let Network { latency_min_ms, latency_max_ms, .. } = self.network;
+        let calm = Network { latency_min_ms, latency_max_ms, ..Network::default() };
+        let nobody_else = self.incidents.is_empty() && self.actors.is_empty();
+        nobody_else && self.network == calm && self.replicas.iter().all(|clocks| *clocks == Clocks::default())
     }
 
     /// Its parts in a few words.

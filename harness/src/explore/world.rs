@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 
 use super::{
     network::Wire,
-    scenario::{Arrival, Clocks, Scenario},
+    scenario::{Arrival, Clocks, Promise, Scenario},
 };
 use crate::{
     controls::Protocol,
@@ -24,7 +24,9 @@ use crate::{
 /// Where Alertmanager posts.
 const PROMETHEUS: &str = "/api/v1/signals/prometheus";
 /// Shortly before [`crate::fleet::EPOCH`].
-const STARTS_AT: &str = "2026-10-31T23:00:00Z";
+pub(super) const STARTS_AT: &str = "2026-10-31T23:00:00Z";
+/// Counts twins in a replica's view.
+const TWINS: &str = "gateway_twins_detected_total";
 /// A sender gives up on an answer after this.
 const SENDER_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two tries of a sender.
@@ -55,6 +57,9 @@ impl World {
     pub fn new(scenario: &Scenario, protocol: Protocol, mode: Mode, wire: Arc<Wire>) -> Self {
         let fleet = Fleet::new(scenario.seed).with_protocol(protocol).with_trace(mode);
         fleet.oracles.allow_skew(scenario.skew_ms());
+        if scenario.promise == Promise::Detected {
+            fleet.oracles.allow_twins();
+        }
         fleet.api.set_faults(Arc::clone(&wire) as _);
         fleet.api.set_event_lag(Duration::from_millis(scenario.network.event_lag_ms));
         let slot = |(index, clocks): (usize, &Clocks)| Slot {
@@ -155,6 +160,14 @@ impl World {
             }
             self.start(index, false);
         }
+    }
+
+    /// Tells the oracles how many twins each replica that is up has detected.
+    pub(super) fn tell_detected(&self) {
+        let up = (0..self.len()).filter_map(|index| self.replica(index));
+        let count = |replica: &Replica| replica.metric(TWINS).unwrap_or(0.0) as u64;
+        let detected = up.map(|replica| (replica.name.clone(), count(&replica))).collect();
+        self.fleet.oracles.on_detected(&detected, self.fleet.api.now().as_millisecond());
     }
 
     /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.

@@ -1,16 +1,21 @@
-//! No acknowledged signal lost, none counted twice, and every 2xx durable.
+//! No acknowledged signal lost, none counted twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, name, occurrences};
+use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, is_replica, name, occurrences};
 
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.
+///
+/// Where twins are allowed, a signal whose create was given up may be counted on both; none may be lost even there.
 #[derive(Debug, Default)]
 pub struct Counts {
     /// The last state of those that are gone.
     deleted: Vec<Value>,
+    /// What others than replicas created stands for signals of their own, by fingerprint.
+    created_by_others: BTreeMap<String, u64>,
+    twins_allowed: bool,
 }
 
 impl Oracle for Counts {
@@ -18,9 +23,20 @@ impl Oracle for Counts {
         "counts"
     }
 
+    fn allow_twins(&mut self) {
+        self.twins_allowed = true;
+    }
+
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        if write.resource == REMEDIATION_REQUESTS && write.new.is_none() {
-            self.deleted.extend(write.old.cloned());
+        if write.resource != REMEDIATION_REQUESTS {
+            return None;
+        }
+        match (write.old, write.new) {
+            (None, Some(new)) if !is_replica(write.caller) => {
+                *self.created_by_others.entry(fingerprint(new).to_owned()).or_default() += occurrences(new);
+            }
+            (old, None) => self.deleted.extend(old.cloned()),
+            _ => {}
         }
         None
     }
@@ -32,13 +48,17 @@ impl Oracle for Counts {
             *counted.entry(fingerprint(request)).or_default() += occurrences(request);
         }
         let mut wrong = Vec::new();
-        for (fingerprint, attempted) in &end.attempted {
+        let of = |counts: &BTreeMap<String, u64>, fingerprint| counts.get(fingerprint).copied().unwrap_or(0);
+        let known: BTreeSet<&String> = end.attempted.keys().chain(self.created_by_others.keys()).collect();
+        for fingerprint in known {
+            let others = of(&self.created_by_others, fingerprint);
+            let attempted = others + of(&end.attempted, fingerprint);
+            let acknowledged = others + of(&end.acknowledged, fingerprint);
             let counted = counted.remove(fingerprint.as_str()).unwrap_or(0);
-            let acknowledged = end.acknowledged.get(fingerprint).copied().unwrap_or(0);
             if counted < acknowledged {
                 wrong.push(format!("{fingerprint}: {acknowledged} signals acknowledged, only {counted} counted"));
             }
-            if counted > *attempted {
+            if counted > attempted && !self.twins_allowed {
                 wrong.push(format!("{fingerprint}: {attempted} signals sent, but {counted} counted"));
             }
         }
@@ -99,5 +119,31 @@ mod tests {
         assert_eq!(counts.on_write(&write), None);
         assert!(counts.at_end(&end).is_empty());
         assert_eq!(Counts::default().at_end(&end).len(), 2);
+    }
+
+    #[test]
+    fn where_twins_are_allowed_a_signal_may_count_twice_and_none_may_be_lost() {
+        let request = json!({"spec": {"signalFingerprint": "f"}, "status": {"deduplication": {"occurrenceCount": 3}}});
+        let of = |count| BTreeMap::from([("f".to_owned(), count)]);
+        let mut counts = Counts::default();
+        counts.allow_twins();
+        for (sent, violations) in [(2, 0), (4, 1)] {
+            let (requests, attempted, acknowledged) = (vec![request.clone()], of(sent), of(sent));
+            let end = End { requests, attempted, acknowledged, ..End::default() };
+            assert_eq!(counts.at_end(&end).len(), violations);
+        }
+    }
+
+    #[test]
+    fn what_others_create_stands_for_a_signal_of_theirs() {
+        let request = json!({"spec": {"signalFingerprint": "f"}});
+        let end = End { requests: vec![request.clone()], ..End::default() };
+        for (caller, violations) in [("peer-creator", 0), ("gateway-pod-1", 1)] {
+            let mut counts = Counts::default();
+            let (verb, resource, new) = ("create", REMEDIATION_REQUESTS, Some(&request));
+            let write = Write { version: 1, resource, verb, caller, old: None, new, at_ms: 0 };
+            assert_eq!(counts.on_write(&write), None);
+            assert_eq!(counts.at_end(&end).len(), violations, "{caller}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{End, Oracle, Write, name};
+use super::{End, Oracle, Write, is_replica, name};
 
 const LEASES: &str = "leases";
 /// Clocks of replicas may differ; a take-over by a clock that is ahead costs a round trip, nothing more.
@@ -43,11 +43,6 @@ impl Oracle for Leases {
     fn at_end(&mut self, end: &End) -> Vec<String> {
         end.leases.iter().map(|lease| format!("the lease {} is left", name(lease))).collect()
     }
-}
-
-/// Other users may do as they please.
-fn is_replica(caller: &str) -> bool {
-    caller.starts_with("gateway-pod-")
 }
 
 fn expired_before(lease: &Value, at_ms: i64) -> bool {

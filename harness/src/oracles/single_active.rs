@@ -12,6 +12,7 @@ const TERMINAL: [&str; 5] = ["Completed", "Failed", "TimedOut", "Skipped", "Canc
 #[derive(Debug, Default)]
 pub struct SingleActive {
     active: BTreeMap<String, BTreeSet<String>>,
+    twins_allowed: bool,
 }
 
 impl Oracle for SingleActive {
@@ -19,8 +20,12 @@ impl Oracle for SingleActive {
         "single-active"
     }
 
+    fn allow_twins(&mut self) {
+        self.twins_allowed = true;
+    }
+
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        if write.resource != REMEDIATION_REQUESTS {
+        if write.resource != REMEDIATION_REQUESTS || self.twins_allowed {
             return None;
         }
         let object = write.new.or(write.old)?;

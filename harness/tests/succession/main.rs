@@ -7,3 +7,4 @@ mod lineage;
 mod random;
 #[path = "../scenario/mod.rs"]
 mod scenario;
+mod twins;

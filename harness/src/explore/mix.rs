@@ -1,0 +1,79 @@
+//! Which faults are drawn from a seed.
+
+use std::{fmt, str::FromStr};
+
+use super::scenario::Promise;
+
+/// Which faults are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mix {
+    /// None: three replicas, ten signals, requests that take their time.
+    None,
+    /// A few of the everyday kind.
+    Light,
+    /// All kinds at once.
+    Heavy,
+    /// A random selection of kinds, at random rates.
+    #[default]
+    Swarm,
+    /// As [`Mix::Swarm`], beside a creator that the fence does not bind.
+    Foreign,
+    /// As [`Mix::Swarm`], with stops, requests and deletions beyond the protocol's bounds.
+    Beyond,
+}
+
+impl Mix {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Foreign, Self::Beyond];
+
+    /// What it is called on command lines and in results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Light => "light",
+            Self::Heavy => "heavy",
+            Self::Swarm => "swarm",
+            Self::Foreign => "foreign",
+            Self::Beyond => "beyond",
+        }
+    }
+
+    /// What it is, for people.
+    pub const fn summary(self) -> &'static str {
+        match self {
+            Self::None => "none: three replicas, ten signals",
+            Self::Light => "a few of the everyday kind",
+            Self::Heavy => "all kinds at once",
+            Self::Swarm => "a random selection of kinds, at random rates",
+            Self::Foreign => "as swarm, beside a creator with names of its own: twins must be detected",
+            Self::Beyond => "as swarm, with stops and deletions beyond the bounds: twins must be detected",
+        }
+    }
+
+    /// What must hold under it.
+    pub const fn promise(self) -> Promise {
+        match self {
+            Self::None | Self::Light | Self::Heavy | Self::Swarm => Promise::Unique,
+            Self::Foreign | Self::Beyond => Promise::Detected,
+        }
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No mix has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no mix of faults is called {0:?}")]
+pub struct UnknownMix(String);
+
+impl FromStr for Mix {
+    type Err = UnknownMix;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMix> {
+        Self::ALL.into_iter().find(|mix| mix.name() == name).ok_or_else(|| UnknownMix(name.to_owned()))
+    }
+}

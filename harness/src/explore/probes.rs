@@ -1,0 +1,54 @@
+//! What is asked of the replicas after everything has healed.
+#![allow(clippy::disallowed_methods, reason = "probes live in the simulation's own time")]
+
+use std::{sync::Arc, time::Duration};
+
+use rand::{SeedableRng, rngs::StdRng};
+use tokio::task::JoinSet;
+
+use super::{
+    creators::{Creator, FOREIGN},
+    scenario::{Actor, Arrival, Scenario},
+    world::World,
+};
+use crate::oracles::TWINS_SETTLED;
+
+/// Each replica must acknowledge a signal of each resource within so many tries, a second apart.
+const TRIES: u32 = 60;
+
+/// Sends each replica a signal of each resource, until it is acknowledged or has been tried too often.
+pub(super) async fn signals(world: &Arc<World>, scenario: &Scenario) {
+    let mut probes = JoinSet::new();
+    for replica in 0..world.len() {
+        for resource in 0..scenario.resources() {
+            let world = Arc::clone(world);
+            probes.spawn(async move {
+                for _ in 0..TRIES {
+                    let arrival = Arrival { at_ms: 0, replica, resource, retries: 0 };
+                    if world.send(arrival).await {
+                        return;
+                    }
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            });
+        }
+    }
+    probes.join_all().await;
+}
+
+/// Asks what twins have been detected; lets the foreign creator make one more of each resource, if there is such a creator,
+/// and asks again; then sends signals once more, which must go to the older ones.
+pub(super) async fn twins(world: &Arc<World>, scenario: &Scenario) {
+    tokio::time::sleep(TWINS_SETTLED).await;
+    world.tell_detected();
+    if scenario.actors.iter().any(|actor| matches!(actor, Actor::Foreign { .. })) {
+        let rng = StdRng::seed_from_u64(scenario.seed);
+        let mut creator = Creator::new(world, rng, FOREIGN, scenario.resources());
+        for resource in 0..scenario.resources() {
+            creator.create_foreign(resource).await;
+        }
+        tokio::time::sleep(TWINS_SETTLED).await;
+        world.tell_detected();
+    }
+    signals(world, scenario).await;
+}

@@ -1,0 +1,79 @@
+//! Every 2xx is durable at the moment it is told: what it says must be committed by then.
+
+use std::collections::BTreeMap;
+
+use super::{Oracle, REMEDIATION_REQUESTS, Signal, Told, Write, fingerprint, name, occurrences};
+
+/// Knows the highest count that was ever committed on each RemediationRequest.
+#[derive(Debug, Default)]
+pub struct Durable {
+    /// By name: fingerprint and count. Deletion makes nothing undone that was told before.
+    committed: BTreeMap<String, (String, u64)>,
+}
+
+impl Oracle for Durable {
+    fn name(&self) -> &'static str {
+        "durable"
+    }
+
+    fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
+        let new = write.new.filter(|_| write.resource == REMEDIATION_REQUESTS)?;
+        let known = self.committed.entry(name(new).to_owned()).or_default();
+        let most = known.1.max(occurrences(new));
+        *known = (fingerprint(new).to_owned(), most);
+        None
+    }
+
+    fn on_answer(&mut self, signal: &Signal<'_>, told: &Told<'_>) -> Option<String> {
+        let Signal { pod, fingerprint, .. } = signal;
+        let Told { name, occurrence, .. } = told;
+        let Some((of, most)) = self.committed.get(*name) else {
+            return Some(format!("{pod} told a sender of {name}, which was never committed"));
+        };
+        if of != fingerprint {
+            return Some(format!(
+                "{pod} told a sender of {fingerprint} that it is counted on {name}, which is of {of}"
+            ));
+        }
+        let too_far = *occurrence == 0 || occurrence > most;
+        too_far.then(|| format!("{pod} told a sender that it is number {occurrence} on {name}, which counts {most}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::created("a", 1, None)]
+    #[case::counted("a", 3, None)]
+    #[case::not_counted_yet("a", 4, Some("counts 3"))]
+    #[case::no_ordinal("a", 0, Some("number 0"))]
+    #[case::not_there("b", 1, Some("never committed"))]
+    fn what_a_sender_is_told_must_be_committed(
+        #[case] name: &str,
+        #[case] occurrence: u64,
+        #[case] wrong: Option<&str>,
+    ) {
+        let request = json!({
+            "metadata": {"name": "a"},
+            "spec": {"signalFingerprint": "f"},
+            "status": {"deduplication": {"occurrenceCount": 3}},
+        });
+        let mut oracle = Durable::default();
+        let (old, new) = (None, Some(&request));
+        let (resource, verb, caller) = (REMEDIATION_REQUESTS, "patch", "gateway-pod-1");
+        assert_eq!(oracle.on_write(&Write { version: 1, resource, verb, caller, old, new, at_ms: 0 }), None);
+        let gone = Write { version: 2, resource, verb: "delete", caller: "user", old: new, new: None, at_ms: 0 };
+        assert_eq!(oracle.on_write(&gone), None);
+        let signal = |fingerprint| Signal { pod: "gateway-pod-1", fingerprint, sent_ms: 0 };
+        let told = Told { name, occurrence, version: 1 };
+        let message = oracle.on_answer(&signal("f"), &told);
+        assert_eq!(message.is_some(), wrong.is_some(), "{message:?}");
+        assert!(message.is_none_or(|message| wrong.is_some_and(|wrong| message.contains(wrong))));
+        assert!(oracle.on_answer(&signal("another"), &told).is_some(), "another's");
+    }
+}
