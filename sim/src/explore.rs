@@ -67,6 +67,8 @@ struct Outcome {
     faults: &'static str,
     seeds: u64,
     violations: u64,
+    /// Seeds in which twins came to be and were detected, where that is what must hold.
+    twins: u64,
     first_violation: Option<First>,
     schedules_per_second: f64,
     requests: u64,
@@ -102,6 +104,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
         faults: faults.name(),
         seeds: runs,
         violations: Progress::count(&progress.failed),
+        twins: Progress::count(&progress.twins),
         first_violation: found.first.as_ref().map(|(seed, violation)| First { seed: *seed, oracle: violation.oracle }),
         schedules_per_second: (per_second * 10.0).round() / 10.0,
         requests: Progress::count(&progress.requests),
@@ -144,11 +147,14 @@ fn watch(campaign: &Campaign, quiet: bool) -> (Progress, Duration) {
 }
 
 fn print(outcome: &Outcome, found: &Found, took: Duration) {
-    let Outcome { protocol, faults, seeds, violations, schedules_per_second, requests, .. } = outcome;
+    let Outcome { protocol, faults, seeds, violations, twins, schedules_per_second, requests, .. } = outcome;
     println!("\n  protocol                {protocol}");
     println!("  faults                  {faults}");
     println!("  schedules               {seeds} in {:.1} s, {schedules_per_second} per second", took.as_secs_f64());
     println!("  Kubernetes API requests {requests}");
+    if *twins > 0 {
+        println!("  seeds with twins        {twins}");
+    }
     println!("  seeds with violations   {violations}");
     for (oracle, (count, lowest)) in &found.oracles {
         println!("    {oracle:<21} {count}, the first is seed {lowest}");

@@ -35,6 +35,8 @@ pub struct Progress {
     pub runs: AtomicU64,
     /// Requests to the Kubernetes API in all.
     pub requests: AtomicU64,
+    /// Seeds in which twins came to be and were detected.
+    pub twins: AtomicU64,
     /// Seeds with a violation.
     pub failed: AtomicU64,
     stop: AtomicBool,
@@ -103,6 +105,7 @@ impl Campaign {
             }
             let report = run(&draw(seed, self.mix), self.protocol, Mode::Off);
             progress.requests.fetch_add(report.requests, Ordering::Relaxed);
+            progress.twins.fetch_add(u64::from(report.twins > 0), Ordering::Relaxed);
             progress.note(seed, &report.violations);
             progress.runs.fetch_add(1, Ordering::Relaxed);
             if self.stop_at_first && !report.violations.is_empty() {

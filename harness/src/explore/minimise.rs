@@ -2,7 +2,7 @@
 
 use super::{
     run::run,
-    scenario::{Arrival, Clocks, Incident, Network, Scenario, What, When},
+    scenario::{Arrival, Clocks, Incident, Network, Scenario, When},
 };
 use crate::{controls::Protocol, trace::Mode};
 
@@ -112,20 +112,6 @@ fn without_replica(scenario: &Scenario, gone: usize) -> Scenario {
     };
     let incidents = scenario.incidents.iter().filter_map(incident).collect();
     Scenario { replicas: without(&scenario.replicas, gone), signals, incidents, ..scenario.clone() }
-}
-
-impl What {
-    fn replica_mut(&mut self) -> Option<&mut usize> {
-        match self {
-            Self::Crash { replica, .. }
-            | Self::Restart { replica, .. }
-            | Self::Pause { replica, .. }
-            | Self::Cut { replica, .. }
-            | Self::BreakWatches { replica }
-            | Self::HoldWatches { replica, .. } => Some(replica),
-            Self::Down { .. } | Self::Compact => None,
-        }
-    }
 }
 
 /// Nothing but latency.

@@ -37,10 +37,10 @@ pub(super) async fn signals(world: &Arc<World>, scenario: &Scenario) {
 }
 
 /// Asks what twins have been detected; lets the foreign creator make one more of each resource, if there is such a creator,
-/// and asks again; then sends signals once more, which must go to the older ones.
-pub(super) async fn twins(world: &Arc<World>, scenario: &Scenario) {
+/// and asks again; then sends signals once more, which must go to the older ones. Returns how many twins were detected.
+pub(super) async fn twins(world: &Arc<World>, scenario: &Scenario) -> u64 {
     tokio::time::sleep(TWINS_SETTLED).await;
-    world.tell_detected();
+    let mut detected = world.tell_detected();
     if scenario.actors.iter().any(|actor| matches!(actor, Actor::Foreign { .. })) {
         let rng = StdRng::seed_from_u64(scenario.seed);
         let mut creator = Creator::new(world, rng, FOREIGN, scenario.resources());
@@ -48,7 +48,8 @@ pub(super) async fn twins(world: &Arc<World>, scenario: &Scenario) {
             creator.create_foreign(resource).await;
         }
         tokio::time::sleep(TWINS_SETTLED).await;
-        world.tell_detected();
+        detected = world.tell_detected();
     }
     signals(world, scenario).await;
+    detected
 }

@@ -30,6 +30,8 @@ const REST_POLL: Duration = Duration::from_secs(2);
 pub struct Report {
     /// What did not hold.
     pub violations: Vec<Violation>,
+    /// Twins that a replica has detected, at most, where they may come to be.
+    pub twins: u64,
     /// Requests that replicas and actors sent to the Kubernetes API.
     pub requests: u64,
     /// How long it took in virtual time.
@@ -79,8 +81,9 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     }
     probes::signals(&world, scenario).await;
     senders.join_all().await;
+    let mut twins = 0;
     if protocol.is_product() && scenario.promise == Promise::Detected {
-        probes::twins(&world, scenario).await;
+        twins = probes::twins(&world, scenario).await;
     }
     rest(&world, protocol).await;
     if protocol.is_product() && scenario.is_undisturbed() {
@@ -94,7 +97,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     for index in 0..world.len() {
         world.crash(index, false);
     }
-    Report { violations, requests: world.wire.requests(), virtual_time: began.elapsed(), hash, trace }
+    Report { violations, twins, requests: world.wire.requests(), virtual_time: began.elapsed(), hash, trace }
 }
 
 /// Waits until nothing is left to be cleaned up, for a bounded time.

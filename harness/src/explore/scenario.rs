@@ -176,6 +176,21 @@ pub enum What {
     Compact,
 }
 
+impl What {
+    /// The replica that it happens to, if to one.
+    pub fn replica_mut(&mut self) -> Option<&mut usize> {
+        match self {
+            Self::Crash { replica, .. }
+            | Self::Restart { replica, .. }
+            | Self::Pause { replica, .. }
+            | Self::Cut { replica, .. }
+            | Self::BreakWatches { replica }
+            | Self::HoldWatches { replica, .. } => Some(replica),
+            Self::Down { .. } | Self::Compact => None,
+        }
+    }
+}
+
 /// Who else writes RemediationRequests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

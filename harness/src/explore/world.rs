@@ -17,6 +17,7 @@ use crate::{
     controls::Protocol,
     fleet::{Fleet, Skew},
     load::webhook,
+    oracles::Detected,
     replica::{NAMESPACE, Replica, config, pod_name},
     trace::{Life, Mode},
 };
@@ -162,12 +163,13 @@ impl World {
         }
     }
 
-    /// Tells the oracles how many twins each replica that is up has detected.
-    pub(super) fn tell_detected(&self) {
+    /// Tells the oracles how many twins each replica that is up has detected; the most that one has.
+    pub(super) fn tell_detected(&self) -> u64 {
         let up = (0..self.len()).filter_map(|index| self.replica(index));
         let count = |replica: &Replica| replica.metric(TWINS).unwrap_or(0.0) as u64;
-        let detected = up.map(|replica| (replica.name.clone(), count(&replica))).collect();
+        let detected: Detected = up.map(|replica| (replica.name.clone(), count(&replica))).collect();
         self.fleet.oracles.on_detected(&detected, self.fleet.api.now().as_millisecond());
+        detected.into_values().max().unwrap_or(0)
     }
 
     /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | lists | one per replica, and one in 30 s | the critical path has none |
 //! | creates | *f*, and *f* (*r* − 1) that find it there | each replica creates once, then it knows |
-//! | commits | *s* | each counts a signal; the creator's first counts the one that created |
+//! | commits | *s*, and one per four conflicts | each counts a signal, the creator's first the one that created; who is outrun asks for its turn |
 //! | commits in conflict | (*r* − 1) per commit | one that takes effect defeats one of each other replica |
 //! | reads | one per create or commit that failed | that is what they are about |
 //! | lease creates | 8 *f* *r* | tries that back off from 5 ms fit so often into the patience of 500 ms |
@@ -21,6 +21,8 @@ use crate::api::RequestRecord;
 
 /// A view asks for its age at most this often.
 const BACKGROUND: Duration = Duration::from_secs(30);
+/// A writer that others outrun asks for its turn after so many conflicts.
+const CONFLICTS_PER_TURN: usize = 4;
 /// Tries for a lock within the patience.
 const LOCK_TRIES: usize = 8;
 
@@ -57,7 +59,7 @@ impl Oracle for Budget {
             ("list leases", replicas * background),
             ("create remediationrequests 201", fingerprints),
             ("create remediationrequests 409", fingerprints * others),
-            ("patch remediationrequests/status 200", self.signals),
+            ("patch remediationrequests/status 200", self.signals + conflicts / CONFLICTS_PER_TURN),
             ("patch remediationrequests/status 409", commits * others),
             ("get remediationrequests", taken + conflicts),
             ("create leases", fingerprints * replicas * LOCK_TRIES),
