@@ -9,6 +9,8 @@ from checks import Failed, eventually, say
 RATE = 20
 SECONDS = 90
 RESOURCES = 20
+# Less than Alertmanager, which keeps at it for a group_interval: five minutes by default.
+PATIENCE = 120
 
 
 def settled(replicas, seconds=90):
@@ -33,7 +35,9 @@ def sigkill(ctr):
         found = kube.get("pod", name, f"--namespace={kube.NAMESPACE}")
         return found["status"]["containerStatuses"][0]["restartCount"], kube.ready(found)
 
-    eventually(60, restarts, lambda seen: seen == (status["restartCount"] + 1, True))
+    wanted = (status["restartCount"] + 1, True)
+    if eventually(60, restarts, lambda seen: seen == wanted) != wanted:
+        raise Failed(f"{name} was sent SIGKILL and did not come back")
     settled(3)
 
 
@@ -42,6 +46,8 @@ def force_delete():
     pod = kube.gateway_pods()[-1]["metadata"]["name"]
     kube.kubectl("delete", "pod", pod, f"--namespace={kube.NAMESPACE}", "--grace-period=0", "--force")
     settled(3)
+    if pod in kube.names(kube.gateway_pods()):
+        raise Failed(f"{pod} was deleted by force and is still there")
 
 
 def rolling_restart():
@@ -60,7 +66,7 @@ def scale(replicas):
 def run(checks, ctr):
     """All of it under load; then the counts."""
     name = "disrupted"
-    load = kube.Load(name, "--signals", RATE * SECONDS, "--rate", RATE, "--resources", RESOURCES, "--concurrency", 200)
+    load = kube.Load(name, "--signals", RATE * SECONDS, "--rate", RATE, "--resources", RESOURCES, "--concurrency", 200, "--patience", PATIENCE)
     eventually(30, lambda: kube.remediation_requests(name), lambda seen: len(seen) == RESOURCES)
     for what, disrupt in [
         ("SIGKILL to one container", lambda: sigkill(ctr)),
@@ -73,7 +79,7 @@ def run(checks, ctr):
         disrupt()
         say(f"{what}: {time.monotonic() - began:.1f} s")
     checks.check("the load outlasted the disruptions", not load.ended())
-    result = load.result(SECONDS + 120)
+    result = load.result(SECONDS + PATIENCE + 60)
     scale(3)
     judge(checks, name, result)
 

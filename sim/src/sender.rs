@@ -7,6 +7,8 @@ use serde_json::Value;
 
 /// A webhook that is not answered by then never will be.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Until a Service's endpoints have followed, some connections go to pods that are gone: nobody refuses those.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What came of one post.
 #[derive(Debug, Default)]
@@ -34,7 +36,8 @@ impl Sender {
 
     /// Shows `token`, if there is one, and opens a connection for each post, so that a Service spreads them.
     pub(crate) fn through_service(token: Option<String>) -> Result<Self, reqwest::Error> {
-        Ok(Self { client: builder().pool_max_idle_per_host(0).build()?, token })
+        let client = builder().connect_timeout(CONNECT_TIMEOUT).pool_max_idle_per_host(0).build()?;
+        Ok(Self { client, token })
     }
 
     /// Posts `body`.
