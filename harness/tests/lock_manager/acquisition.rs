@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     scenario::{logs::Logs, wait_ms},
-    world::{LEASE, World, micro_time},
+    world::{LEASE, World, micro_time, name},
 };
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -73,7 +73,7 @@ async fn a_lock_that_we_hold_is_acquired_again_without_a_write() {
     let pod = world.pod(1);
     assert_eq!(pod.acquire().await, Ok(Acquired));
     let before = world.lease();
-    wait_ms(10_000).await;
+    wait_ms(29_999).await;
     assert_eq!(pod.acquire().await, Ok(Acquired));
     assert_eq!(world.lease(), before);
     assert_eq!(world.requests(), ["create 201", "create 409", "get 200"]);
@@ -84,11 +84,35 @@ async fn a_lock_of_ours_that_has_expired_is_renewed_before_it_counts_as_ours() {
     let world = World::new("reentrant-expired");
     let pod = world.pod(1);
     assert_eq!(pod.acquire().await, Ok(Acquired));
-    wait_ms(31_000).await;
+    wait_ms(30_000).await;
     assert_eq!(pod.acquire().await, Ok(Acquired));
     assert_eq!(world.lease()["spec"]["renewTime"], micro_time(world.api.now()));
     assert_eq!(world.lease()["spec"]["leaseTransitions"], 0, "the holder is the same");
     assert_eq!(world.requests().last().unwrap(), "update 200");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_of_ours_that_another_process_of_the_pod_has_renewed_is_made_ours_again_by_an_update() {
+    let world = World::new("reentrant-renewed");
+    let (pod, other) = (world.pod(1), world.pod(1));
+    assert_eq!(pod.acquire().await, Ok(Acquired));
+    wait_ms(1_000).await;
+    assert_eq!(other.acquire().await, Ok(Acquired));
+    world.api.clear_requests();
+    assert_eq!(pod.acquire().await, Ok(Acquired));
+    assert_eq!(world.requests(), ["create 409", "get 200", "update 200"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_version_of_a_lock_is_that_of_its_lease_while_it_is_held() {
+    let world = World::new("version");
+    let pod = world.pod(1);
+    let version = || pod.manager.version(&name()).map(|version| version.to_string());
+    assert_eq!(version(), None);
+    assert_eq!(pod.acquire().await, Ok(Acquired));
+    assert_eq!(version().as_deref(), world.lease()["metadata"]["resourceVersion"].as_str());
+    assert_eq!(pod.release().await, Ok(()));
+    assert_eq!(version(), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -207,7 +207,9 @@ async fn an_api_server_that_does_not_answer_is_an_error_at_the_deadline() {
     let slow = Fault { delay_before: std::time::Duration::from_secs(3_600), ..Fault::default() };
     script.on(1, "create", "leases", slow);
     let pod = world.pod(1);
+    let (logs, _guard) = Logs::capture();
     assert_eq!(pod.acquire().await, Err(Error::Deadline));
+    assert_eq!(logs.errors("is the Kubernetes API server up and reachable").len(), 1);
     assert_eq!(pod.context.monotonic(), gateway::context::Monotonic::from_start(std::time::Duration::from_secs(15)));
     assert_eq!(pod.failures(), 1);
 }

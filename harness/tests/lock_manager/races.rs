@@ -76,7 +76,11 @@ async fn of_managers_that_take_an_expired_lease_over_exactly_one_acquires() {
         assert_eq!(world.lease()["spec"]["holderIdentity"], format!("gateway-pod-{}", won[0]), "seed {seed}");
         assert_eq!(world.lease()["spec"]["leaseTransitions"], 4);
         assert_eq!(pods.iter().map(Pod::failures).sum::<u64>(), 0);
-        conflicts += world.requests().iter().filter(|request| *request == "update 409").count();
+        wait_ms(100).await;
+        let requests = world.requests();
+        let count = |line: &str| requests.iter().filter(|request| *request == line).count();
+        assert_eq!(count("get 200"), 5, "seed {seed}: who was slower knows enough");
+        conflicts += count("update 409");
     }
     assert!(conflicts > 0, "the race was never close");
 }

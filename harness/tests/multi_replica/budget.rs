@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
-use gateway::remediation::remediation_request_name;
-use harness::{
-    api::Latency,
-    fleet::Fleet,
-    replica::{NAMESPACE, Replica},
-};
+use harness::{api::Latency, fleet::Fleet, replica::Replica};
 use rstest::rstest;
-use serde_json::json;
 
 use crate::scenario::{
-    answered, assert_quiet, count_of, discard, end, fingerprint, lines, name_of, only, rest, send, spent, storm,
-    wait_ms,
+    answered, assert_quiet, count_of, discard, end, lines, name_of, only, rest, send, spent, stored, storm, wait_ms,
 };
 
 async fn fleet(replicas: usize) -> (Fleet, Vec<Replica>) {
@@ -139,18 +132,7 @@ async fn the_cost_of_a_new_signal_does_not_grow_with_the_stored_remediation_requ
     send(&fleet, &replicas[0], "few").await;
     let few = bill(&fleet).await;
     for i in 0..2_000 {
-        let resource = format!("stored-{i}");
-        let fingerprint = fingerprint(&resource);
-        fleet.api.seed(json!({
-            "apiVersion": "kubernaut.ai/v1alpha1", "kind": "RemediationRequest",
-            "metadata": { "name": remediation_request_name(&fingerprint, None), "namespace": NAMESPACE },
-            "spec": {
-                "signalFingerprint": fingerprint.as_str(), "signalName": "A", "severity": "warning",
-                "signalType": "alert", "targetType": "kubernetes",
-                "targetResource": { "kind": "Deployment", "name": resource, "namespace": "shop" },
-                "firingTime": "2026-10-31T23:00:00Z", "receivedTime": "2026-10-31T23:00:00Z",
-            },
-        }));
+        fleet.api.seed(stored(&format!("stored-{i}")));
     }
     rest().await;
     assert_eq!(replicas[0].metric("gateway_view_objects"), Some(2_001.0));

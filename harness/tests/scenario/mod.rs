@@ -8,7 +8,11 @@ pub(crate) mod logs;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use gateway::{context::Monotonic, remediation::LeaseName, signal::Fingerprint};
+use gateway::{
+    context::Monotonic,
+    remediation::{LeaseName, remediation_request_name},
+    signal::Fingerprint,
+};
 use harness::{
     api::{Latency, RequestRecord, Script},
     fleet::Fleet,
@@ -45,6 +49,21 @@ pub(crate) async fn rest() {
 /// The fingerprint of alerts on the Deployment `resource`.
 pub(crate) fn fingerprint(resource: &str) -> Fingerprint {
     Fingerprint::of(&format!("shop:Deployment:{resource}"))
+}
+
+/// A RemediationRequest about the Deployment `resource`, to be seeded.
+pub(crate) fn stored(resource: &str) -> Value {
+    let fingerprint = fingerprint(resource);
+    json!({
+        "apiVersion": "kubernaut.ai/v1alpha1", "kind": "RemediationRequest",
+        "metadata": { "name": remediation_request_name(&fingerprint, None), "namespace": NAMESPACE },
+        "spec": {
+            "signalFingerprint": fingerprint.as_str(), "signalName": "A", "severity": "warning",
+            "signalType": "alert", "targetType": "kubernetes",
+            "targetResource": { "kind": "Deployment", "name": resource, "namespace": "shop" },
+            "firingTime": "2026-10-31T23:00:00Z", "receivedTime": "2026-10-31T23:00:00Z",
+        },
+    })
 }
 
 /// The lease of alerts on the Deployment `resource`.

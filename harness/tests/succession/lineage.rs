@@ -12,7 +12,8 @@ use crate::scenario::{
     answered, assert_quiet, count_of, end, fingerprint, name_of, only, patch, rest, script, send, storm, wait_ms,
 };
 
-const FINALIZER: &str = "kubernaut.ai/succession";
+/// What a claim consists of.
+pub(crate) const FINALIZER: &str = "kubernaut.ai/succession";
 
 /// A fleet with one RemediationRequest of `resource`, counted twice.
 pub(crate) async fn with_one(replicas: usize, resource: &str) -> (Fleet, Vec<Replica>, Value) {
@@ -33,7 +34,8 @@ pub(crate) fn by_ordinal(fleet: &Fleet) -> Vec<Value> {
     requests
 }
 
-fn annotation<'a>(request: &'a Value, name: &str) -> &'a str {
+/// One of our annotations, empty if absent.
+pub(crate) fn annotation<'a>(request: &'a Value, name: &str) -> &'a str {
     request["metadata"]["annotations"][format!("kubernaut.ai/{name}")].as_str().unwrap_or_default()
 }
 
@@ -157,6 +159,22 @@ async fn a_claim_whose_writer_crashed_is_cleared_by_another_replicas_collector()
     assert_eq!(replicas[0].metric("gateway_fence_claims_cleared_total"), Some(1.0));
     assert_eq!(send(&fleet, &replicas[0], "crashed-claim").await.status, 201);
     rest().await;
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_on_one_that_ended_while_the_watch_stood_still_waits_for_the_view_at_each_look_and_then_lists() {
+    let (fleet, replicas, first) = with_one(1, "ended").await;
+    fleet.api.hold_watches("gateway-pod-1");
+    end(&fleet, &name_of(&first), "Completed").await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(send(&fleet, &replicas[0], "ended").await.status, 201);
+    let took = began.elapsed().as_millis();
+    assert!((2_000..2_100).contains(&took), "a second before the lock and one after it: {took} ms");
+    assert!(replicas[0].metric("gateway_view_fallback_lists_total") >= Some(1.0));
+    fleet.api.release_watches("gateway-pod-1");
+    rest().await;
+    assert_eq!(by_ordinal(&fleet).iter().map(count_of).collect::<Vec<_>>(), [2, 1]);
     assert_quiet(&fleet);
 }
 
