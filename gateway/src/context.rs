@@ -170,7 +170,8 @@ impl Context {
         F: Future<Output = ()> + Send + 'static,
     {
         let killed = self.inner.killed.clone();
-        let task = self.pausable(future);
+        // Each layer around it would move it and hold it twice, and it is large.
+        let task = self.pausable(Box::pin(future));
         self.inner.tasks.spawn(async move {
             killed.run_until_cancelled_owned(task).await;
         });

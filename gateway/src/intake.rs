@@ -110,7 +110,7 @@ impl SignalHandler for Intake {
                 tracing::warn!(reason, message, "a body is rejected");
                 Malformed { detail: message }
             })?;
-            let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline));
+            let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline).boxed());
             Ok(Batch { items: items.buffered(CONCURRENT_ALERTS).collect().await })
         }
         .boxed()

@@ -130,7 +130,7 @@ impl Replica {
     /// Posts `body` as JSON to `path`. A replica that stands still answers late, one that has crashed not at all: 502, as
     /// a Service's proxy would say.
     pub async fn post(&self, path: &str, body: impl Into<Bytes>) -> Answer {
-        let answer = self.context.pausable(post(self.api.clone(), path, body.into()));
+        let answer = self.context.pausable(Box::pin(post(self.api.clone(), path, body.into())));
         match futures::future::select(pin!(answer), pin!(self.context.killed())).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Answer { status: StatusCode::BAD_GATEWAY, body: Value::Null },

@@ -91,7 +91,8 @@ where
             let traced = Traced::sent(server.tracer(), &sent);
             let (query, cache_lag) = (Query::parse(query), fault.cache_lag);
             let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
-            let ending = match lands.run_until_cancelled(serve(&server, request, fault, gate, &traced)).await {
+            let served = Box::pin(serve(&server, request, fault, gate, &traced));
+            let ending = match lands.run_until_cancelled(served).await {
                 Some(result) => hand_over(answer, result),
                 None => Ending::Dropped,
             };
