@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// Takes a list over, unless it is older than what is known: the view never moves backwards.
-    pub(super) fn replace(&mut self, records: Vec<Record>, version: ResourceVersion) -> Change {
+    pub(super) fn replace(&mut self, mut records: Vec<Record>, version: ResourceVersion) -> Change {
         let mut change = Change::default();
         if self.version.is_some_and(|known| known > version) {
             return change;
@@ -85,6 +85,9 @@ impl Index {
             // Between the two lists it may have changed before it went: its last state is not known.
             self.forget(&record, &mut change);
         }
+        // A list is in order of names: a successor may come before the one it followed, which is active for all that is
+        // known. Those that are not active any more come first, so that the two are not taken for twins.
+        records.sort_by_key(Record::is_active);
         for record in records {
             self.learn(record, &mut change);
         }

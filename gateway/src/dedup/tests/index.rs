@@ -121,3 +121,15 @@ fn what_does_not_change_wakes_nobody() {
     let change = index.replace(vec![at(active("a"), 5), at(active("b"), 7)], version(8));
     assert_eq!(change.fingerprints.len(), 1);
 }
+
+#[test]
+fn a_successor_that_a_list_names_before_the_one_it_followed_is_no_twin() {
+    let mut index = Index::default();
+    index.apply(at(active("b"), 1));
+    let change = index.replace(vec![at(active("a"), 3), at(terminal("b"), 2)], version(4));
+    assert!(change.twins.is_empty(), "{:?}", change.twins);
+    let mut index = Index::default();
+    index.apply(at(active("b"), 1));
+    let change = index.replace(vec![at(active("a"), 3), at(active("b"), 1)], version(4));
+    assert_eq!(change.twins.len(), 1, "they are, if both are active");
+}
