@@ -5,6 +5,7 @@
 //! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
+//! | [`chaos`] | gateway processes on a real control plane, killed and paused under load |
 //! | [`cluster`] | real clusters: what gateways need there, and the oracles fed by a watch |
 //! | [`control_plane`] | a real etcd and kube-apiserver |
 //! | [`datastorage`] | a stand-in for the audit service, which checks what it is sent |
@@ -18,6 +19,7 @@
 //! | [`oracles`] | what must hold, one file each |
 
 pub mod api;
+pub mod chaos;
 pub mod cluster;
 pub mod control_plane;
 pub mod controls;

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod accounts;
 mod backend;
+mod chaos;
 mod datastorage;
 mod explore;
 mod load;
@@ -40,6 +41,8 @@ enum Command {
     Explore(explore::Args),
     /// Run one of them again, and tell its story
     Replay(replay::Args),
+    /// Run gateway processes on a real control plane, while they and its servers are killed and paused
+    Chaos(chaos::Args),
     /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
     Serve(serve::Args),
     /// Post webhooks to a gateway that runs elsewhere, again as Alertmanager would, and tell what was acknowledged
@@ -71,6 +74,7 @@ async fn main() -> ExitCode {
             Command::Storm(args) => storm::run(args).await.map_err(|error| chain(&error)),
             Command::Explore(args) => explore::run(args).map_err(|error| chain(&error)),
             Command::Replay(args) => replay::run(args).map_err(|error| chain(&error)),
+            Command::Chaos(args) => chaos::run(args).await.map_err(|error| chain(&error)),
             Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
             Command::Load(args) => load::run(args).await.map_err(|error| chain(&error)),
             Command::Datastorage(args) => datastorage::run(args).await.map_err(|error| chain(&error)),

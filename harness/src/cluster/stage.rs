@@ -96,8 +96,13 @@ impl Stage {
     /// Waits until no lease is left and every RemediationRequest has a status and no finalizer, then says what all oracles
     /// found, the end included.
     pub async fn finish(&self) -> Vec<Violation> {
+        self.finish_within(REST_PATIENCE).await
+    }
+
+    /// As [`Stage::finish`], with another patience.
+    pub async fn finish_within(&self, patience: Duration) -> Vec<Violation> {
         let blind = |message| vec![Violation { oracle: "witness", version: None, message }];
-        for _ in 0..REST_PATIENCE.as_millis() / REST_POLL.as_millis() {
+        for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
             match self.witness.catch_up().await {
                 Ok((requests, leases)) if leases.is_empty() && requests.iter().all(at_rest) => break,
                 Ok(_) => tokio::time::sleep(REST_POLL).await,

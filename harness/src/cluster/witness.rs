@@ -83,6 +83,11 @@ impl Witness {
         lock(&self.state).seen.iter().filter(|seen| seen.resource == resource).cloned().collect()
     }
 
+    /// The newest version of an object that is as `wanted`.
+    pub fn find(&self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
+        lock(&self.state).objects.values().find(|object| wanted(object)).cloned()
+    }
+
     /// Writes seen so far.
     pub fn writes(&self) -> usize {
         lock(&self.state).seen.len()

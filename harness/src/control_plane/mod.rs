@@ -25,6 +25,7 @@ use tempfile::TempDir;
 use self::files::Files;
 use crate::process::Process;
 
+pub(crate) use self::launch::free_port;
 pub use self::{
     binaries::{Binaries, Missing, REQUIRED},
     testing::for_tests,

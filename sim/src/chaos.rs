@@ -1,0 +1,113 @@
+//! `sim chaos`: gateway processes on a real control plane, while they and the servers are killed and paused.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use harness::chaos::{self, LENGTH_MIN_MS, Options, Report};
+
+use crate::{exit, progress::Progress};
+
+/// Options of `sim chaos`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Decides on what goes wrong; drawn if absent
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long things go wrong; healing takes up to three minutes more
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(LENGTH_MIN_MS / 1000..=86_400))]
+    seconds: u64,
+    /// Signals per second
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rate: u32,
+    /// Resources that the signals are about
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    resources: u16,
+    /// The gateway's binary; the one beside this program if absent
+    #[arg(long, value_name = "FILE")]
+    gateway: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Chaos(#[from] chaos::Error),
+    #[error("there is no gateway binary at {0}; build it with `cargo build -p gateway`, or name it with --gateway")]
+    NoGateway(PathBuf),
+    #[error("the result cannot be printed as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Runs it; returns the exit code.
+pub(crate) async fn run(args: Args) -> Result<u8, Error> {
+    let gateway = args.gateway.clone().unwrap_or_else(|| {
+        let own = env::current_exe().unwrap_or_default();
+        own.with_file_name("gateway")
+    });
+    if !gateway.is_file() {
+        return Err(Error::NoGateway(gateway));
+    }
+    let seed = args.seed.unwrap_or_else(|| u64::from(std::process::id()) ^ now());
+    let (length, resources) = (Duration::from_secs(args.seconds), usize::from(args.resources));
+    let progress = Progress::new(args.json);
+    progress.step(&format!("seed {seed}: starting etcd, kube-apiserver and {} gateways …", chaos::GATEWAYS));
+    let options = Options { seed, length, rate: args.rate, resources, gateway };
+    let report = chaos::run(&options, |what| progress.step(what)).await?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        tell(&report, &args);
+    }
+    Ok(match () {
+        () if !report.violations.is_empty() => exit::VIOLATION,
+        () if report.unacknowledged > 0 => exit::LIVENESS,
+        () => exit::OK,
+    })
+}
+
+#[allow(clippy::disallowed_methods, reason = "a seed that nobody had before")]
+fn now() -> u64 {
+    jiff::Timestamp::now().as_microsecond().unsigned_abs()
+}
+
+fn tell(report: &Report, args: &Args) {
+    let Report {
+        seed,
+        signals,
+        unacknowledged,
+        attempted,
+        acknowledged,
+        counted,
+        statuses,
+        remediation_requests,
+        writes,
+        incidents,
+        violations,
+    } = report;
+    let name = |status: &u16| if *status == 0 { "no answer".to_owned() } else { status.to_string() };
+    let answers: Vec<String> = statuses.iter().map(|(status, count)| format!("{count} × {}", name(status))).collect();
+    println!("\n  signals                {signals}, each sent until it was acknowledged");
+    println!("  answers                {}", answers.join(", "));
+    println!("  acknowledged           {acknowledged}");
+    println!("  counted                {counted}");
+    println!("  attempted              {attempted}");
+    println!("  RemediationRequests    {remediation_requests} for {} resources", args.resources);
+    println!("  writes judged          {writes}");
+    println!("  incidents              {incidents}");
+    println!("  again                  sim chaos --seed {seed} --seconds {}\n", args.seconds);
+    for violation in violations {
+        println!("  {violation}");
+    }
+    if *unacknowledged > 0 {
+        println!("  {unacknowledged} signals were never acknowledged");
+    }
+    if violations.is_empty() && *unacknowledged == 0 {
+        println!(
+            "PASS  one active RemediationRequest at every moment, every acknowledged signal counted, no lease left"
+        );
+    } else {
+        println!("FAIL");
+    }
+}
