@@ -17,6 +17,7 @@ use super::{
     world::World,
 };
 use crate::{
+    controls::Protocol,
     oracles::{is_active, name},
     replica::NAMESPACE,
 };
@@ -27,13 +28,16 @@ const ENDS: [&str; 4] = ["Completed", "Failed", "TimedOut", "Skipped"];
 const LOOK_MS: u64 = 20_000;
 
 /// Starts the actors of `scenario`; they end when the set is dropped.
-pub fn start(world: &Arc<World>, scenario: &Scenario) -> JoinSet<()> {
+///
+/// A peer shares a fence with the replicas. Where they have none it takes no part: another protocol must fail by itself.
+pub fn start(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     for (number, &actor) in scenario.actors.iter().enumerate() {
         let rng = StdRng::seed_from_u64(scenario.seed ^ (number as u64 + 1).wrapping_mul(0x6163_746f_7273));
         let (world, user) = (Arc::clone(world), actor.name());
         let creator = |rng| Creator::new(&world, rng, user, scenario.resources());
         match actor {
+            Actor::Peer { .. } if !protocol.is_product() => {}
             Actor::Peer { pause_ms, think_ms, lets_go } => {
                 tasks.spawn(creator(rng).play_peer(pause_ms, think_ms, lets_go));
             }

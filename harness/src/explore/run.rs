@@ -61,7 +61,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
         world.start(index, false);
     }
     let faults = tokio::spawn(incidents::happen(Arc::clone(&world), scenario.incidents.clone(), requests));
-    let actors = actors::start(&world, scenario);
+    let actors = actors::start(&world, scenario, protocol);
     let mut senders = JoinSet::new();
     for &arrival in &scenario.signals {
         let world = Arc::clone(&world);
