@@ -14,9 +14,13 @@ use harness::{
 use serde::Serialize;
 
 use crate::{
+    exhaustive::{
+        self, Exhaustive,
+        options::{CaseArgs, Departures},
+    },
     exit,
     mix::{self, options},
-    protocol,
+    protocol, schedule,
     verdict::{self, Story},
 };
 
@@ -35,6 +39,17 @@ pub(crate) struct Args {
     /// How the gateways keep RemediationRequests unique
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
+    /// Try every order of what happens in small cases, up to bounds that are stated, in place of seeds
+    #[arg(long, conflicts_with_all = ["seeds", "start", "faults", "keep_going"])]
+    exhaustive: bool,
+    #[command(flatten)]
+    case: CaseArgs,
+    /// How often at most an order departs from the default one, in which what waits longest goes first; a number, or `any`
+    #[arg(long, requires = "exhaustive", default_value_t = DEPARTURES, value_name = "N")]
+    departures: Departures,
+    /// Real time at most; what was not finished is said
+    #[arg(long, requires = "exhaustive", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
     /// Runs at once; all cores if absent
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
@@ -56,38 +71,49 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Verdict(#[from] verdict::Error),
+    #[error(transparent)]
+    Schedule(#[from] schedule::Error),
     #[error("--start {start} --seeds {seeds}: beyond the last seed; use smaller ones")]
     Range { start: u64, seeds: u64 },
 }
 
-/// The result for programs.
+/// The result for programs. Its JSON is an interface: fields are added, never changed.
 #[derive(Serialize)]
-struct Outcome {
-    protocol: &'static str,
-    faults: &'static str,
-    seeds: u64,
-    violations: u64,
+pub(crate) struct Outcome {
+    pub(crate) protocol: &'static str,
+    pub(crate) faults: &'static str,
+    /// None are drawn in the exhaustive mode.
+    pub(crate) seeds: u64,
+    pub(crate) violations: u64,
     /// Seeds in which twins came to be and were detected, where that is what must hold.
-    twins: u64,
-    first_violation: Option<First>,
-    schedules_per_second: f64,
-    requests: u64,
-    exhaustive: Option<()>,
+    pub(crate) twins: u64,
+    pub(crate) first_violation: Option<First>,
+    pub(crate) schedules_per_second: f64,
+    pub(crate) requests: u64,
+    pub(crate) exhaustive: Option<Exhaustive>,
 }
 
 #[derive(Serialize)]
-struct First {
-    seed: u64,
-    oracle: &'static str,
+pub(crate) struct First {
+    pub(crate) seed: Option<u64>,
+    pub(crate) oracle: &'static str,
 }
 
+/// Within a minute or two.
+const DEPARTURES: Departures = Departures::Most(2);
 const TICK: Duration = Duration::from_millis(200);
 /// On standard errors that are no terminals, a line every so often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Explores; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
-    let Args { seeds, start, faults, protocol, jobs, keep_going, out, json } = args;
+    let Args { seeds, start, faults, protocol, exhaustive, case, departures, minutes, jobs, keep_going, out, json } =
+        args;
+    if exhaustive {
+        let time_max = Duration::from_secs(minutes * 60);
+        let (case, out) = (&case, &out);
+        return exhaustive::run(&exhaustive::Search { protocol, case, departures, time_max, jobs, out, json });
+    }
     let end = start.checked_add(seeds).ok_or(Error::Range { start, seeds })?;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = jobs.map_or(cores, usize::from);
@@ -105,7 +131,10 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
         seeds: runs,
         violations: Progress::count(&progress.failed),
         twins: Progress::count(&progress.twins),
-        first_violation: found.first.as_ref().map(|(seed, violation)| First { seed: *seed, oracle: violation.oracle }),
+        first_violation: found
+            .first
+            .as_ref()
+            .map(|(seed, violation)| First { seed: Some(*seed), oracle: violation.oracle }),
         schedules_per_second: (per_second * 10.0).round() / 10.0,
         requests: Progress::count(&progress.requests),
         exhaustive: None,

@@ -2,18 +2,22 @@
 
 use std::{
     io::{Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use harness::{
     controls::Protocol,
+    exhaustive::{Case, Choice, NoChoice},
     explore::{Mix, Scenario, draw::draw},
+    oracles::Violation,
 };
 
 use crate::{
+    exhaustive::options::CaseArgs,
     exit,
     mix::{self, options},
     protocol,
+    schedule::{self, Told},
     verdict::{self, Story},
 };
 
@@ -21,11 +25,19 @@ use crate::{
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The seed that `explore` named
-    #[arg(long, required_unless_present = "scenario", conflicts_with = "scenario")]
+    #[arg(long, required_unless_present_any = ["scenario", "schedule"], conflicts_with = "scenario")]
     seed: Option<u64>,
     /// A scenario that `explore` or a property test has written down
     #[arg(long, value_name = "FILE.json")]
     scenario: Option<PathBuf>,
+    /// A schedule that `explore --exhaustive` has found, with the options that it names
+    #[arg(long, value_name = "CHOICES", requires = "exhaustive", conflicts_with_all = ["seed", "scenario", "faults"])]
+    schedule: Option<String>,
+    /// The schedule is one of a small case
+    #[arg(long, requires = "schedule")]
+    exhaustive: bool,
+    #[command(flatten)]
+    case: CaseArgs,
     /// Which faults were drawn
     #[arg(long, default_value_t, value_parser = mix::parser())]
     faults: Mix,
@@ -51,11 +63,18 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Verdict(#[from] verdict::Error),
+    #[error("--schedule: {0}")]
+    Choice(#[from] NoChoice),
+    #[error(transparent)]
+    Schedule(#[from] schedule::Error),
 }
 
 /// Replays; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
-    let Args { seed, scenario, faults, protocol, report: page, json } = args;
+    let Args { seed, scenario, schedule, exhaustive: _, case, faults, protocol, report: page, json } = args;
+    if let Some(schedule) = schedule {
+        return told(&case.case(protocol), &schedule, page.as_deref(), json);
+    }
     let (scenario, command) = match (&scenario, seed) {
         (Some(path), _) => {
             let command = format!("cargo run --release -p sim -- replay --scenario {}", path.display());
@@ -70,17 +89,32 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     let story = Story { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
     let report = story.trace(&scenario);
     if let Some(path) = page {
-        story.write(&path, &story.html(&scenario, &report))?;
+        verdict::write(&path, &story.html(&scenario, &report))?;
     }
     let text = if json { serde_json::to_string(&report.violations)? } else { story.text(&scenario, &report) };
+    Ok(show(&text, &report.violations))
+}
+
+/// Replays a schedule of a small case.
+fn told(case: &Case, schedule: &str, page: Option<&Path>, json: bool) -> Result<u8, Error> {
+    let choices = schedule.split(',').map(str::parse).collect::<Result<Vec<Choice>, _>>()?;
+    let told = Told::new(case, &choices)?;
+    if let Some(path) = page {
+        verdict::write(path, &told.html())?;
+    }
+    let text = if json { serde_json::to_string(told.violations())? } else { told.text() };
+    Ok(show(&text, told.violations()))
+}
+
+/// Prints `text`; returns the exit code.
+fn show(text: &str, violations: &[Violation]) -> u8 {
     // Whoever reads may have read enough.
     let _ = writeln!(stdout(), "{text}");
-    let violations = &report.violations;
-    Ok(match violations.first() {
+    match violations.first() {
         None => exit::OK,
         Some(_) if violations.iter().all(|violation| violation.oracle == "liveness") => exit::LIVENESS,
         Some(_) => exit::VIOLATION,
-    })
+    }
 }
 
 fn read(path: &PathBuf) -> Result<Scenario, Error> {

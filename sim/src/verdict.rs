@@ -46,15 +46,15 @@ impl Story {
         let traced = self.trace(&smallest);
         let out = out.join(self.name());
         let path = out.join("scenario.json");
-        self.write(&path, &(serde_json::to_string_pretty(&smallest)? + "\n"))?;
+        write(&path, &(serde_json::to_string_pretty(&smallest)? + "\n"))?;
         let again = format!(
             "cargo run --release -p sim -- replay --scenario {}{}",
             path.display(),
             crate::mix::options(Mix::default(), self.protocol),
         );
         let small = Self { seed: None, faults: None, command: again, ..*self };
-        self.write(&out.join("timeline.txt"), &small.text(&smallest, &traced))?;
-        self.write(&out.join("timeline.html"), &small.html(&smallest, &traced))?;
+        write(&out.join("timeline.txt"), &small.text(&smallest, &traced))?;
+        write(&out.join("timeline.html"), &small.html(&smallest, &traced))?;
         if self.quiet {
             return Ok(());
         }
@@ -115,19 +115,19 @@ impl Story {
             violations: &report.violations,
         })
     }
+}
 
-    /// Writes `text` to `path`, and the folders it is in.
-    pub(crate) fn write(&self, path: &Path, text: &str) -> Result<(), Error> {
-        let failed = |source| Error::Write { path: path.display().to_string(), source };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
-        }
-        fs::write(path, text).map_err(failed)
+/// Writes `text` to `path`, and the folders it is in.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |source| Error::Write { path: path.display().to_string(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
     }
+    fs::write(path, text).map_err(failed)
 }
 
 /// Runs `work` on a thread of its own: a simulation has its own runtime.
-fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| match scope.spawn(work).join() {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
