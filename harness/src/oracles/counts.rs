@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, is_replica, name, occurrences};
+use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, is_gateway, name, occurrences};
 
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.
 ///
@@ -33,7 +33,7 @@ impl Oracle for Counts {
         }
         match (write.old, write.new) {
             // Who wrote is not always known.
-            (None, Some(new)) if !write.caller.is_empty() && !is_replica(write.caller) => {
+            (None, Some(new)) if !write.caller.is_empty() && !is_gateway(write.caller) => {
                 *self.created_by_others.entry(fingerprint(new).to_owned()).or_default() += occurrences(new);
             }
             (old, None) => self.deleted.extend(old.cloned()),

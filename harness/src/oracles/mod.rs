@@ -273,9 +273,14 @@ impl Oracles {
     }
 }
 
-/// Whether a user is a replica: others may do as they please.
+/// Whether a user is one of the replicas: others may do as they please.
 pub(crate) fn is_replica(caller: &str) -> bool {
     caller.starts_with("gateway-pod-")
+}
+
+/// Whether a user is a replica, or the service account that replicas share.
+pub(crate) fn is_gateway(caller: &str) -> bool {
+    is_replica(caller) || caller.strip_prefix("system:serviceaccount:").is_some_and(|name| name.ends_with(":gateway"))
 }
 
 /// `spec.signalFingerprint` of a RemediationRequest.

@@ -4,7 +4,7 @@
 use gateway::remediation::{CLAIM, SUCCESSION_FINALIZER};
 use serde_json::Value;
 
-use super::{Oracle, REMEDIATION_REQUESTS, Write, is_replica, name};
+use super::{Oracle, REMEDIATION_REQUESTS, Write, is_gateway, name};
 
 /// Compares each version that a replica wrote with the one before it.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ impl Oracle for Ownership {
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        let old = write.old.filter(|_| write.resource == REMEDIATION_REQUESTS && is_replica(write.caller))?;
+        let old = write.old.filter(|_| write.resource == REMEDIATION_REQUESTS && is_gateway(write.caller))?;
         let Some(new) = write.new else {
             // Letting a claim go may be what a deletion has waited for.
             let waited = !old["metadata"]["deletionTimestamp"].is_null();
