@@ -10,3 +10,4 @@ mod random;
 #[path = "../scenario/mod.rs"]
 mod scenario;
 mod twins;
+mod waiting;

@@ -89,6 +89,7 @@ fn of_twins_every_replica_chooses_the_older_one_whatever_ordinal_a_foreign_one_h
     assert_eq!(duplicate_of(&[foreign.clone(), ours.clone()]), chosen);
     assert_eq!(is_older_twin(&foreign, &ours), chosen == "z");
     assert_eq!(is_older_twin(&ours, &foreign), chosen == "a");
+    assert!(!is_older_twin(&ours, &ours), "none is its own twin");
     let ended = Record { phase: Phase::Terminal, ..foreign };
     assert!(!is_older_twin(&ended, &ours));
 }
