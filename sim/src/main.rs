@@ -13,6 +13,7 @@ mod explore;
 mod load;
 mod mix;
 mod outcome;
+mod pod;
 mod progress;
 mod protocol;
 mod replay;
@@ -49,6 +50,9 @@ enum Command {
     Serve(serve::Args),
     /// Post webhooks to a gateway that runs elsewhere, again as Alertmanager would, and tell what was acknowledged
     Load(load::Args),
+    /// One gateway, configured by environment as the product's binary is, with any protocol
+    #[command(hide = true)]
+    Gateway(pod::Args),
     /// Stand in for the DataStorage service: check audit events against their schema, and report what came
     #[command(hide = true)]
     Datastorage(datastorage::Args),
@@ -79,6 +83,7 @@ async fn main() -> ExitCode {
             Command::Chaos(args) => chaos::run(args).await.map_err(|error| chain(&error)),
             Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
             Command::Load(args) => load::run(args).await.map_err(|error| chain(&error)),
+            Command::Gateway(args) => pod::run(args).await.map_err(|error| chain(&error)),
             Command::Datastorage(args) => datastorage::run(args).await.map_err(|error| chain(&error)),
         },
     };

@@ -110,7 +110,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     write_kubeconfig(&kubeconfig, &server)?;
     let gateways = start(&args, &api).await?;
     announce(&args, &gateways, &kubeconfig, &server)?;
-    until_told().await?;
+    until_told().await.map_err(Error::Interrupt)?;
     if !args.json {
         println!("\nshutting down …");
     }
@@ -238,9 +238,9 @@ fn example_event() -> serde_json::Value {
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-async fn until_told() -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Interrupt)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Interrupt)?;
+pub(crate) async fn until_told() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     futures::future::select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
     Ok(())
 }

@@ -1,0 +1,52 @@
+//! `sim gateway`: one gateway with any protocol as a process of its own, configured as the product's binary is.
+
+use gateway::{
+    config::{self, Config, Identity},
+    context::Context,
+    kubernetes::cluster,
+    runtime::Listeners,
+};
+use harness::controls::{Instance, Protocol};
+use tokio_util::sync::CancellationToken;
+
+use crate::{exit, protocol, serve::until_told};
+
+/// Options of `sim gateway`; all else comes from the environment, as for the product's binary.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How it keeps RemediationRequests unique
+    #[arg(long, default_value_t, value_parser = protocol::parser())]
+    protocol: Protocol,
+}
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Gateway(#[from] gateway::runtime::Error),
+    #[error("Ctrl-C cannot be listened for: {0}")]
+    Interrupt(std::io::Error),
+}
+
+/// Serves until Ctrl-C or SIGTERM; returns the exit code.
+pub(crate) async fn run(args: Args) -> Result<u8, Error> {
+    let config = Config::load(None, std::env::vars())?;
+    let identity = Identity::load(std::env::vars())?;
+    let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+    let listeners = Listeners::bind(&config.server).await?;
+    let gateway = Instance::new(args.protocol, config, &identity, client, Context::system())?;
+    gateway.start();
+    let shutdown = CancellationToken::new();
+    let serving = gateway.serve(listeners, shutdown.clone());
+    let told = async {
+        let told = until_told().await.map_err(Error::Interrupt);
+        shutdown.cancel();
+        told
+    };
+    let ((), told) = futures::join!(serving, told);
+    told.map(|()| exit::OK)
+}
