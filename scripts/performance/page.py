@@ -1,0 +1,138 @@
+"""The result as a page of its own: no script, nothing loaded from elsewhere."""
+
+import html
+import math
+
+import judge
+from plane import ROOT
+
+STYLES = ROOT / "sim" / "src" / "report"
+# In a viewBox; the page scales it.
+WIDTH, HEIGHT = 860, 340
+LEFT, RIGHT, TOP, BOTTOM = 56, 92, 12, 40
+STYLE = """
+svg { height: auto; border: 0; }
+svg text { fill: var(--soft); font: 13px system-ui, sans-serif; }
+path { stroke-width: 2px; }
+path.grid { stroke: var(--rule); stroke-width: 1px; }
+.fenced { --line: var(--created); } .lease-only { --line: var(--other); } .unlocked { --line: var(--soft); }
+path.curve { stroke: var(--line); }
+path.curve.unlocked { stroke-dasharray: 5 4; }
+svg text.name { fill: var(--line); font-weight: 600; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { font-size: .875rem; }
+th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
+th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
+thead th { color: var(--soft); font-weight: 400; }
+ul.checks { list-style: none; margin: 0; padding: 0; }
+ul.checks b { color: var(--verdict); margin-right: .6em; }
+h3 { color: inherit; }
+main { max-width: 72rem; }
+"""
+
+
+def page(result):
+    """The whole page."""
+    passed = all(check["holds"] for check in result["checks"])
+    verdict = "PASS" if passed else "FAIL"
+    styles = (STYLES / "palette.css").read_text() + (STYLES / "style.css").read_text() + STYLE
+    before, after = result["load_average"]
+    subject = (
+        f"{result['rate']} signals/s for {result['duration_s']:g} s of each protocol in {result['rounds']} rounds, "
+        "three gateway processes each, on etcd and kube-apiserver; "
+        f"{result['began']}, {result['machine']}, load average {before} before and {after} after."
+    )
+    body = "".join(scenario(of) for of in result["scenarios"].values())
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{verdict}: what one RemediationRequest per resource costs</title>\n'
+        f'<style>\n{styles}</style>\n</head>\n<body>\n<main>\n<header class="{verdict.lower()}">\n<p class="verdict">{verdict}</p>\n'
+        f"<h1>What one RemediationRequest per resource costs</h1>\n<p>{html.escape(subject)}</p>\n</header>\n"
+        f"{section('Checks', checks(result))}{body}{section('Read with care', caveats(result))}</main>\n</body>\n</html>\n"
+    )
+
+
+def section(title, body):
+    return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}</section>\n"
+
+
+def checks(result):
+    rows = "".join(
+        f'<li class="{word.lower()}"><b>{word}</b>{html.escape(check["what"])}: {html.escape(check["figures"])}</li>\n'
+        for check in result["checks"]
+        for word in ["PASS" if check["holds"] else "FAIL"]
+    )
+    return f'<ul class="checks">\n{rows}</ul>\n'
+
+
+def caveats(result):
+    return "<ul>\n" + "".join(f"<li>{html.escape(caveat)}</li>\n" for caveat in result["caveats"]) + "</ul>\n"
+
+
+def scenario(of):
+    outcomes = of["outcomes"]
+    rows = [judge.cells(outcomes, protocol) for protocol in judge.PROTOCOLS]
+    note = (
+        "Milliseconds; + above unlocked. RRs: RemediationRequests. Requests: to the Kubernetes API, per signal. "
+        f"Medians of rounds of one protocol differ by up to ×{of['drift']:.1f}."
+    )
+    requests = "".join(
+        f"<h3>{protocol}</h3>\n" + grid(["request", "number", "mean ms"], [
+            [what, str(request["count"]), f"{request['mean_ms']:.1f}"]
+            for what, request in outcomes[protocol]["kubernetes_requests"].items() if not what.startswith("watch")
+        ])
+        for protocol in judge.PROTOCOLS
+    )
+    folded = f"<details>\n<summary>Requests to the Kubernetes API</summary>\n{requests}</details>\n"
+    return section(of["title"], f'{plot(outcomes)}{grid(judge.HEADINGS, rows)}<p class="key">{html.escape(note)}</p>\n{folded}')
+
+
+def grid(headings, rows):
+    def row(cells, tag):
+        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>\n"
+
+    body = "".join(row(cells, "td") for cells in rows)
+    return f'<div class="scroll"><table>\n<thead>{row(headings, "th")}</thead>\n<tbody>{body}</tbody>\n</table></div>\n'
+
+
+def plot(outcomes):
+    """Latency by percentile, both axes logarithmic, as SVG."""
+    curves = {protocol: outcomes[protocol]["curve_ms"] for protocol in judge.PROTOCOLS}
+    far = max(-math.log10(1 - curve[-1][0]) for curve in curves.values()) or 1
+    everything = [ms for curve in curves.values() for _, ms in curve]
+    low, high = math.log10(max(min(everything), 0.1)), math.log10(max(everything))
+    # Room above and below, so that no curve is the frame.
+    low, high = low - 0.05 * (high - low) - 0.01, high + 0.05 * (high - low) + 0.01
+
+    def x(part):
+        return LEFT + -math.log10(1 - part) / far * (WIDTH - LEFT - RIGHT)
+
+    def y(ms):
+        return HEIGHT - BOTTOM - (math.log10(max(ms, 0.1)) - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="Latency by percentile">\n']
+    for part, name in [(0, "min"), (0.5, "P50"), (0.75, "P75"), (0.9, "P90"), (0.95, "P95"), (0.99, "P99"), (0.999, "P99.9")]:
+        if x(part) <= WIDTH - RIGHT:
+            parts.append(f'<path class="grid" d="M{x(part):.1f} {TOP}V{HEIGHT - BOTTOM}"/>')
+            parts.append(f'<text x="{x(part):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{name}</text>\n')
+    for ms in [of * 10**power for power in range(-1, 6) for of in (1, 2, 5)]:
+        if low <= math.log10(ms) <= high:
+            parts.append(f'<path class="grid" d="M{LEFT} {y(ms):.1f}H{WIDTH - RIGHT}"/>')
+            parts.append(f'<text x="{LEFT - 8}" y="{y(ms) + 4:.1f}" text-anchor="end">{ms:g}</text>\n')
+    parts.append(f'<text x="{LEFT}" y="{HEIGHT - 4}">milliseconds by percentile</text>\n')
+    names = apart({protocol: y(curve[-1][1]) for protocol, curve in curves.items()})
+    for protocol, curve in curves.items():
+        line = "L".join(f"{x(part):.1f} {y(ms):.1f}" for part, ms in curve)
+        parts.append(f'<path class="curve {protocol}" d="M{line}"/>\n')
+        parts.append(f'<text class="name {protocol}" x="{x(curve[-1][0]) + 6:.1f}" y="{names[protocol] + 4:.1f}">{protocol}</text>\n')
+    return "".join(parts) + "</svg>\n"
+
+
+def apart(heights, least=16):
+    """Heights of labels, moved down where they would cover each other."""
+    placed, before = {}, -math.inf
+    for name, height in sorted(heights.items(), key=lambda item: item[1]):
+        before = placed[name] = max(height, before + least)
+    return placed
