@@ -69,12 +69,12 @@ pub(super) enum Observation {
     Ambiguous,
     /// Answer to [`Action::Refresh`] or [`Action::AskForTurn`].
     Got(Option<Arc<Record>>),
-    /// Way was given: the newest version that the view has.
+    /// Way was given: the newest version that the view has, if it has one.
     GaveWay(Option<Arc<Record>>),
     /// Answer to [`Action::Obituary`]: the last state, if it could be learned.
     Remembered(Option<Arc<Record>>),
-    /// The pause is over.
-    BackedOff,
+    /// The pause is over: the newest version that the view has, if it has one.
+    BackedOff(Option<Arc<Record>>),
 }
 
 /// The state of a batch.
@@ -101,13 +101,10 @@ impl Commit {
     /// The next action after `observation`, at `now` on the wall clock.
     pub(super) fn step(&mut self, observation: Observation, now: Timestamp) -> Action {
         match observation {
-            Observation::Begin if self.is_anothers_turn() && self.target.counts_signals(now) => self.give_way(),
-            Observation::Begin | Observation::BackedOff => self.patch_or_leave(now),
-            Observation::GaveWay(newest) => {
-                self.target =
-                    newest.filter(|newest| newest.version > self.target.version).unwrap_or(self.target.clone());
-                self.patch_or_leave(now)
-            }
+            Observation::Begin => self.give_way_or_patch(now),
+            // Meanwhile others have written: a patch of the version known before the pause would only conflict.
+            Observation::BackedOff(newest) => self.learn(newest).unwrap_or_else(|| self.give_way_or_patch(now)),
+            Observation::GaveWay(newest) => self.learn(newest).unwrap_or_else(|| self.patch_or_leave(now)),
             Observation::Patched(record) if record.has_counted(&self.writer, self.sequence) => self.counted(record),
             Observation::Patched(_) => Action::FieldMissing,
             Observation::Conflict => self.refresh(),
@@ -130,18 +127,27 @@ impl Commit {
         Action::Refresh { name: self.target.name.clone(), uid: self.target.uid.clone(), than: self.target.version }
     }
 
-    fn got(&mut self, record: Arc<Record>, now: Timestamp) -> Action {
+    /// Takes a newer version over; the end of the batch if that counts it already.
+    fn learn(&mut self, newest: Option<Arc<Record>>) -> Option<Action> {
+        let newest = newest.filter(|newest| newest.version > self.target.version)?;
         // Before the phase: a batch that is counted is counted, whatever became of the object since.
-        if record.has_counted(&self.writer, self.sequence) {
-            return self.counted(record);
+        if newest.has_counted(&self.writer, self.sequence) {
+            return Some(self.counted(newest));
         }
+        // Newer, and without the batch: no straggler can take effect any more.
+        self.in_doubt = false;
+        self.target = newest;
+        None
+    }
+
+    fn got(&mut self, record: Arc<Record>, now: Timestamp) -> Action {
         if record.version == self.target.version {
             // A straggler may still take effect, on this very version: send the same again.
             return self.patch_or_leave_settled(now);
         }
-        // Newer, and without the batch: no straggler can take effect any more.
-        self.in_doubt = false;
-        self.target = record;
+        if let Some(counted) = self.learn(Some(record)) {
+            return counted;
+        }
         if !self.target.counts_signals(now) {
             return Action::Elsewhere { newest: Some(Arc::clone(&self.target)) };
         }
@@ -171,6 +177,14 @@ impl Commit {
 
     fn give_way(&self) -> Action {
         Action::GiveWay { uid: self.target.uid.clone(), than: self.target.version }
+    }
+
+    fn give_way_or_patch(&self, now: Timestamp) -> Action {
+        if self.is_anothers_turn() && self.target.counts_signals(now) {
+            self.give_way()
+        } else {
+            self.patch_or_leave(now)
+        }
     }
 
     /// A batch in doubt goes on to the same object: only there can it be settled.

@@ -24,8 +24,10 @@ const PATCH: Operation = Operation { verb: "patch", resource: "remediationreques
 const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 /// Steps of one batch at most: each costs a request or a wait, so a deadline ends it far earlier.
 const STEPS_MAX: usize = 10_000;
-/// The pause after a conflict grows to this many round trips at most.
-const CONFLICT_ROUND_TRIPS_MAX: u32 = 16;
+/// The pause after a conflict grows to this many half round trips at most.
+const CONFLICT_PAUSES_MAX: u32 = 8;
+/// One slow answer among so many others does not lengthen pauses much: the share of the newest round trip in their mean.
+const ROUND_TRIP_SHARE: u32 = 8;
 /// Before the first round trip was measured.
 const ROUND_TRIP_GUESS: Duration = Duration::from_millis(4);
 /// Another writer whose turn it is has this long to write: longer than its round trip, or it gets nowhere. One that has
@@ -43,6 +45,7 @@ pub(super) enum Outcome {
 /// Counts batches; remembers how long a round trip takes.
 pub(super) struct Counter<'a> {
     core: &'a Core,
+    /// The smoothed mean of those measured.
     round_trip: Duration,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Counter<'a> {
     ) -> Result<Outcome, Error> {
         let core = self.core;
         let fingerprint = target.fingerprint.clone();
+        let uid = target.uid.clone();
         let size = i32::try_from(size).unwrap_or(i32::MAX);
         core.metrics.commit_batch_size.observe(f64::from(size));
         let mut commit = Commit::new(target, &core.writer, core.next_sequence(), size, last_seen);
@@ -84,16 +88,16 @@ impl<'a> Counter<'a> {
                 Action::Unsettled => return Err(unsettled()),
                 Action::FieldMissing => return Err(self.field_missing()),
                 _ if core.context.monotonic() >= deadline => return Err(unsettled()),
-                Action::Patch(count) => self.patch(&count, &mut doubts, deadline).await?,
+                Action::Patch(count) => self.patch(&count, &uid, &mut doubts, deadline).await?,
                 Action::Refresh { name, uid, than } => self.refresh(&name, &uid, than, deadline).await?,
                 Action::Obituary { uid } => Observation::Remembered(self.obituary(&fingerprint, &uid, deadline).await),
                 Action::BackOff { conflicts } => {
-                    let round_trips = 2_u32.saturating_pow(conflicts).min(CONFLICT_ROUND_TRIPS_MAX);
-                    // The first pause starts at nothing: the newest version is known, and nobody else may be writing.
-                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip * round_trips / 2)).await;
-                    Observation::BackedOff
+                    let pauses = 2_u32.saturating_pow(conflicts.saturating_sub(1)).min(CONFLICT_PAUSES_MAX);
+                    // From nothing: the newest version is known, and nobody else may be writing.
+                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip / 2 * pauses)).await;
+                    Observation::BackedOff(core.view.by_uid(&uid))
                 }
-                Action::AskForTurn { name } => self.ask_for_turn(&name, deadline).await,
+                Action::AskForTurn { name } => self.ask_for_turn(&name, &uid, deadline).await,
                 Action::GiveWay { uid, than } => {
                     Observation::GaveWay(self.give_way(&fingerprint, &uid, than, deadline).await)
                 }
@@ -102,7 +106,13 @@ impl<'a> Counter<'a> {
         Err(unsettled())
     }
 
-    async fn patch(&mut self, count: &Count, doubts: &mut u32, deadline: Monotonic) -> Result<Observation, Error> {
+    async fn patch(
+        &mut self,
+        count: &Count,
+        uid: &str,
+        doubts: &mut u32,
+        deadline: Monotonic,
+    ) -> Result<Observation, Error> {
         let Core { objects, context, kubernetes, view, .. } = self.core;
         let patch = Patch::Merge(body(count));
         let before = context.monotonic();
@@ -110,7 +120,8 @@ impl<'a> Counter<'a> {
         let answer = kubernetes.once(PATCH, deadline, objects.patch_status(&count.name, &params, &patch)).await;
         match answer {
             Ok(object) => {
-                self.round_trip = context.monotonic().since(before);
+                let newest = context.monotonic().since(before);
+                self.round_trip = (self.round_trip * (ROUND_TRIP_SHARE - 1) + newest) / ROUND_TRIP_SHARE;
                 let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
                 let record = record.map_err(|error| self.core.refused(PATCH, &error))?;
                 view.mark(record.version, before);
@@ -124,7 +135,7 @@ impl<'a> Counter<'a> {
             Err(kubernetes::Error::Throttled { retry_after, .. }) => {
                 let pause = retry_after.max(self.core.config.processing.retry.initial_backoff);
                 self.pause(pause, deadline).await?;
-                Ok(Observation::BackedOff)
+                Ok(Observation::BackedOff(view.by_uid(uid)))
             }
             Err(error) if error.is_ambiguous() => self.doubt(&error, doubts, deadline).await,
             Err(error) => Err(self.core.refused(PATCH, &error)),
@@ -180,14 +191,14 @@ impl<'a> Counter<'a> {
 
     /// Writes that this writer waits for its turn, whatever the object's version: the others' patches under way conflict
     /// with that, and then they know. If it fails, the batch goes on without.
-    async fn ask_for_turn(&self, name: &str, deadline: Monotonic) -> Observation {
-        let Core { objects, kubernetes, writer, .. } = self.core;
+    async fn ask_for_turn(&self, name: &str, uid: &str, deadline: Monotonic) -> Observation {
+        let Core { objects, kubernetes, writer, view, .. } = self.core;
         let patch = Patch::Merge(json!({ "status": { "deduplication": { "turn": writer } } }));
         let params = PatchParams::default();
         let answer = kubernetes.once(PATCH, deadline, objects.patch_status(name, &params, &patch)).await;
         match answer.map(Projected::record) {
             Ok(Ok(record)) => Observation::Got(Some(Arc::new(record))),
-            _ => Observation::BackedOff,
+            _ => Observation::BackedOff(view.by_uid(uid)),
         }
     }
 

@@ -74,6 +74,8 @@ impl<'a> Worker<'a> {
             let fingerprint = fingerprint.clone();
             self.known = Some(Known { fingerprint, record: None, past: Past::default(), fresh: false });
         }
+        // Before the look at what is known: what others write meanwhile is seen.
+        self.dedup.shared.core.context.sleep_until(self.next_commit).await;
         let target = match self.target() {
             Some(target) => target,
             None => {
@@ -93,14 +95,15 @@ impl<'a> Worker<'a> {
         let core = &self.dedup.shared.core;
         let known = self.known.as_mut()?;
         let record = known.record.take()?;
-        let viewed = core.view.by_uid(&record.uid);
+        let all = core.view.of(&record.fingerprint);
+        let viewed = all.iter().find(|other| other.uid == record.uid);
         // A view that knows the object knows how its predecessors ended: who is active beside it is a twin.
-        if viewed.is_some() && core.view.of(&record.fingerprint).iter().any(|other| is_older_twin(other, &record)) {
+        if viewed.is_some() && all.iter().any(|other| is_older_twin(other, &record)) {
             known.past.floor = known.past.floor.max(record.version);
             return None;
         }
         let newest = match viewed {
-            Some(viewed) if viewed.version > record.version => viewed,
+            Some(viewed) if viewed.version > record.version => Arc::clone(viewed),
             Some(_) => record,
             None if core.view.version() >= Some(record.version) => return None,
             None => record,
@@ -168,7 +171,6 @@ impl<'a> Worker<'a> {
     /// Counts on `target` what has gathered by now, or writes its first status.
     async fn commit(&mut self, fingerprint: &Fingerprint, target: Arc<Record>) {
         let core = &self.dedup.shared.core;
-        core.context.sleep_until(self.next_commit).await;
         let of_it = |pending: &Pending| pending.signal.fingerprint == *fingerprint;
         let batch = self.dedup.shared.queues.take(&self.lease, core.config.commit.max_batch, of_it);
         let fresh = self.known.as_mut().is_some_and(|known| std::mem::take(&mut known.fresh));
@@ -185,6 +187,7 @@ impl<'a> Worker<'a> {
             Ok(count::Outcome::Counted { record, before }) => {
                 self.answer_counted(batch, &record, before);
                 self.remember(record);
+                self.next_commit = core.context.monotonic() + self.counter.linger();
             }
             Ok(count::Outcome::Elsewhere(newest)) => {
                 self.dedup.shared.queues.put_back(&self.lease, batch);
@@ -197,7 +200,6 @@ impl<'a> Worker<'a> {
             }
             Err(error) => self.fail(batch, &error),
         }
-        self.next_commit = core.context.monotonic() + self.counter.linger();
     }
 
     fn remember(&mut self, record: Arc<Record>) {

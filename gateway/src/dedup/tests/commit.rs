@@ -73,7 +73,39 @@ fn after_a_conflict_the_batch_is_counted_on_the_newest_version() {
     assert_eq!(commit.step(Observation::Conflict, NOW), refresh);
     let newest = at(active("a"), 12, 20, &[("other", 1)]);
     assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts: 1 });
-    assert_eq!(patch(commit.step(Observation::BackedOff, NOW)), (12, 23));
+    assert_eq!(patch(commit.step(Observation::BackedOff(None), NOW)), (12, 23));
+}
+
+#[test]
+fn what_others_write_during_the_pause_after_a_conflict_is_counted_on() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    commit.step(Observation::Conflict, NOW);
+    commit.step(got(at(active("a"), 12, 20, &[("other", 1)])), NOW);
+    let newer = at(active("a"), 14, 30, &[("other", 3)]);
+    assert_eq!(patch(commit.step(Observation::BackedOff(Some(newer)), NOW)), (14, 33));
+}
+
+#[test]
+fn a_batch_gives_way_to_a_turn_that_was_asked_for_during_its_pause() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    commit.step(Observation::Conflict, NOW);
+    commit.step(got(at(active("a"), 12, 20, &[("other", 1)])), NOW);
+    let action = commit.step(Observation::BackedOff(Some(in_turn(13, "other"))), NOW);
+    assert_eq!(action, Action::GiveWay { uid: "a".to_owned(), than: version(13) });
+}
+
+#[test]
+fn a_straggler_that_took_effect_during_a_pause_is_not_repeated() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    commit.step(Observation::Ambiguous, NOW);
+    commit.step(got(Arc::new(active("a"))), NOW);
+    // The repetition was throttled.
+    let landed = at(active("a"), 11, 4, &[(WRITER, SEQUENCE)]);
+    let action = commit.step(Observation::BackedOff(Some(Arc::clone(&landed))), NOW);
+    assert_eq!(action, Action::Counted { record: landed, before: 1 });
 }
 
 #[test]
@@ -84,7 +116,7 @@ fn a_batch_that_others_outrun_asks_for_its_turn_and_takes_it() {
         commit.step(Observation::Conflict, NOW);
         let newest = at(active("a"), 10 + u64::from(conflicts), 20, &[("other", 1)]);
         assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts });
-        commit.step(Observation::BackedOff, NOW);
+        commit.step(Observation::BackedOff(None), NOW);
     }
     commit.step(Observation::Conflict, NOW);
     let newest = at(active("a"), 14, 20, &[("other", 1)]);
@@ -102,7 +134,7 @@ fn a_turn_that_cannot_be_asked_for_is_done_without() {
         // Without a status there is nothing to put it in.
         let newest = Arc::new(Record { version: version(number), ..active("a") });
         assert!(matches!(commit.step(got(newest), NOW), Action::BackOff { .. }));
-        commit.step(Observation::BackedOff, NOW);
+        commit.step(Observation::BackedOff(None), NOW);
     }
 }
 

@@ -26,8 +26,8 @@ enum Event {
     RequestLost(usize),
     /// Its patch is answered as if lost, and is still on its way.
     Delayed(usize),
-    /// Its patch is refused before it takes effect: 429.
-    Throttled(usize),
+    /// Its patch is refused before it takes effect: 429; after the pause it looks at a view that may lag.
+    Throttled(usize, Index),
     /// It reads the object from a view that may lag.
     Viewed(usize, Index),
     /// A patch that was delayed arrives.
@@ -47,7 +47,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => writer().prop_map(Event::AnswerLost),
         2 => writer().prop_map(Event::RequestLost),
         4 => writer().prop_map(Event::Delayed),
-        1 => writer().prop_map(Event::Throttled),
+        1 => (writer(), any::<Index>()).prop_map(|(writer, place)| Event::Throttled(writer, place)),
         4 => (writer(), any::<Index>()).prop_map(|(writer, place)| Event::Viewed(writer, place)),
         4 => any::<Index>().prop_map(Event::Arrives),
         2 => Just(Event::Touched),
@@ -177,7 +177,7 @@ impl Writer {
                         store.on_their_way.push((batch, count.clone()));
                         Observation::Ambiguous
                     }
-                    Event::Throttled(_) => Observation::BackedOff,
+                    Event::Throttled(_, place) => Observation::BackedOff(Some(Arc::clone(place.get(&store.history)))),
                     _ => store.patch(batch, self.size, count),
                 }
             }
@@ -196,12 +196,17 @@ impl Writer {
                 let learned = !matches!(event, Event::RequestLost(_));
                 Observation::Remembered(learned.then(|| Arc::clone(store.newest())))
             }
-            (Action::BackOff { .. }, _) | (Action::AskForTurn { .. }, Event::RequestLost(_)) => Observation::BackedOff,
+            (Action::BackOff { .. }, Event::Viewed(_, place)) => {
+                Observation::BackedOff(Some(Arc::clone(place.get(&store.history))))
+            }
+            (Action::BackOff { .. }, _) | (Action::AskForTurn { .. }, Event::RequestLost(_)) => {
+                Observation::BackedOff(None)
+            }
             (Action::AskForTurn { name }, event) => {
                 prop_assert_eq!(name.as_str(), "rr-a");
                 store.ask_for_turn(self.number);
                 match event {
-                    Event::AnswerLost(_) => Observation::BackedOff,
+                    Event::AnswerLost(_) => Observation::BackedOff(None),
                     _ => Observation::Got(store.object()),
                 }
             }
@@ -256,7 +261,7 @@ fn happens(event: &Event, store: &mut Store, writers: &mut [Writer]) -> Result<(
         | Event::AnswerLost(writer)
         | Event::RequestLost(writer)
         | Event::Delayed(writer)
-        | Event::Throttled(writer)
+        | Event::Throttled(writer, _)
         | Event::Viewed(writer, _) => writers[*writer].happens(event, store)?,
         Event::Arrives(place) => {
             if !store.on_their_way.is_empty() {
