@@ -8,7 +8,7 @@ use gateway::{
     signal::Signal,
 };
 
-use super::store::{Created, Retries, Store};
+use super::store::{Created, Store};
 
 /// Looks at a fingerprint for one signal at most; each costs requests, so a deadline ends it earlier.
 const LOOKS_MAX: usize = 100;
@@ -16,7 +16,8 @@ const LOOKS_MAX: usize = 100;
 /// Replicas that know the same past derive the same name, and the API server admits one create per name; but nothing
 /// keeps the past the same: once the predecessor is deleted, another name is derived.
 ///
-/// Counts are repeated until the signal's deadline, so that nothing but the missing claim is on trial.
+/// A count is repeated until the signal's deadline, and a signal that is not counted is not acknowledged, so that nothing but
+/// the missing claim is on trial.
 pub struct DerivedOnly {
     store: Store,
 }
@@ -31,22 +32,18 @@ impl DerivedOnly {
         for _ in 0..LOOKS_MAX {
             let records = store.list(&signal.fingerprint, deadline).await?;
             if let Some(active) = records.iter().find(|record| record.counts_signals(store.context.now())) {
-                return Ok(self.count(&active.name, Outcome::Deduplicated, deadline).await);
+                return store.count_or_fail(&active.name, Outcome::Deduplicated, deadline).await;
             }
             let lineage = successor(signal, &records);
             if let Created::Ours = store.create(signal, &lineage, deadline).await? {
-                return Ok(self.count(&lineage.name, Outcome::Created, deadline).await);
+                return store.count_or_fail(&lineage.name, Outcome::Created, deadline).await;
             }
             let existing = store.get(&lineage.name, deadline).await?;
             if let Some(existing) = existing.filter(|record| record.counts_signals(store.context.now())) {
-                return Ok(self.count(&existing.name, Outcome::Deduplicated, deadline).await);
+                return store.count_or_fail(&existing.name, Outcome::Deduplicated, deadline).await;
             }
         }
         Err(Error::Deadline)
-    }
-
-    async fn count(&self, name: &str, outcome: Outcome, deadline: Monotonic) -> Accepted {
-        self.store.count(name, outcome, Retries::UNTIL_DEADLINE, deadline).await
     }
 }
 

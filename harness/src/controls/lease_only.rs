@@ -22,10 +22,7 @@ use kube::{
     api::{DeleteParams, PostParams},
 };
 
-use super::{
-    store::{Retries, Store},
-    unlocked::Unlocked,
-};
+use super::{store::Store, unlocked::Unlocked};
 
 const GET: Operation = Operation { verb: "get", resource: "leases" };
 const CREATE: Operation = Operation { verb: "create", resource: "leases" };
@@ -95,7 +92,7 @@ impl LeaseOnly {
             context.sleep(context.jitter(pause - pause / 10, pause + pause / 10)).await;
             pause = (pause * 2).min(PAUSE_MAX);
             if let Some(active) = self.store().active(&signal.fingerprint, deadline).await? {
-                let count = self.store().count(&active.name, Outcome::Deduplicated, Retries::GO, deadline);
+                let count = self.store().count(&active.name, Outcome::Deduplicated, deadline);
                 return Ok(Some(count.await));
             }
         }

@@ -24,7 +24,7 @@ const UPDATE_STATUS: Operation = Operation { verb: "update", resource: "remediat
 
 /// How often, and after which pauses, a count is tried again after a conflict.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Retries {
+struct Retries {
     tries: usize,
     /// Before the first repetition.
     pause: Duration,
@@ -36,10 +36,9 @@ pub(super) struct Retries {
 impl Retries {
     /// `retry.DefaultBackoff` of client-go's util/retry, which the Go service's status updater uses: 4 tries with
     /// 10, 50 and 250 ms between them, and up to a tenth more.
-    pub(super) const GO: Self =
-        Self { tries: 4, pause: Duration::from_millis(10), factor: 5, pause_max: Duration::from_secs(1) };
-    /// Until the signal's own deadline: what a control does whose weakness lies elsewhere.
-    pub(super) const UNTIL_DEADLINE: Self =
+    const GO: Self = Self { tries: 4, pause: Duration::from_millis(10), factor: 5, pause_max: Duration::from_secs(1) };
+    /// Until the signal's own deadline.
+    const UNTIL_DEADLINE: Self =
         Self { tries: usize::MAX, pause: Duration::from_millis(5), factor: 2, pause_max: Duration::from_millis(200) };
 }
 
@@ -119,22 +118,34 @@ impl Store {
 
     /// Counts one signal on `name` and acknowledges it, **whether or not that succeeded**: a count that fails is logged
     /// and dropped, as the Go service does.
-    pub(super) async fn count(&self, name: &str, outcome: Outcome, retries: Retries, deadline: Monotonic) -> Accepted {
-        let now = self.context.now();
-        let (occurrence_count, first) = match self.count_with_retries(name, retries, deadline).await {
-            Ok(counted) => counted,
-            Err(error) => {
-                tracing::info!(name, %error, "a count is dropped");
-                (1, now)
-            }
-        };
+    pub(super) async fn count(&self, name: &str, outcome: Outcome, deadline: Monotonic) -> Accepted {
+        let counted = self.count_with_retries(name, Retries::GO, deadline).await.unwrap_or_else(|error| {
+            tracing::info!(name, %error, "a count is dropped");
+            (1, self.context.now())
+        });
+        self.accepted(name, outcome, counted)
+    }
+
+    /// Counts one signal on `name`, again until `deadline`, and acknowledges it if that succeeded: what a control does
+    /// whose weakness lies elsewhere.
+    pub(super) async fn count_or_fail(
+        &self,
+        name: &str,
+        outcome: Outcome,
+        deadline: Monotonic,
+    ) -> Result<Accepted, Error> {
+        let counted = self.count_with_retries(name, Retries::UNTIL_DEADLINE, deadline).await;
+        counted.map(|counted| self.accepted(name, outcome, counted)).map_err(|error| Error::from(&error))
+    }
+
+    fn accepted(&self, name: &str, outcome: Outcome, (occurrence_count, first): (i32, Timestamp)) -> Accepted {
         Accepted {
             outcome,
             name: name.to_owned(),
             namespace: self.namespace.clone(),
             occurrence_count,
             first_occurrence: first,
-            last_occurrence: now,
+            last_occurrence: self.context.now(),
         }
     }
 

@@ -8,7 +8,7 @@ use gateway::{
     signal::Signal,
 };
 
-use super::store::{Created, Retries, Store};
+use super::store::{Created, Store};
 
 /// What the Go service does inside of its lock, without the lock: whoever lists before the other's create is committed
 /// creates another.
@@ -24,7 +24,7 @@ impl Unlocked {
     pub(super) async fn find_or_create(&self, signal: &Signal, deadline: Monotonic) -> Result<Accepted, Error> {
         let Self { store } = self;
         if let Some(active) = store.active(&signal.fingerprint, deadline).await? {
-            return Ok(store.count(&active.name, Outcome::Deduplicated, Retries::GO, deadline).await);
+            return Ok(store.count(&active.name, Outcome::Deduplicated, deadline).await);
         }
         // The name is drawn once for each signal: a sender that repeats it gets another.
         let suffix = format!("{:016x}", store.context.random());
@@ -32,9 +32,7 @@ impl Unlocked {
         let lineage = Lineage { name, predecessor: None, ordinal: 1 };
         match store.create(signal, &lineage, deadline).await? {
             // One of that name is taken for an earlier try whose answer was lost.
-            Created::Ours | Created::Exists => {
-                Ok(store.count(&lineage.name, Outcome::Created, Retries::GO, deadline).await)
-            }
+            Created::Ours | Created::Exists => Ok(store.count(&lineage.name, Outcome::Created, deadline).await),
         }
     }
 }
