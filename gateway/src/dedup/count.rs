@@ -46,18 +46,23 @@ pub(super) enum Outcome {
 pub(super) struct Counter<'a> {
     core: &'a Core,
     /// The smoothed mean of those measured.
-    round_trip: Duration,
+    round_trip: Option<Duration>,
 }
 
 impl<'a> Counter<'a> {
     pub(super) fn new(core: &'a Core) -> Self {
-        Self { core, round_trip: ROUND_TRIP_GUESS }
+        Self { core, round_trip: None }
     }
 
     /// How long further signals may gather before the next commit, so that no replica starves another.
     pub(super) fn linger(&self) -> Duration {
-        let pause = self.core.context.jitter(self.round_trip / 2, self.round_trip * 3 / 2);
+        let round_trip = self.round_trip();
+        let pause = self.core.context.jitter(round_trip / 2, round_trip * 3 / 2);
         pause.max(self.core.config.commit.min_linger)
+    }
+
+    fn round_trip(&self) -> Duration {
+        self.round_trip.unwrap_or(ROUND_TRIP_GUESS)
     }
 
     /// Counts `size` signals on `target`, the newest of them received at `last_seen`.
@@ -94,7 +99,7 @@ impl<'a> Counter<'a> {
                 Action::BackOff { conflicts } => {
                     let pauses = 2_u32.saturating_pow(conflicts.saturating_sub(1)).min(CONFLICT_PAUSES_MAX);
                     // From nothing: the newest version is known, and nobody else may be writing.
-                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip / 2 * pauses)).await;
+                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip() / 2 * pauses)).await;
                     Observation::BackedOff(core.view.by_uid(&uid))
                 }
                 Action::AskForTurn { name } => self.ask_for_turn(&name, &uid, deadline).await,
@@ -121,7 +126,8 @@ impl<'a> Counter<'a> {
         match answer {
             Ok(object) => {
                 let newest = context.monotonic().since(before);
-                self.round_trip = (self.round_trip * (ROUND_TRIP_SHARE - 1) + newest) / ROUND_TRIP_SHARE;
+                let mean = self.round_trip.unwrap_or(newest);
+                self.round_trip = Some((mean * (ROUND_TRIP_SHARE - 1) + newest) / ROUND_TRIP_SHARE);
                 let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
                 let record = record.map_err(|error| self.core.refused(PATCH, &error))?;
                 view.mark(record.version, before);
