@@ -1,6 +1,6 @@
 //! Gateways on a real API server.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use gateway::{context::Context, remediation::LeaseName, signal::Fingerprint};
 use harness::{
@@ -12,6 +12,7 @@ use harness::{
 use http::{Method, Request};
 use kube::{Client, client::Body};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::service_fn;
 
 /// What every alert says about when it began.
@@ -117,13 +118,34 @@ where
     let service = service_fn(move |request: Request<Body>| {
         let (client, before) = (client.clone(), before.clone());
         async move {
-            if request.method() == Method::POST && request.uri().path().ends_with("/remediationrequests") {
+            if is_create(&request) {
                 before().await;
             }
             client.send(request).await
         }
     });
     Client::new(service, namespace)
+}
+
+/// A client whose creates of RemediationRequests wait for a permit of `go`, and are sent then even if nobody waits for their
+/// answer any more: as if the process had been stopped right before it sent them.
+pub(crate) fn create_held_until(client: Client, go: Arc<Semaphore>) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let service = service_fn(move |request: Request<Body>| {
+        let (client, go) = (client.clone(), Arc::clone(&go));
+        let sent = tokio::spawn(async move {
+            if is_create(&request) {
+                let _ = go.acquire().await;
+            }
+            client.send(request).await
+        });
+        async move { sent.await.unwrap_or_else(|error| Err(kube::Error::Service(error.into()))) }
+    });
+    Client::new(service, namespace)
+}
+
+fn is_create(request: &Request<Body>) -> bool {
+    request.method() == Method::POST && request.uri().path().ends_with("/remediationrequests")
 }
 
 /// The fingerprint of alerts on the Deployment `resource`.
