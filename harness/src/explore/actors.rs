@@ -13,12 +13,12 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     creators::{Creator, FOREIGN, PEER},
-    scenario::{Actor, Scenario},
-    world::World,
+    scenario::{Actor, Arrival, Scenario},
+    world::{self, World},
 };
 use crate::{
     controls::Protocol,
-    oracles::{is_active, name},
+    oracles::{fingerprint, is_active, name},
     replica::NAMESPACE,
 };
 
@@ -46,7 +46,10 @@ pub fn start(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Joi
             }
             Actor::Controller { .. } | Actor::Retention { .. } | Actor::User { .. } => {
                 let api = api(world.fleet.api.client(user, NAMESPACE));
-                tasks.spawn(Player { world, rng, api, seen: BTreeMap::new() }.play(actor));
+                let resources = scenario.resources();
+                tasks.spawn(
+                    Player { world, rng, api, resources, seen: BTreeMap::new(), senders: JoinSet::new() }.play(actor),
+                );
             }
         }
     }
@@ -75,8 +78,11 @@ struct Player {
     world: Arc<World>,
     rng: StdRng,
     api: Api<DynamicObject>,
+    resources: usize,
     /// By uid: since when it has been as it must be to be deleted.
     seen: BTreeMap<String, Instant>,
+    /// Of signals that come with a deletion.
+    senders: JoinSet<bool>,
 }
 
 impl Player {
@@ -87,13 +93,17 @@ impl Player {
                     self.sleep(0, pause_ms * 2).await;
                     self.advance(full_put).await;
                 }
-                Actor::Retention { after_ms } => {
+                Actor::Retention { after_ms, signals, around_ms } => {
                     self.sleep(1, after_ms.clamp(200, LOOK_MS)).await;
-                    self.delete(|request| !is_active(request), after_ms, "deletes a terminal one").await;
+                    let Some(request) = self.ripe(|request| !is_active(request), after_ms) else { continue };
+                    self.signals(&request, signals, around_ms);
+                    self.sleep(0, around_ms).await;
+                    self.delete(&request, "deletes a terminal one").await;
                 }
                 Actor::User { after_ms } => {
                     self.sleep(1, after_ms.clamp(200, LOOK_MS)).await;
-                    self.delete(is_active, after_ms, "deletes an active one").await;
+                    let Some(request) = self.ripe(is_active, after_ms) else { continue };
+                    self.delete(&request, "deletes an active one").await;
                 }
                 Actor::Peer { .. } | Actor::Foreign { .. } => return,
             }
@@ -146,8 +156,8 @@ impl Player {
         self.api.replace_status(name(request), &PostParams::default(), &object).await
     }
 
-    /// Deletes one that has been `fit` for `after_ms`.
-    async fn delete(&mut self, fit: impl Fn(&Value) -> bool, after_ms: u64, what: &str) {
+    /// One that has been `fit` for `after_ms`.
+    fn ripe(&mut self, fit: impl Fn(&Value) -> bool, after_ms: u64) -> Option<Value> {
         let requests: Vec<Value> = self.world.fleet.requests().into_iter().filter(fit).collect();
         let now = Instant::now();
         for request in &requests {
@@ -162,12 +172,30 @@ impl Player {
                 now.saturating_duration_since(since) >= Duration::from_millis(after_ms)
             })
             .collect();
-        let Some(request) = ripe.get(self.rng.random_range(0..ripe.len().max(1))) else { return };
+        ripe.get(self.rng.random_range(0..ripe.len().max(1))).map(|request| (*request).clone())
+    }
+
+    /// In the version seen: an active one may meanwhile have ended, and has then ended only now.
+    async fn delete(&self, request: &Value, what: &str) {
         self.note("deleter", &format!("{what}: {}", name(request)));
-        // In the version seen: an active one may meanwhile have ended, and has then ended only now.
         let version = request["metadata"]["resourceVersion"].as_str().map(str::to_owned);
         let preconditions = Preconditions { uid: Some(uid(request).to_owned()), resource_version: version };
         let _ = self.api.delete(name(request), &DeleteParams::default().preconditions(preconditions)).await;
+    }
+
+    /// Sends `count` signals about what `request` is about within twice `around_ms`, each to some replica.
+    fn signals(&mut self, request: &Value, count: u8, around_ms: u64) {
+        let about = (0..self.resources).find(|number| world::fingerprint(*number).as_str() == fingerprint(request));
+        let Some(resource) = about else { return };
+        for _ in 0..count {
+            let replica = self.rng.random_range(0..self.world.len().max(1));
+            let arrival = Arrival { at_ms: self.rng.random_range(0..=around_ms * 2), replica, resource, retries: 1 };
+            let world = Arc::clone(&self.world);
+            self.senders.spawn(async move {
+                tokio::time::sleep(Duration::from_millis(arrival.at_ms)).await;
+                world.send(arrival).await
+            });
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! Draws a scenario from a seed. The mix itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
 
+mod others;
+
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
     mix::Mix,
-    scenario::{Actor, Arrival, Clocks, Incident, Network, Promise, Scenario, What, When},
+    scenario::{Arrival, Clocks, Incident, Network, Promise, Scenario, What, When},
 };
 
 /// *D* of the protocol with the default configuration, in milliseconds, and a tenth for clocks that run slow.
@@ -97,6 +99,8 @@ impl Draw {
 
     fn span(&mut self) -> Span {
         let ms = match self.rng.random_range(0..10) {
+            // What is late by *D* must find that others have gone on.
+            _ if self.mix == Mix::Beyond => self.rng.random_range(SETTLED_MS * 2..SETTLED_MS * 5),
             0..=6 => self.rng.random_range(200..4_000),
             7..=8 => self.rng.random_range(4_000..70_000),
             _ => self.rng.random_range(SETTLED_MS * 3 / 2..SETTLED_MS * 4),
@@ -198,57 +202,6 @@ impl Draw {
         };
         Incident { when, what }
     }
-
-    fn actors(&mut self, span: Span) -> Vec<Actor> {
-        let mut actors = Vec::new();
-        let pause_ms = (span.ms / 20).clamp(5, 5_000);
-        if self.has() {
-            actors.push(Actor::Controller { pause_ms, full_put: self.one_in(4) });
-        }
-        // Nobody deletes within *D* of a creation or termination (protocol: assumptions).
-        let time_to_delete = span.ms > SETTLED_MS;
-        if time_to_delete && (self.has() || self.one_in(2)) {
-            actors.push(Actor::Retention { after_ms: SETTLED_MS });
-        }
-        if time_to_delete && (self.has() || self.one_in(2)) {
-            actors.push(Actor::User { after_ms: SETTLED_MS });
-        }
-        actors
-    }
-
-    /// Who else creates; drawn last, so that all else stays what it was before these actors were thought of.
-    fn creators(&mut self, span: Span, scenario: &mut Scenario) {
-        if self.mix != Mix::Light && self.has() {
-            let pause_ms = (span.ms / 10).clamp(5, 10_000);
-            let think_ms = [0, 20, 2_000, 40_000][self.rng.random_range(0..4)];
-            scenario.actors.push(Actor::Peer { pause_ms, think_ms, lets_go: self.rng.random() });
-        }
-        if self.mix == Mix::Foreign {
-            scenario.actors.push(Actor::Foreign { pause_ms: (span.ms / 5).clamp(5, 20_000) });
-        }
-    }
-
-    /// At least one thing that the protocol does not promise to survive.
-    fn break_bounds(&mut self, span: Span, scenario: &mut Scenario) {
-        let kinds = self.rng.random_range(1..8);
-        if kinds & 1 != 0 {
-            let Network { slow, slow_max_ms, .. } = &mut scenario.network;
-            *slow = self.rng.random_range(20..=300);
-            *slow_max_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
-        }
-        if kinds & 2 != 0 {
-            let after_ms = self.rng.random_range(0..=span.ms / 3);
-            scenario.actors.push(Actor::Retention { after_ms });
-            scenario.actors.push(Actor::User { after_ms: self.rng.random_range(0..=span.ms / 3) });
-        }
-        if kinds & 4 != 0 {
-            let replica = self.rng.random_range(0..scenario.replicas.len());
-            let when = When::Request(replica, self.rng.random_range(2..30));
-            let for_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
-            scenario.incidents.push(Incident { when, what: What::Pause { replica, for_ms } });
-            scenario.heal_at_ms += for_ms;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -256,6 +209,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::explore::scenario::Actor;
 
     #[test]
     fn a_seed_always_draws_the_same_scenario() {
@@ -292,7 +246,7 @@ mod tests {
             let Scenario { network, incidents, actors, promise, .. } = draw(seed, mix);
             let pauses = incidents.iter().any(|i| matches!(i.what, What::Pause { for_ms, .. } if for_ms >= SETTLED_MS));
             let other = actors.iter().any(|actor| match actor {
-                Actor::Retention { after_ms } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
+                Actor::Retention { after_ms, .. } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
                 Actor::Foreign { .. } => true,
                 Actor::Controller { .. } | Actor::Peer { .. } => false,
             });

@@ -206,6 +206,12 @@ pub enum Actor {
     Retention {
         /// Not within this time of their termination.
         after_ms: u64,
+        /// So many signals about it come around each deletion.
+        #[serde(default)]
+        signals: u8,
+        /// That far before and after it at most.
+        #[serde(default)]
+        around_ms: u64,
     },
     /// Deletes active ones.
     User {
