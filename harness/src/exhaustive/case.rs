@@ -119,7 +119,12 @@ impl Case {
         if !kinds.is_empty() {
             text.push_str(&format!(", one fault at any moment: {}", kinds.join(" or ")));
         }
-        text.push_str(&format!("; timers overtake what waits {early_timers} times at most, seed {seed}"));
+        text.push_str(&match early_timers {
+            0 => "; timers fire only where nothing else can happen".to_owned(),
+            1 => "; once at most a timer fires before what waits".to_owned(),
+            most => format!("; {most} times at most a timer fires before what waits"),
+        });
+        text.push_str(&format!(", seed {seed}"));
         if let Some(patience) = patience {
             text.push_str(&format!(", lock.patience {} ms", patience.as_millis()));
         }

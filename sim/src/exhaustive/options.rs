@@ -8,6 +8,9 @@ use harness::{
     exhaustive::{Action, Arrivals, Case, FaultKinds},
 };
 
+/// How often timers may overtake what waits, if nothing is said of it.
+const EARLY_TIMERS: u8 = 1;
+
 /// A case; what most deserves to be tried if nothing is said of it.
 #[derive(Clone, clap::Args)]
 #[group(id = "case")]
@@ -27,7 +30,7 @@ pub(crate) struct CaseArgs {
     /// What somebody else does, at any moment or never
     #[arg(long, requires = "exhaustive")]
     action: Option<Other>,
-    /// How often timers may fire although something else could happen [default: 0]
+    /// How often timers may fire although something else could happen [default: 1]
     #[arg(long, requires = "exhaustive", value_name = "N", value_parser = clap::value_parser!(u8).range(..=8))]
     early_timers: Option<u8>,
     /// Signals reach their replicas at any moment, not all at once
@@ -66,7 +69,7 @@ impl CaseArgs {
     pub(crate) fn cases(&self, protocol: Protocol) -> Vec<Case> {
         if self.is_default() {
             let cases = [Case { faults: FaultKinds::ALL, ..Case::new(2, 1) }, Case::new(2, 2), Case::new(3, 1)];
-            return cases.map(|case| Case { protocol, ..case }).into();
+            return cases.map(|case| Case { protocol, early_timers: EARLY_TIMERS, ..case }).into();
         }
         vec![self.case(protocol)]
     }
@@ -83,7 +86,7 @@ impl CaseArgs {
             faults: self.fault.map_or(FaultKinds::NONE, Fault::kinds),
             predecessor: self.predecessor || self.action == Some(Other::Retention),
             action,
-            early_timers: self.early_timers.unwrap_or_default(),
+            early_timers: self.early_timers.unwrap_or(EARLY_TIMERS),
             arrivals: if self.any_time { Arrivals::AnyTime } else { Arrivals::Together },
             ..case
         }
@@ -121,7 +124,7 @@ pub(crate) fn typed(case: &Case) -> String {
         Some(Action::CompleteActive) => options += " --action completion",
         None => {}
     }
-    if case.early_timers > 0 {
+    if case.early_timers != EARLY_TIMERS {
         options += &format!(" --early-timers {}", case.early_timers);
     }
     if case.arrivals == Arrivals::AnyTime {
