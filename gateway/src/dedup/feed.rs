@@ -126,7 +126,8 @@ impl Feed {
         // Replicas that started together should not watch again together.
         let timeout = self.context.jitter(timeout - timeout / 4, timeout);
         let secs = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1);
-        let params = WatchParams { timeout: Some(secs), bookmarks: true, ..WatchParams::default() };
+        // With bookmarks, by default.
+        let params = WatchParams { timeout: Some(secs), ..WatchParams::default() };
         let from = from.to_string();
         let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
         let events = self.kubernetes.once(WATCH, deadline, self.api.watch(&params, &from)).await?;

@@ -1,6 +1,7 @@
 //! Real clusters: what gateways need there, and the oracles looking on.
 #![allow(clippy::disallowed_methods, reason = "clusters live in real time")]
 
+mod chart;
 mod permissions;
 mod stage;
 mod witness;
@@ -19,6 +20,7 @@ use kube::{
 use serde_json::{Value, json};
 
 pub use self::{
+    chart::chart_roles,
     permissions::{Permissions, permit},
     stage::Stage,
     witness::{Seen, Witness},
@@ -37,6 +39,11 @@ pub enum Error {
     /// The CRD is not served.
     #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
     CrdNotEstablished,
+    /// The chart's Roles.
+    #[error(
+        "the chart's templates cannot be filled in here ({0}); teach harness/src/cluster/chart.rs what they say now"
+    )]
+    Chart(String),
 }
 
 /// Applies the CRD and waits until it is served.

@@ -1,4 +1,4 @@
-//! What a gateway's user may do, as Roles and bindings.
+//! What a gateway's user may do: the chart's rules, bound to users.
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding};
 use kube::{
@@ -8,7 +8,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::Error;
+use super::{Error, chart};
 
 /// What gateways may do in their namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,36 +23,29 @@ const NAME: &str = "gateway";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 impl Permissions {
-    /// Rules in the gateways' namespace.
-    fn rules(self) -> Value {
-        let leases = json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-            "verbs": ["get", "create", "update", "delete", "list"]});
-        let requests = json!({"apiGroups": ["kubernaut.ai"],
-            "resources": ["remediationrequests", "remediationrequests/status"],
-            "verbs": ["get", "list", "watch", "create", "patch"]});
-        match self {
-            Self::Full => json!([leases, requests]),
-            Self::WithoutLeases => json!([requests]),
+    /// Rules in the gateways' namespace: those of the chart.
+    fn rules(self) -> Result<Vec<Value>, Error> {
+        let mut rules = chart::rules("gateway-role")?;
+        if self == Self::WithoutLeases {
+            rules.retain(|rule| rule["resources"] != json!(["leases"]));
         }
+        Ok(rules)
     }
 }
 
-/// Grants `permissions` in `namespace` to `users`, in place of what they had there, and reading owners everywhere.
+/// Grants `permissions` in `namespace` to `users`, in place of what they had there, and everywhere what the chart grants everywhere.
 ///
 /// # Errors
 /// If the cluster refuses it.
 pub async fn permit(client: &Client, namespace: &str, users: &[&str], permissions: Permissions) -> Result<(), Error> {
     let subjects: Vec<Value> =
         users.iter().map(|user| json!({"apiGroup": RBAC, "kind": "User", "name": user})).collect();
-    let reads = json!({"metadata": {"name": NAME}, "rules": [
-        {"apiGroups": [""], "resources": ["namespaces", "nodes", "pods"], "verbs": ["get"]},
-        {"apiGroups": ["apps", "batch", "autoscaling"], "resources": ["*"], "verbs": ["get"]},
-    ]});
+    let reads = json!({"metadata": {"name": NAME}, "rules": chart::rules("gateway-role-cluster")?});
     apply::<ClusterRole>(&Api::all(client.clone()), "ClusterRole", reads).await?;
     let binding = json!({"metadata": {"name": NAME}, "subjects": subjects,
         "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": NAME}});
     apply::<ClusterRoleBinding>(&Api::all(client.clone()), "ClusterRoleBinding", binding).await?;
-    let role = json!({"metadata": {"name": NAME}, "rules": permissions.rules()});
+    let role = json!({"metadata": {"name": NAME}, "rules": permissions.rules()?});
     apply::<Role>(&Api::namespaced(client.clone(), namespace), "Role", role).await?;
     let binding = json!({"metadata": {"name": NAME}, "subjects": subjects,
         "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": NAME}});

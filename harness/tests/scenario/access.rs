@@ -1,41 +1,16 @@
 //! Gateways under their service account, with the Roles of the chart.
 
-use harness::{api::Caller, fleet::Fleet, replica::NAMESPACE};
+use harness::{api::Caller, cluster::chart_roles, fleet::Fleet, replica::NAMESPACE};
 use kube::Client;
 use serde_json::{Value, json};
 
 use super::{Replica, name_of};
 
-/// The Roles and Bindings that the chart ships.
-const TEMPLATES: [&str; 3] = [
-    include_str!("../../../gateway/deploy/chart/templates/role.yaml"),
-    include_str!("../../../gateway/deploy/chart/templates/clusterrole.yaml"),
-    include_str!("../../../gateway/deploy/chart/templates/senders.yaml"),
-];
-
-/// What helm makes of them for the release `gateway` with one sender: they hold nothing but names to fill in and conditions
-/// that hold, on lines of their own. The tests of the chart compare with helm itself.
-fn manifests() -> String {
-    let is_text = |line: &&str| !line.trim_start().starts_with("{{-");
-    let text = TEMPLATES.join("\n---\n").lines().filter(is_text).collect::<Vec<_>>().join("\n");
-    let filled = [
-        (".Values.rbac.roleName", "gateway-role"),
-        ("include \"gateway.fullname\" .", "gateway"),
-        ("include \"gateway.serviceAccount\" .", "gateway"),
-        (".Release.Namespace", NAMESPACE),
-        (".name", "alertmanager"),
-        (".namespace", "monitoring"),
-    ];
-    let text = filled.iter().fold(text, |text, (what, name)| text.replace(&format!("{{{{ {what} }}}}"), name));
-    assert!(!text.contains("{{"), "the chart says something else by now; fill it in here:\n{text}");
-    text
-}
-
 /// A fleet whose API enforces RBAC, with the Roles of the chart.
 pub(crate) fn guarded_fleet(seed: u64) -> Fleet {
     let fleet = Fleet::new(seed);
     fleet.api.enforce_rbac();
-    fleet.api.seed_manifests(&manifests()).unwrap();
+    chart_roles(NAMESPACE).unwrap().into_iter().for_each(|object| fleet.api.seed(object));
     fleet
 }
 
