@@ -109,6 +109,16 @@ fn a_straggler_that_took_effect_during_a_pause_is_not_repeated() {
 }
 
 #[test]
+fn a_pause_after_which_nothing_newer_is_known_leaves_a_batch_in_doubt() {
+    let mut commit = counting(active("a"), 3);
+    commit.step(Observation::Begin, NOW);
+    commit.step(Observation::Ambiguous, NOW);
+    commit.step(got(Arc::new(active("a"))), NOW);
+    assert_eq!(patch(commit.step(Observation::BackedOff(Some(Arc::new(active("a")))), NOW)), (10, 4));
+    assert_eq!(commit.step(Observation::NotFound, NOW), Action::Obituary { uid: "a".to_owned() });
+}
+
+#[test]
 fn a_batch_that_others_outrun_asks_for_its_turn_and_takes_it() {
     let mut commit = counting(active("a"), 3);
     commit.step(Observation::Begin, NOW);
