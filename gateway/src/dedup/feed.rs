@@ -52,8 +52,13 @@ impl Feed {
                 Some(from) => {
                     let began = self.context.monotonic();
                     let ended = self.watch(self.view.version().unwrap_or(from).max(from)).await;
-                    if self.context.monotonic().since(began) < BACKOFF_MIN {
+                    let lasted = self.context.monotonic().since(began);
+                    if lasted < BACKOFF_MIN {
                         self.context.sleep(BACKOFF_MIN).await;
+                    }
+                    // A watch that has lasted shows that the server is well again, however it ended.
+                    if lasted > BACKOFF_MAX {
+                        backoff = BACKOFF_MIN;
                     }
                     ended.map(|()| listed)
                 }
