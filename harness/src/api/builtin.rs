@@ -1,6 +1,8 @@
 //! The built-in resources, those that gateways and kubectl meet.
 
-use super::resources::{Kept, NameRule, Resource, SelectableField};
+use std::sync::LazyLock;
+
+use super::resources::{Kept, NameRule, Registry, Resource, SelectableField};
 
 /// group, version, kind, plural, short names, traits.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static [&'static str], &'static str);
@@ -42,8 +44,19 @@ const ROWS: &[Row] = &[
     ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", &["crd", "crds"], "CSGR"),
 ];
 
-/// All built-in resources.
-pub(super) fn resources() -> impl Iterator<Item = Resource> {
+/// A registry of all built-in resources. Filled once: thousands of simulations begin with it.
+pub(super) fn registry() -> Registry {
+    static BUILT_IN: LazyLock<Registry> = LazyLock::new(|| {
+        let mut registry = Registry::default();
+        resources().for_each(|resource| {
+            registry.add(resource);
+        });
+        registry
+    });
+    BUILT_IN.clone()
+}
+
+fn resources() -> impl Iterator<Item = Resource> {
     ROWS.iter().map(|&(group, version, kind, plural, short_names, traits)| {
         let has = |letter: char| traits.contains(letter);
         let mut resource = Resource::new(group, version, kind, plural);

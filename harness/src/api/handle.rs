@@ -7,6 +7,7 @@ use http::{HeaderMap, header};
 use serde_json::Value;
 
 use super::{
+    collection::Event,
     delete, discovery, list, object, options,
     patching::Patch,
     rbac::Attributes,
@@ -249,10 +250,21 @@ fn write(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result
         }
     }?;
     Ok(match done {
-        Done::Created(object) => renderer.object(201, &object),
-        Done::Object(object) => renderer.object(200, &object),
+        Done::Created(object) => written(server, renderer, 201, &object),
+        Done::Object(object) => written(server, renderer, 200, &object),
         Done::Status(status) => Reply::json(200, &status),
     })
+}
+
+/// An object that was just written. Watches will be sent the same text.
+fn written(server: &Server, renderer: &Renderer, code: u16, object: &Arc<Value>) -> Reply {
+    let store = server.store();
+    match store.collection(&renderer.resource).events.back() {
+        Some(Event { new: Some(new), text, .. }) if Arc::ptr_eq(new, object) => {
+            Reply::bytes(code, renderer.text(object, text))
+        }
+        _ => renderer.object(code, object),
+    }
 }
 
 fn delete_collection(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result<Reply> {

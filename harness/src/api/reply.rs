@@ -26,7 +26,12 @@ pub(super) enum Reply {
 impl Reply {
     /// A JSON document.
     pub(super) fn json(code: u16, value: &impl Serialize) -> Self {
-        Self::Full { code, content_type: "application/json", retry_after_s: None, body: to_bytes(value) }
+        Self::bytes(code, to_bytes(value))
+    }
+
+    /// A JSON document that is written already.
+    pub(super) fn bytes(code: u16, body: Bytes) -> Self {
+        Self::Full { code, content_type: "application/json", retry_after_s: None, body }
     }
 
     /// A JSON document of a type of its own.

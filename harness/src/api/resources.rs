@@ -78,7 +78,7 @@ pub(super) struct Resource {
     pub(super) names: NameRule,
     /// Beside `metadata.name` and `metadata.namespace`.
     pub(super) fields: Vec<SelectableField>,
-    pub(super) schema: Option<Schema>,
+    pub(super) schema: Option<Arc<Schema>>,
     pub(super) columns: Vec<Column>,
     /// Where the objects are, shared by all versions of the resource.
     pub(super) collection: usize,
@@ -140,7 +140,7 @@ impl Resource {
             .filter_map(|field| text(field, "jsonPath"))
             .map(SelectableField::new)
             .collect();
-        resource.schema = Some(Schema::from_crd_version(version));
+        resource.schema = Some(Schema::shared(version));
         resource.columns = columns_for(group, plural, Some(version));
         Some(resource)
     }
@@ -185,7 +185,7 @@ fn texts(value: &Value, key: &str) -> Vec<String> {
 }
 
 /// All resources served, by `group/version/plural`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Registry {
     resources: BTreeMap<String, Arc<Resource>>,
     collections: BTreeMap<String, usize>,
@@ -200,6 +200,11 @@ impl Registry {
         let key = format!("{}/{}/{}", resource.group, resource.version, resource.plural);
         self.resources.insert(key, Arc::new(resource));
         collection
+    }
+
+    /// How many collections there are.
+    pub(super) fn collections(&self) -> usize {
+        self.collections.len()
     }
 
     /// Serves `group`'s `plural` no longer, in no version.
@@ -220,7 +225,10 @@ impl Registry {
     /// Some version of the resource called `plural`, or `plural.group` where the plural is not unique.
     pub(super) fn named(&self, name: &str) -> Option<&Arc<Resource>> {
         let mut resources = self.resources.values();
-        resources.find(|resource| resource.plural == name || resource.qualified() == name)
+        resources.find(|resource| {
+            let rest = name.strip_prefix(resource.plural.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('.') == Some(&resource.group))
+        })
     }
 
     /// Some version of the resource whose objects are in `collection`.

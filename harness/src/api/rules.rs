@@ -119,15 +119,18 @@ fn restore(fields: &mut serde_json::Map<String, Value>, key: &str, value: Option
 /// Keeps main writes off the status, and status writes off everything else.
 pub(super) fn isolate(target: Target<'_>, existing: &Value, object: &mut Value) {
     if target.is_status() {
-        let status = object::map_mut(object).remove("status");
         let managed = object.pointer("/metadata/managedFields").cloned();
-        let metadata = object::metadata_mut(object).clone();
-        *object = existing.clone();
-        restore(object::map_mut(object), "status", status);
+        let kept = |key: &str| key != "status" && (key != "metadata" || target.resource.custom);
+        let fields = object::map_mut(object);
+        fields.retain(|key, _| !kept(key) || existing.get(key).is_some());
+        for (key, value) in existing.as_object().into_iter().flatten().filter(|(key, _)| kept(key)) {
+            // Comparing costs less than cloning: a status write usually says the rest as it is.
+            if fields.get(key) != Some(value) {
+                fields.insert(key.clone(), value.clone());
+            }
+        }
         if target.resource.custom {
             object::set(object, "managedFields", managed);
-        } else {
-            object::map_mut(object).insert("metadata".to_owned(), metadata.into());
         }
     } else if target.resource.status {
         restore(object::map_mut(object), "status", existing.get("status").cloned());
@@ -179,10 +182,9 @@ fn validate_update(existing: &Value, object: &Value) -> Vec<FieldError> {
         }
     }
     for key in ["name", "namespace", "uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let of = |object: &Value| object.pointer(&format!("/metadata/{key}")).cloned();
-        let (old, new) = (of(existing), of(object));
+        let (old, new) = (existing["metadata"].get(key), object["metadata"].get(key));
         if old != new {
-            errors.push(invalid(format!("metadata.{key}"), &new.unwrap_or_default(), "field is immutable"));
+            errors.push(invalid(format!("metadata.{key}"), new.unwrap_or(&Value::Null), "field is immutable"));
         }
     }
     errors

@@ -102,14 +102,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const SEED: Origin<'_> = Origin { verb: "create", subresource: "", caller: SEEDER };
 
 impl Server {
-    pub(super) fn new(options: Options) -> Self {
+    pub(super) fn new(mut options: Options) -> Self {
         let clock = Clock::new(options.epoch);
         let mut store = Store::new(clock, options.history);
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             seed_namespace(&mut store, name);
         }
-        for crd in &options.crds {
-            seed(&mut store, crd.clone());
+        for crd in std::mem::take(&mut options.crds) {
+            seed(&mut store, crd);
         }
         if options.rbac {
             rbac::bootstrap().into_iter().for_each(|object| seed(&mut store, object));

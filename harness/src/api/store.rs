@@ -92,22 +92,21 @@ pub(super) struct Store {
 impl Store {
     /// An empty store that knows the built-in resources and keeps `history` events per resource.
     pub(super) fn new(clock: Clock, history: usize) -> Self {
-        let mut store = Self {
+        let registry = builtin::registry();
+        Self {
             clock,
-            registry: Registry::default(),
             version: 0,
             written: None,
             collectable: false,
-            collections: Vec::new(),
+            collections: (0..registry.collections()).map(|_| Collection::new()).collect(),
+            registry,
             by_uid: BTreeMap::new(),
             dependents: BTreeMap::new(),
             terminating: BTreeSet::new(),
             history: history.max(1),
             draws: Draws::default(),
             hooks: Vec::new(),
-        };
-        builtin::resources().for_each(|resource| store.serve(resource));
-        store
+        }
     }
 
     /// Serves `resource` from now on.

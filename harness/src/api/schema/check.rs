@@ -10,10 +10,11 @@ use super::{
     format::Format,
     lists,
     node::{Additional, Bound, ListType, Node},
+    path::Path,
 };
 
 /// Adds to `errors` what is wrong with `value` at `path`; nothing when it equals the `old` value at the same place.
-pub(super) fn check(node: &Node, path: &str, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+pub(super) fn check(node: &Node, path: &Path<'_>, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     if old == Some(value) {
         return;
     }
@@ -33,7 +34,7 @@ pub(super) fn check(node: &Node, path: &str, value: &Value, old: Option<&Value>,
     }
 }
 
-fn in_body(path: &str, detail: &str) -> String {
+fn in_body(path: &Path<'_>, detail: &str) -> String {
     format!("{path} in body {detail}")
 }
 
@@ -57,9 +58,9 @@ fn is_integral(value: &Value) -> bool {
     value.is_i64() || value.as_f64().is_some_and(is_safe)
 }
 
-fn check_type(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
-    let expected: Vec<&str> =
-        if node.int_or_string { vec!["integer", "string"] } else { node.kind.as_deref().into_iter().collect() };
+fn check_type(node: &Node, path: &Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
+    let kind = node.kind.as_deref();
+    let expected = if node.int_or_string { &["integer", "string"] } else { kind.as_slice() };
     let actual = type_name(value);
     if expected.is_empty() || (value.is_null() && node.nullable) {
         return;
@@ -88,7 +89,7 @@ fn check_type(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldErro
 }
 
 /// Only the first of the three string limits is reported.
-fn check_string(node: &Node, path: &str, text: &str, errors: &mut Vec<FieldError>) {
+fn check_string(node: &Node, path: &Path<'_>, text: &str, errors: &mut Vec<FieldError>) {
     let length = text.chars().count() as u64;
     let value = || Value::String(text.to_owned());
     if let Some(max) = node.max_length.filter(|max| length > *max) {
@@ -106,7 +107,7 @@ fn check_string(node: &Node, path: &str, text: &str, errors: &mut Vec<FieldError
     }
 }
 
-fn check_number(node: &Node, path: &str, number: &Number, errors: &mut Vec<FieldError>) {
+fn check_number(node: &Node, path: &Path<'_>, number: &Number, errors: &mut Vec<FieldError>) {
     if node.kind.as_deref() == Some("integer") {
         check_range(node.format, path, number, errors);
     }
@@ -136,7 +137,7 @@ fn is_beyond(number: &Number, bound: Bound, word: &str) -> bool {
 }
 
 /// An integer out of its format's range; the real error names no field.
-fn check_range(format: Option<Format>, path: &str, number: &Number, errors: &mut Vec<FieldError>) {
+fn check_range(format: Option<Format>, path: &Path<'_>, number: &Number, errors: &mut Vec<FieldError>) {
     let integer = number.as_i64().or_else(|| {
         let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9.2e18)?;
         Some(float as i64)
@@ -165,7 +166,7 @@ fn is_enumerated(node: &Node, value: &Value) -> bool {
     node.enumeration.as_ref().is_none_or(|allowed| allowed.iter().any(equal))
 }
 
-fn check_array(node: &Node, path: &str, items: &[Value], old: Option<&Value>, errors: &mut Vec<FieldError>) {
+fn check_array(node: &Node, path: &Path<'_>, items: &[Value], old: Option<&Value>, errors: &mut Vec<FieldError>) {
     if let Some(schema) = &node.items {
         let old = old.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
@@ -174,7 +175,7 @@ fn check_array(node: &Node, path: &str, items: &[Value], old: Option<&Value>, er
                 ListType::Map(keys) => old.iter().find(|old| lists::same_keys(keys, old, item)),
                 ListType::Atomic | ListType::Set => None,
             };
-            check(schema, &format!("{path}[{index}]"), item, counterpart, errors);
+            check(schema, &Path::Index(path, index), item, counterpart, errors);
         }
     }
     if let Some(min) = node.min_items.filter(|min| (items.len() as u64) < *min) {
@@ -186,9 +187,8 @@ fn check_array(node: &Node, path: &str, items: &[Value], old: Option<&Value>, er
     }
 }
 
-fn check_object(node: &Node, path: &str, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
+fn check_object(node: &Node, path: &Path<'_>, value: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let Some(map) = value.as_object() else { return };
-    let child_path = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     if let Some(min) = node.min_properties.filter(|min| (map.len() as u64) < *min) {
         let detail = format!("should have at least {min} properties");
         errors.push(FieldError::invalid(path, &map.len().into(), &in_body(path, &detail)));
@@ -198,15 +198,18 @@ fn check_object(node: &Node, path: &str, value: &Value, old: Option<&Value>, err
     }
     for (key, child) in map {
         match node.property(key) {
-            Some(schema) => check(schema, &child_path(key), child, old.and_then(|old| old.get(key)), errors),
+            Some(schema) => {
+                let old = old.and_then(|old| old.get(key));
+                check(schema, &Path::Field(path, key), child, old, errors);
+            }
             None if matches!(node.additional, Additional::Forbidden) => {
-                let detail = in_body(&child_path(key), "is a forbidden property");
+                let detail = in_body(&Path::Field(path, key), "is a forbidden property");
                 errors.push(FieldError::invalid(path, &Value::String(key.clone()), &detail));
             }
             None => {}
         }
     }
     for key in node.required.iter().filter(|key| !map.contains_key(*key)) {
-        errors.push(FieldError::required(&child_path(key), ""));
+        errors.push(FieldError::required(Path::Field(path, key), ""));
     }
 }

@@ -37,8 +37,11 @@ pub fn aggregate(errors: &[FieldError]) -> String {
 }
 
 impl FieldError {
-    fn new(field: &str, reason: &'static str, message: String) -> Self {
-        let field = if field.is_empty() { "<nil>".to_owned() } else { field.to_owned() };
+    fn new(field: impl fmt::Display, reason: &'static str, message: String) -> Self {
+        let mut field = field.to_string();
+        if field.is_empty() {
+            "<nil>".clone_into(&mut field);
+        }
         Self { field, reason, message }
     }
 
@@ -48,25 +51,25 @@ impl FieldError {
         self.field = if field == "<nil>" { parent.to_owned() } else { format!("{parent}.{field}") };
     }
 
-    pub(super) fn required(field: &str, detail: &str) -> Self {
+    pub(super) fn required(field: impl fmt::Display, detail: &str) -> Self {
         let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
         Self::new(field, "FieldValueRequired", message)
     }
 
-    pub(super) fn invalid(field: &str, value: &Value, detail: &str) -> Self {
+    pub(super) fn invalid(field: impl fmt::Display, value: &Value, detail: &str) -> Self {
         Self::new(field, "FieldValueInvalid", format!("Invalid value: {}: {detail}", show(value)))
     }
 
     /// Like [`FieldError::invalid`] without showing the value: what a rule on an object or array reports since 1.36.
-    pub(super) fn invalid_omitted(field: &str, detail: &str) -> Self {
+    pub(super) fn invalid_omitted(field: impl fmt::Display, detail: &str) -> Self {
         Self::new(field, "FieldValueInvalid", format!("Invalid value: {detail}"))
     }
 
-    pub(super) fn type_invalid(field: &str, value: &str, detail: &str) -> Self {
+    pub(super) fn type_invalid(field: impl fmt::Display, value: &str, detail: &str) -> Self {
         Self::new(field, "FieldValueTypeInvalid", format!("Invalid value: {}: {detail}", quote(value)))
     }
 
-    pub(super) fn not_supported(field: &str, value: &Value, supported: &[Value]) -> Self {
+    pub(super) fn not_supported(field: impl fmt::Display, value: &Value, supported: &[Value]) -> Self {
         let supported: Vec<String> =
             supported.iter().map(|value| value.as_str().map_or_else(|| quote(&json(value)), quote)).collect();
         let message = format!("Unsupported value: {}: supported values: {}", show(value), supported.join(", "));
@@ -74,26 +77,26 @@ impl FieldError {
     }
 
     /// The real text says bytes although it counts characters.
-    pub(super) fn too_long(field: &str, max: u64) -> Self {
+    pub(super) fn too_long(field: impl fmt::Display, max: u64) -> Self {
         let unit = if max == 1 { "byte" } else { "bytes" };
         Self::new(field, "FieldValueTooLong", format!("Too long: may not be more than {max} {unit}"))
     }
 
-    pub(super) fn too_many(field: &str, actual: usize, max: u64) -> Self {
+    pub(super) fn too_many(field: impl fmt::Display, actual: usize, max: u64) -> Self {
         let unit = if max == 1 { "item" } else { "items" };
         Self::new(field, "FieldValueTooMany", format!("Too many: {actual}: must have at most {max} {unit}"))
     }
 
-    pub(super) fn duplicate(field: &str, value: &Value) -> Self {
+    pub(super) fn duplicate(field: impl fmt::Display, value: &Value) -> Self {
         Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", show(value)))
     }
 
     /// The same without showing the value.
-    pub(super) fn duplicate_omitted(field: &str) -> Self {
+    pub(super) fn duplicate_omitted(field: impl fmt::Display) -> Self {
         Self::new(field, "FieldValueDuplicate", "Duplicate value".to_owned())
     }
 
-    pub(super) fn forbidden(field: &str, detail: &str) -> Self {
+    pub(super) fn forbidden(field: impl fmt::Display, detail: &str) -> Self {
         Self::new(field, "FieldValueForbidden", format!("Forbidden: {detail}"))
     }
 

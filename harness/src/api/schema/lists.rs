@@ -7,16 +7,17 @@ use serde_json::{Map, Value};
 use super::{
     error::FieldError,
     node::{ListType, Node},
+    path::Path,
 };
 
 /// The elements of sets and list-maps in `value` that occur a second time.
 pub(super) fn duplicates(node: &Node, value: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    collect(node, "", value, &mut errors);
+    collect(node, &Path::Root, value, &mut errors);
     errors
 }
 
-fn collect(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+fn collect(node: &Node, path: &Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
     match value {
         Value::Array(items) => {
             match &node.list_type {
@@ -26,7 +27,7 @@ fn collect(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>)
             }
             if let Some(schema) = &node.items {
                 for (index, item) in items.iter().enumerate() {
-                    collect(schema, &format!("{path}[{index}]"), item, errors);
+                    collect(schema, &Path::Index(path, index), item, errors);
                 }
             }
         }
@@ -41,10 +42,10 @@ fn collect(node: &Node, path: &str, value: &Value, errors: &mut Vec<FieldError>)
     }
 }
 
-fn check_map(path: &str, keys: &[String], items: &[Value], errors: &mut Vec<FieldError>) {
+fn check_map(path: &Path<'_>, keys: &[String], items: &[Value], errors: &mut Vec<FieldError>) {
     if let Some((index, item)) = items.iter().enumerate().find(|(_, item)| !item.is_object() && !item.is_null()) {
         let detail = "must be an object for an array of list-type map";
-        errors.push(FieldError::invalid(&format!("{path}[{index}]"), item, detail));
+        errors.push(FieldError::invalid(Path::Index(path, index), item, detail));
         return;
     }
     let identities: Vec<Value> = items.iter().map(|item| identity(keys, item)).collect();
@@ -52,11 +53,11 @@ fn check_map(path: &str, keys: &[String], items: &[Value], errors: &mut Vec<Fiel
 }
 
 /// Reports the second occurrence of a value, not the third and later ones.
-fn report_second(path: &str, values: &[Value], errors: &mut Vec<FieldError>) {
+fn report_second(path: &Path<'_>, values: &[Value], errors: &mut Vec<FieldError>) {
     for (index, value) in values.iter().enumerate() {
         let earlier = values.iter().take(index).filter(|earlier| *earlier == value).count();
         if earlier == 1 {
-            errors.push(FieldError::duplicate(&format!("{path}[{index}]"), value));
+            errors.push(FieldError::duplicate(Path::Index(path, index), value));
         }
     }
 }
@@ -73,13 +74,13 @@ pub(super) fn same_keys(keys: &[String], one: &Value, other: &Value) -> bool {
 }
 
 /// Embedded resources below the root need an apiVersion and a kind.
-pub(super) fn check_embedded(node: &Node, path: &str, value: &Value, is_root: bool, errors: &mut Vec<FieldError>) {
+pub(super) fn check_embedded(node: &Node, path: &Path<'_>, value: &Value, is_root: bool, errors: &mut Vec<FieldError>) {
     match value {
         Value::Object(map) => {
             if node.embedded && !is_root {
                 for key in ["apiVersion", "kind"] {
                     if map.get(key).and_then(Value::as_str).is_none_or(str::is_empty) {
-                        errors.push(FieldError::required(&format!("{path}.{key}"), "must not be empty"));
+                        errors.push(FieldError::required(Path::Field(path, key), "must not be empty"));
                     }
                 }
             }
@@ -92,7 +93,7 @@ pub(super) fn check_embedded(node: &Node, path: &str, value: &Value, is_root: bo
         Value::Array(items) => {
             let Some(schema) = &node.items else { return };
             for (index, item) in items.iter().enumerate() {
-                check_embedded(schema, &format!("{path}[{index}]"), item, false, errors);
+                check_embedded(schema, &Path::Index(path, index), item, false, errors);
             }
         }
         _ => {}

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     error::FieldError,
     format::{Format, Pattern},
+    path::Path,
     rules::Rule,
 };
 
@@ -168,12 +169,8 @@ impl Node {
     }
 
     /// The path of the property `key` of the object at `path`, as list and CEL errors write it: a map's key in brackets.
-    pub(super) fn child_path(&self, path: &str, key: &str) -> String {
-        match (self.properties.contains_key(key), path) {
-            (true, "") => key.to_owned(),
-            (true, path) => format!("{path}.{key}"),
-            (false, path) => format!("{path}[{key}]"),
-        }
+    pub(super) fn child_path<'a>(&self, path: &'a Path<'a>, key: &'a str) -> Path<'a> {
+        if self.properties.contains_key(key) { Path::Field(path, key) } else { Path::Key(path, key) }
     }
 }
 

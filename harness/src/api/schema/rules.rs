@@ -10,6 +10,7 @@ use super::{
     error::FieldError,
     lists,
     node::{ListType, Node},
+    path::Path,
 };
 
 /// One rule on a node.
@@ -58,7 +59,7 @@ impl Rule {
     }
 
     /// What the rule says of the value in `scope` at `path`: `None` if it holds or does not apply.
-    fn error(&self, node: &Node, path: &str, scope: Scope<'_>) -> Option<FieldError> {
+    fn error(&self, node: &Node, path: &Path<'_>, scope: Scope<'_>) -> Option<FieldError> {
         if self.is_transition && scope.old.is_none() {
             return None;
         }
@@ -73,11 +74,10 @@ impl Rule {
         }
     }
 
-    fn violation(&self, node: &Node, path: &str, value: &Value) -> FieldError {
-        let path = match (path, self.field_path.trim_start_matches('.')) {
-            (path, "") => path.to_owned(),
-            ("", field) => field.to_owned(),
-            (path, field) => format!("{path}.{field}"),
+    fn violation(&self, node: &Node, path: &Path<'_>, value: &Value) -> FieldError {
+        let path = match self.field_path.trim_start_matches('.') {
+            "" => path.to_string(),
+            field => Path::Field(path, field).to_string(),
         };
         let detail =
             if self.message.is_empty() { format!("failed rule: {}", self.source) } else { self.message.clone() };
@@ -100,20 +100,18 @@ fn mentions_old(source: &str) -> bool {
 
 /// Evaluates the rules on `new` and everything in it, with their counterparts in `old`.
 pub(super) fn check(root: &Node, new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
-    walk(root, "", Scope { this: new, old }, false, errors);
+    walk(root, &Path::Root, Scope { this: new, old }, false, errors);
 }
 
 /// `is_unchanged`: an enclosing value equals its old one, which forgives all but transition rules.
-fn walk(node: &Node, path: &str, scope: Scope<'_>, is_unchanged: bool, errors: &mut Vec<FieldError>) {
+fn walk(node: &Node, path: &Path<'_>, scope: Scope<'_>, is_unchanged: bool, errors: &mut Vec<FieldError>) {
     if scope.this.is_null() {
         return;
     }
     let is_unchanged = is_unchanged || scope.old == Some(scope.this);
     for rule in &node.rules {
-        if let Some(error) = rule.error(node, path, scope)
-            && (rule.is_transition || !is_unchanged)
-        {
-            errors.push(error);
+        if rule.is_transition || !is_unchanged {
+            errors.extend(rule.error(node, path, scope));
         }
     }
     match scope.this {
@@ -133,7 +131,7 @@ fn walk(node: &Node, path: &str, scope: Scope<'_>, is_unchanged: bool, errors: &
                     ListType::Atomic | ListType::Set => None,
                 };
                 let child = Scope { this, old: counterpart };
-                walk(schema, &format!("{path}[{index}]"), child, is_unchanged, errors);
+                walk(schema, &Path::Index(path, index), child, is_unchanged, errors);
             }
         }
         _ => {}
