@@ -49,7 +49,8 @@ impl Oracle for Budget {
         let replicas = requests.iter().map(|request| &request.caller).collect::<BTreeSet<_>>().len();
         let lasted = requests.iter().map(|request| request.elapsed).max().unwrap_or_default();
         let background = usize::try_from(lasted.as_secs() / BACKGROUND.as_secs()).unwrap_or(usize::MAX);
-        let count = |what: &str| requests.iter().filter(|request| is(request, what)).count();
+        let lines: Vec<String> = requests.iter().map(|request| line(request)).collect();
+        let count = |what: &str| lines.iter().filter(|line| is(line, what)).count();
         let (fingerprints, others) = (self.fingerprints.len(), replicas.saturating_sub(1));
         let commits = count("patch remediationrequests/status 200");
         let conflicts = count("patch remediationrequests/status 409");
@@ -71,9 +72,9 @@ impl Oracle for Budget {
             bill.into_iter().map(|(what, most)| (what, count(what), most)).filter(|(_, spent, most)| spent > most);
         let mut wrong: Vec<String> =
             over.map(|(what, spent, most)| format!("{spent} requests \"{what}\", where {most} are enough")).collect();
-        let expected = |request: &&RequestRecord| !bill.iter().any(|(what, _)| is(request, what));
-        let unexpected = requests.iter().copied().filter(is_budgeted).filter(expected);
-        wrong.extend(unexpected.map(|request| format!("{} is not budgeted for", line(request))));
+        let budgeted = requests.iter().zip(&lines).filter(|(request, _)| is_budgeted(request));
+        let unexpected = budgeted.filter(|(_, line)| !bill.iter().any(|(what, _)| is(line, what)));
+        wrong.extend(unexpected.map(|(_, line)| format!("{line} is not budgeted for")));
         wrong
     }
 }
@@ -82,14 +83,13 @@ fn line(request: &RequestRecord) -> String {
     format!("{} {} {}", request.verb, request.resource, request.code)
 }
 
-/// Whether a request is `what`: verb and resource, with or without code.
-fn is(request: &RequestRecord, what: &str) -> bool {
-    let line = line(request);
+/// Whether the request of this line is `what`: verb and resource, with or without code.
+fn is(line: &str, what: &str) -> bool {
     line.strip_prefix(what).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
 }
 
 /// Watches, and what owners and scope are looked up by, are counted apart.
-fn is_budgeted(request: &&RequestRecord) -> bool {
+fn is_budgeted(request: &RequestRecord) -> bool {
     let resource = request.resource.split('/').next().unwrap_or_default();
     request.verb != "watch" && matches!(resource, "leases" | "remediationrequests")
 }

@@ -10,8 +10,8 @@ use super::{Oracle, REMEDIATION_REQUESTS, Write, is_gateway, name};
 #[derive(Debug, Default)]
 pub struct Ownership;
 
-/// What the API server itself changes with every write.
-const SERVERS: [&str; 2] = ["resourceVersion", "managedFields"];
+/// What the API server itself changes with every write, and what is looked into by itself.
+const APART: [&str; 4] = ["resourceVersion", "managedFields", "annotations", "finalizers"];
 
 impl Oracle for Ownership {
     fn name(&self) -> &'static str {
@@ -26,9 +26,9 @@ impl Oracle for Ownership {
             return (!waited).then(|| format!("{} deleted {}", write.caller, name(old)));
         };
         let changed = [
-            ("spec", without(old, "/spec", &[]) != without(new, "/spec", &[])),
-            ("status", without(old, "/status", &["deduplication"]) != without(new, "/status", &["deduplication"])),
-            ("metadata", metadata(old) != metadata(new)),
+            ("spec", differ(old, new, "/spec", &[])),
+            ("status", differ(old, new, "/status", &["deduplication"])),
+            ("metadata", metadata_differs(old, new)),
         ];
         let changed: Vec<&str> = changed.iter().filter(|(_, changed)| *changed).map(|(part, _)| *part).collect();
         (!changed.is_empty())
@@ -36,13 +36,15 @@ impl Oracle for Ownership {
     }
 }
 
-/// The object at `pointer` without these fields; empty reads as absent.
-fn without(object: &Value, pointer: &str, fields: &[&str]) -> Value {
-    let mut part = object.pointer(pointer).cloned().unwrap_or(Value::Null);
-    if let Value::Object(map) = &mut part {
-        map.retain(|field, value| !fields.contains(&field.as_str()) && !is_empty(value));
-    }
-    if is_empty(&part) { Value::Null } else { part }
+/// Whether the objects' fields at `pointer` differ, but for these.
+fn differ(old: &Value, new: &Value, pointer: &str, but: &[&str]) -> bool {
+    fields(old, pointer, but).ne(fields(new, pointer, but))
+}
+
+/// The fields at `pointer` but these; empty reads as absent.
+fn fields<'a>(object: &'a Value, pointer: &str, but: &[&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    let fields = object.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+    fields.filter(|(field, value)| !but.contains(&field.as_str()) && !is_empty(value))
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -54,17 +56,16 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// All metadata but the claim and what is the API server's.
-fn metadata(object: &Value) -> Value {
-    let mut rest = without(object, "/metadata", &SERVERS);
-    let annotations = without(object, "/metadata/annotations", &[CLAIM]);
-    let mut finalizers = object["metadata"]["finalizers"].clone();
-    if let Value::Array(finalizers) = &mut finalizers {
-        finalizers.retain(|finalizer| finalizer != SUCCESSION_FINALIZER);
-    }
-    rest["annotations"] = annotations;
-    rest["finalizers"] = if is_empty(&finalizers) { Value::Null } else { finalizers };
-    rest
+/// Whether metadata differ in more than the claim and what is the API server's.
+fn metadata_differs(old: &Value, new: &Value) -> bool {
+    differ(old, new, "/metadata", &APART)
+        || differ(old, new, "/metadata/annotations", &[CLAIM])
+        || finalizers(old).ne(finalizers(new))
+}
+
+fn finalizers(object: &Value) -> impl Iterator<Item = &Value> {
+    let finalizers = object["metadata"]["finalizers"].as_array().into_iter().flatten();
+    finalizers.filter(|finalizer| **finalizer != SUCCESSION_FINALIZER)
 }
 
 #[cfg(test)]
