@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use bytes::Bytes;
 use gateway::{
     config::Config,
     context::{Context, SimulatedClock},
@@ -177,12 +178,12 @@ impl Fleet {
 
     /// Posts a webhook to `replica` and keeps account of it under the fingerprints it is answered with, or under
     /// `fingerprint` where the answer names none.
-    pub async fn send(&self, replica: &Replica, path: &str, body: &Value, fingerprint: &str) -> Answer {
+    pub async fn send(&self, replica: &Replica, path: &str, body: impl Into<Bytes>, fingerprint: &str) -> Answer {
         self.with_sent(|sent| sent.attempt(fingerprint));
         let signal = Signal { pod: &replica.name, fingerprint, sent_ms: self.api.now().as_millisecond() };
         self.oracles.on_signal(&signal);
         let posted = self.trace.posted(&replica.name, fingerprint);
-        let answer = replica.post(path, body.to_string()).await;
+        let answer = replica.post(path, body).await;
         posted.answered(&answer);
         // A webhook of several alerts is answered with a list, which names none.
         let told = answer.body["remediationRequestName"].as_str().filter(|_| answer.status.is_success());

@@ -68,8 +68,8 @@ async fn scenario(seed: u64, protocol: Protocol, mode: Mode, also: impl AsyncFn(
         tokio::time::sleep(Duration::from_millis(number * 7)).await;
         let resource = format!("web-{}", number % 2);
         let fingerprint = Fingerprint::of(&format!("shop:Deployment:{resource}"));
-        let body = webhook(&resource, STARTS_AT);
-        let answer = fleet.send(&replicas[number as usize % 3], PROMETHEUS, &body, fingerprint.as_str());
+        let body = webhook(&resource, STARTS_AT).to_string();
+        let answer = fleet.send(&replicas[number as usize % 3], PROMETHEUS, body, fingerprint.as_str());
         let _ = tokio::time::timeout(Duration::from_secs(20), answer).await;
     });
     let crash = async {

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use bytes::Bytes;
 use gateway::{
     remediation::{CREATED_AT, CREATED_BY, ORDINAL, PREDECESSOR as PREDECESSOR_UID},
     signal::Fingerprint,
@@ -16,12 +17,13 @@ pub(super) const PREDECESSOR: &str = "rr-predecessor";
 const LONG_AGO: &str = "2026-10-01T00:00:00Z";
 
 /// The webhook that all senders send, and its fingerprint.
-pub(super) fn signal() -> (&'static Value, &'static str) {
-    static SIGNAL: OnceLock<(Value, String)> = OnceLock::new();
+pub(super) fn signal() -> (Bytes, &'static str) {
+    static SIGNAL: OnceLock<(Bytes, String)> = OnceLock::new();
     let (body, fingerprint) = SIGNAL.get_or_init(|| {
-        (webhook("checkout", LONG_AGO), Fingerprint::of("shop:Deployment:checkout").as_str().to_owned())
+        let body = webhook("checkout", LONG_AGO).to_string();
+        (body.into(), Fingerprint::of("shop:Deployment:checkout").as_str().to_owned())
     });
-    (body, fingerprint)
+    (body.clone(), fingerprint)
 }
 
 /// A RemediationRequest of the fingerprint that was completed long ago. It counts nothing, so that what is counted is

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     controls::Protocol,
-    oracles::{fingerprint, is_active, name},
+    oracles::{REMEDIATION_REQUESTS, fingerprint, is_active, name},
     replica::NAMESPACE,
 };
 
@@ -119,9 +119,16 @@ impl Player {
         self.world.fleet.trace.note(who, text);
     }
 
+    /// The RemediationRequests that are `fit`.
+    fn requests(&self, fit: impl Fn(&Value) -> bool) -> Vec<Arc<Value>> {
+        let mut requests = self.world.fleet.api.stored(REMEDIATION_REQUESTS);
+        requests.retain(|request| fit(request));
+        requests
+    }
+
     /// Moves one to its next phase, with a condition of its own, and sometimes lets it suppress for a while.
     async fn advance(&mut self, full_put: bool) {
-        let active: Vec<Value> = self.world.fleet.requests().into_iter().filter(is_active).collect();
+        let active = self.requests(is_active);
         let Some(request) = active.get(self.rng.random_range(0..active.len().max(1))) else { return };
         let phase = if self.rng.random_range(0..3) > 0 {
             ENDS[self.rng.random_range(0..ENDS.len())]
@@ -157,14 +164,14 @@ impl Player {
     }
 
     /// One that has been `fit` for `after_ms`.
-    fn ripe(&mut self, fit: impl Fn(&Value) -> bool, after_ms: u64) -> Option<Value> {
-        let requests: Vec<Value> = self.world.fleet.requests().into_iter().filter(fit).collect();
+    fn ripe(&mut self, fit: impl Fn(&Value) -> bool, after_ms: u64) -> Option<Arc<Value>> {
+        let requests = self.requests(fit);
         let now = Instant::now();
         for request in &requests {
             self.seen.entry(uid(request).to_owned()).or_insert(now);
         }
         self.seen.retain(|seen, _| requests.iter().any(|request| uid(request) == seen));
-        let ripe: Vec<&Value> = requests
+        let ripe: Vec<_> = requests
             .iter()
             .filter(|request| request["metadata"]["deletionTimestamp"].is_null())
             .filter(|request| {
@@ -172,7 +179,7 @@ impl Player {
                 now.saturating_duration_since(since) >= Duration::from_millis(after_ms)
             })
             .collect();
-        ripe.get(self.rng.random_range(0..ripe.len().max(1))).map(|request| (*request).clone())
+        ripe.get(self.rng.random_range(0..ripe.len().max(1))).map(|request| Arc::clone(request))
     }
 
     /// In the version seen: an active one may meanwhile have ended, and has then ended only now.

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     controls::Protocol,
     fleet::Fleet,
-    oracles::{Violation, is_claimed},
+    oracles::{REMEDIATION_REQUESTS, Violation, is_claimed},
     trace::{Mode, Trace},
 };
 
@@ -109,7 +110,9 @@ async fn rest(world: &World, protocol: Protocol) {
     let began = Instant::now();
     while began.elapsed() < REST_MAX {
         tokio::time::sleep(REST_POLL).await;
-        if world.fleet.leases().is_empty() && !world.fleet.requests().iter().any(is_claimed) {
+        let Fleet { api, .. } = &world.fleet;
+        let is_claimed = |request: &Arc<Value>| is_claimed(request);
+        if api.stored("leases").is_empty() && !api.stored(REMEDIATION_REQUESTS).iter().any(is_claimed) {
             return;
         }
     }

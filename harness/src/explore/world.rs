@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use gateway::signal::Fingerprint;
 use jiff::SignedDuration;
 
@@ -40,6 +41,8 @@ pub struct World {
     /// The way between them.
     pub wire: Arc<Wire>,
     slots: Mutex<Vec<Slot>>,
+    /// The webhook about each resource, and its fingerprint.
+    signals: Vec<(Bytes, Fingerprint)>,
 }
 
 /// The place of a replica: pods come and go in it.
@@ -71,7 +74,9 @@ impl World {
             ending: false,
         };
         let slots = Mutex::new(scenario.replicas.iter().enumerate().map(slot).collect());
-        Self { fleet, wire, slots }
+        let signal = |number| (webhook(&resource_name(number), STARTS_AT).to_string().into(), fingerprint(number));
+        let signals = (0..scenario.resources()).map(signal).collect();
+        Self { fleet, wire, slots, signals }
     }
 
     fn slots<T>(&self, act: impl FnOnce(&mut Vec<Slot>) -> T) -> T {
@@ -174,6 +179,7 @@ impl World {
 
     /// Sends a signal as `arrival` says, until it is acknowledged or its sender gives up. Tells whether it was.
     pub async fn send(&self, arrival: Arrival) -> bool {
+        let Some((body, fingerprint)) = self.signals.get(arrival.resource) else { return false };
         for attempt in 0..=arrival.retries {
             if attempt > 0 {
                 tokio::time::sleep(SENDER_PAUSE).await;
@@ -181,10 +187,7 @@ impl World {
             let Some(replica) = self.replica((arrival.replica + attempt as usize) % self.len().max(1)) else {
                 continue;
             };
-            let resource = resource_name(arrival.resource);
-            let body = webhook(&resource, STARTS_AT);
-            let fingerprint = fingerprint(arrival.resource);
-            let answer = self.fleet.send(&replica, PROMETHEUS, &body, fingerprint.as_str());
+            let answer = self.fleet.send(&replica, PROMETHEUS, body.clone(), fingerprint.as_str());
             match tokio::time::timeout(SENDER_PATIENCE, answer).await {
                 Ok(answer) if answer.status.is_success() => return true,
                 _ => {}

@@ -65,8 +65,8 @@ impl Stage {
     pub(crate) async fn signal_about(&self, resource: &str, pod: usize, at_ms: u64) -> Answer {
         wait_ms(at_ms).await;
         let fingerprint = Fingerprint::of(&format!("shop:Deployment:{resource}"));
-        let body = webhook(resource, FIRING_SINCE);
-        self.fleet.send(&self.replicas[pod - 1], PROMETHEUS, &body, fingerprint.as_str()).await
+        let body = webhook(resource, FIRING_SINCE).to_string();
+        self.fleet.send(&self.replicas[pod - 1], PROMETHEUS, body, fingerprint.as_str()).await
     }
 
     /// Webhooks, each to a pod so many milliseconds from now, and the statuses they are answered with.

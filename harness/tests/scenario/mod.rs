@@ -73,8 +73,8 @@ pub(crate) fn lease_of(resource: &str) -> String {
 
 /// Sends one alert on the Deployment `resource`.
 pub(crate) async fn send(fleet: &Fleet, replica: &Replica, resource: &str) -> Answer {
-    let body = webhook(resource, STARTS_AT);
-    fleet.send(replica, PROMETHEUS, &body, fingerprint(resource).as_str()).await
+    let body = webhook(resource, STARTS_AT).to_string();
+    fleet.send(replica, PROMETHEUS, body, fingerprint(resource).as_str()).await
 }
 
 /// Sends `count` alerts on `resource` at once, in turn to each of `replicas`.

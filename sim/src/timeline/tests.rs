@@ -103,8 +103,8 @@ fn simulate<F: Future<Output = ()>>(
 async fn signal(fleet: &Fleet, replica: &Replica, resource: &str, after_ms: u64) {
     tokio::time::sleep(Duration::from_millis(after_ms)).await;
     let fingerprint = Fingerprint::of(&format!("shop:Deployment:{resource}"));
-    let body = webhook(resource, "2026-10-31T23:00:00Z");
-    let answer = fleet.send(replica, PROMETHEUS, &body, fingerprint.as_str());
+    let body = webhook(resource, "2026-10-31T23:00:00Z").to_string();
+    let answer = fleet.send(replica, PROMETHEUS, body, fingerprint.as_str());
     let _ = tokio::time::timeout(Duration::from_secs(40), answer).await;
 }
 
