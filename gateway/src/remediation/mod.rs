@@ -2,6 +2,7 @@
 
 mod build;
 mod crd;
+mod lenient;
 mod names;
 mod record;
 

@@ -5,10 +5,12 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::{CLAIM, CREATED_BY, ORDINAL, RemediationRequest, SUCCESSION_FINALIZER, Writer};
+use super::{
+    CLAIM, CREATED_BY, ORDINAL, RemediationRequest, SUCCESSION_FINALIZER, Writer,
+    lenient::{fields, lenient},
+};
 use crate::signal::Fingerprint;
 
 /// A version of the store, ordered as the API server's history is (Kubernetes ≥ 1.35 promises comparable integers, and
@@ -140,9 +142,9 @@ pub struct Projected {
     /// As in the object.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "fields")]
     spec: ProjectedSpec,
-    #[serde(default, deserialize_with = "lenient")]
+    #[serde(default, deserialize_with = "fields")]
     status: ProjectedStatus,
 }
 
@@ -158,9 +160,9 @@ struct ProjectedSpec {
 struct ProjectedStatus {
     #[serde(deserialize_with = "lenient")]
     overall_phase: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "fields")]
     completion_status: Outcome,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "fields")]
     routing_status: Routing,
     #[serde(deserialize_with = "lenient")]
     deduplication: Option<Deduplication>,
@@ -193,12 +195,6 @@ struct Deduplication {
     writers: Vec<Writer>,
     #[serde(deserialize_with = "lenient")]
     turn: Option<String>,
-}
-
-/// Anything that is not as expected reads as absent.
-fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    let value = Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
 impl Projected {
