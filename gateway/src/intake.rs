@@ -90,10 +90,12 @@ impl Intake {
             }
         };
         let fingerprint = signal.fingerprint.clone();
-        let about = signal.clone();
+        let audited = self.audit.is_enabled().then(|| signal.clone());
         let result = self.dedup.ingest(signal, deadline).await;
-        for event in Event::of_result(self.context.now(), &about, &result) {
-            self.audit.record(event);
+        if let Some(signal) = audited {
+            for event in Event::of_result(self.context.now(), &signal, &result) {
+                self.audit.record(event);
+            }
         }
         match result {
             Ok(accepted) => Item::Accepted(accepted, fingerprint),

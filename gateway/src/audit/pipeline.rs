@@ -36,6 +36,11 @@ impl Recorder {
         Self { queue: None }
     }
 
+    /// Whether events are kept: if not, none need be made.
+    pub const fn is_enabled(&self) -> bool {
+        self.queue.is_some()
+    }
+
     /// Takes `event` over; if there is no room for it, it is dropped and counted. Never waits.
     pub fn record(&self, event: Event) {
         let Some(queue) = &self.queue else { return };
