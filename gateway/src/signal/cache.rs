@@ -198,7 +198,7 @@ impl MetadataCache {
         // If the one who asks is cancelled, the cell stays empty and the next one asks.
         let landing = passenger.flight.get_or_init(|| {
             led = true;
-            self.fetch(key, deadline)
+            Box::pin(self.fetch(key, deadline)) // large, and rare
         });
         let result = self.context.timeout_at(deadline, landing).await.map_or(Err(Error::Deadline), Clone::clone);
         passenger.landed = passenger.flight.initialized();

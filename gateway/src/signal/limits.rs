@@ -46,17 +46,17 @@ pub(crate) fn check_entries(
         return Err(Rejection::new(reason::TOO_LARGE, message));
     }
     for (name, value) in entries {
-        let shown = echo(name);
+        let shown = || echo(name);
         if name.is_empty() || name.len() > MAX_NAME_BYTES {
-            let message = format!("{what} {shown}: its name has {} bytes, not 1 to {MAX_NAME_BYTES}", name.len());
+            let message = format!("{what} {}: its name has {} bytes, not 1 to {MAX_NAME_BYTES}", shown(), name.len());
             return Err(Rejection::new(reason::INVALID_LABEL, message));
         }
         if value.len() > max_value_bytes {
-            let message = format!("{what} {shown}: {} bytes; at most {max_value_bytes} are allowed", value.len());
+            let message = format!("{what} {}: {} bytes; at most {max_value_bytes} are allowed", shown(), value.len());
             return Err(Rejection::new(reason::TOO_LARGE, message));
         }
         if name.chars().any(char::is_control) || value.chars().any(is_unprintable) {
-            let message = format!("{what} {shown} holds a control character: {}", echo(value));
+            let message = format!("{what} {} holds a control character: {}", shown(), echo(value));
             return Err(Rejection::new(reason::INVALID_LABEL, message));
         }
     }

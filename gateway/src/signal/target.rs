@@ -50,7 +50,8 @@ fn of_alert(labels: &BTreeMap<String, String>, sent: Option<&str>) -> Result<Tar
 
 /// The label that names an object of `kind`, and its value.
 fn label_of<'a>(kind: &Kind, labels: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {
-    let exported = kind.labels.iter().find_map(|label| labels.get_key_value(&format!("exported_{label}")));
+    let is_exported = |name: &str, label| name.strip_prefix("exported_") == Some(label);
+    let exported = kind.labels.iter().find_map(|label| labels.iter().find(|(name, _)| is_exported(name, label)));
     let found = exported.or_else(|| kind.labels.iter().find_map(|label| labels.get_key_value(*label)));
     found.map(|(label, value)| (label.as_str(), value.as_str()))
 }
