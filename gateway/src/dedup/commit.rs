@@ -25,8 +25,6 @@ pub(super) enum Action {
     Refresh { name: String, uid: String, than: ResourceVersion },
     /// Find the last state of the deleted object.
     Obituary { uid: String },
-    /// Pause before the patch, because another writer was faster; more after each time in a row.
-    BackOff { conflicts: u32 },
     /// Ask the other writers of the object `name` to let this one write next.
     AskForTurn { name: String },
     /// Let another writer write, for a while: until the view has the object in a version newer than `than` that nobody
@@ -73,7 +71,8 @@ pub(super) enum Observation {
     GaveWay(Option<Arc<Record>>),
     /// Answer to [`Action::Obituary`]: the last state, if it could be learned.
     Remembered(Option<Arc<Record>>),
-    /// The pause is over: the newest version that the view has, if it has one.
+    /// A throttled request was waited for, or a turn could not be asked for: the newest version that the view has, if it has
+    /// one.
     BackedOff(Option<Arc<Record>>),
 }
 
@@ -163,7 +162,8 @@ impl Commit {
             None if self.conflicts.is_multiple_of(CONFLICTS_MAX) && self.target.counted.is_some() => {
                 Action::AskForTurn { name: self.target.name.clone() }
             }
-            None => Action::BackOff { conflicts: self.conflicts },
+            // At once: of those who try at once, one gets on, and it lingers then.
+            None => Action::Patch(self.patch()),
         }
     }
 

@@ -24,9 +24,7 @@ const PATCH: Operation = Operation { verb: "patch", resource: "remediationreques
 const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 /// Steps of one batch at most: each costs a request or a wait, so a deadline ends it far earlier.
 const STEPS_MAX: usize = 10_000;
-/// The pause after a conflict grows to this many half round trips at most.
-const CONFLICT_PAUSES_MAX: u32 = 8;
-/// One slow answer among so many others does not lengthen pauses much: the share of the newest round trip in their mean.
+/// One slow answer among so many others does not lengthen a pause much: the share of the newest round trip in their mean.
 const ROUND_TRIP_SHARE: u32 = 8;
 /// Before the first round trip was measured.
 const ROUND_TRIP_GUESS: Duration = Duration::from_millis(4);
@@ -96,12 +94,6 @@ impl<'a> Counter<'a> {
                 Action::Patch(count) => self.patch(&count, &uid, &mut doubts, deadline).await?,
                 Action::Refresh { name, uid, than } => self.refresh(&name, &uid, than, deadline).await?,
                 Action::Obituary { uid } => Observation::Remembered(self.obituary(&fingerprint, &uid, deadline).await),
-                Action::BackOff { conflicts } => {
-                    let pauses = 2_u32.saturating_pow(conflicts.saturating_sub(1)).min(CONFLICT_PAUSES_MAX);
-                    // From nothing: the newest version is known, and nobody else may be writing.
-                    core.context.sleep(core.context.jitter(Duration::ZERO, self.round_trip() / 2 * pauses)).await;
-                    Observation::BackedOff(core.view.by_uid(&uid))
-                }
                 Action::AskForTurn { name } => self.ask_for_turn(&name, &uid, deadline).await,
                 Action::GiveWay { uid, than } => {
                     Observation::GaveWay(self.give_way(&fingerprint, &uid, than, deadline).await)

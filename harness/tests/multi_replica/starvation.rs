@@ -1,4 +1,5 @@
-//! A replica far from the Kubernetes API and one next to it count on the same RemediationRequest without a pause.
+//! Replicas that count on the same RemediationRequest without a pause: one far from the Kubernetes API and one next to it,
+//! or all far from it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -110,4 +111,41 @@ async fn a_replica_that_crashes_when_it_is_its_turn_holds_the_others_up_once_for
     rest().await;
     assert_eq!(count_of(&only(&fleet)), 202);
     assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_equally_far_from_a_slow_api_take_turns() {
+    const HALF_MS: u64 = 20;
+    const SIGNALS: usize = 300;
+    for seed in 1..4 {
+        let fleet = Fleet::new(seed);
+        let way = Duration::from_millis(HALF_MS);
+        fleet.api.set_faults(Arc::new(Distances { far: way, near: way }));
+        let replicas = fleet.start_all(3).await;
+        assert_eq!(send(&fleet, &replicas[0], "starvation").await.status, 201);
+        rest().await;
+        // Two signals per round trip: more than there can be writes.
+        let sends = (0..SIGNALS).map(async |number| {
+            wait_ms(number as u64 * HALF_MS).await;
+            let began = tokio::time::Instant::now();
+            let answer = send(&fleet, &replicas[number % 3], "starvation").await;
+            assert_eq!(answer.status, 202, "{:?}", answer.body);
+            began.elapsed().as_millis() / u128::from(2 * HALF_MS)
+        });
+        let mut round_trips = futures::future::join_all(sends).await;
+        round_trips.sort_unstable();
+        let conflicts: Vec<f64> = replicas.iter().map(conflicts_per_batch).collect();
+        println!(
+            "seed {seed}: round trips {} (median), {:?} (most), conflicts {conflicts:.2?}",
+            round_trips[SIGNALS / 2],
+            round_trips.last()
+        );
+        assert!(round_trips[SIGNALS / 2] <= 5, "seed {seed}: {round_trips:?}");
+        assert!(round_trips[SIGNALS - 1] <= 13, "seed {seed}: {round_trips:?}");
+        assert!(conflicts.iter().all(|conflicts| *conflicts <= 2.5), "seed {seed}: {conflicts:?}");
+        rest().await;
+        assert_eq!(count_of(&only(&fleet)), 1 + SIGNALS as u64);
+        assert_quiet(&fleet);
+        discard(&replicas);
+    }
 }

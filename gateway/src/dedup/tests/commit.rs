@@ -72,26 +72,21 @@ fn after_a_conflict_the_batch_is_counted_on_the_newest_version() {
     let refresh = Action::Refresh { name: "rr-a".to_owned(), uid: "a".to_owned(), than: version(10) };
     assert_eq!(commit.step(Observation::Conflict, NOW), refresh);
     let newest = at(active("a"), 12, 20, &[("other", 1)]);
-    assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts: 1 });
-    assert_eq!(patch(commit.step(Observation::BackedOff(None), NOW)), (12, 23));
+    assert_eq!(patch(commit.step(got(newest), NOW)), (12, 23));
 }
 
 #[test]
-fn what_others_write_during_the_pause_after_a_conflict_is_counted_on() {
+fn what_others_write_while_a_batch_is_throttled_is_counted_on() {
     let mut commit = counting(active("a"), 3);
     commit.step(Observation::Begin, NOW);
-    commit.step(Observation::Conflict, NOW);
-    commit.step(got(at(active("a"), 12, 20, &[("other", 1)])), NOW);
     let newer = at(active("a"), 14, 30, &[("other", 3)]);
     assert_eq!(patch(commit.step(Observation::BackedOff(Some(newer)), NOW)), (14, 33));
 }
 
 #[test]
-fn a_batch_gives_way_to_a_turn_that_was_asked_for_during_its_pause() {
+fn a_batch_gives_way_to_a_turn_that_was_asked_for_while_it_was_throttled() {
     let mut commit = counting(active("a"), 3);
     commit.step(Observation::Begin, NOW);
-    commit.step(Observation::Conflict, NOW);
-    commit.step(got(at(active("a"), 12, 20, &[("other", 1)])), NOW);
     let action = commit.step(Observation::BackedOff(Some(in_turn(13, "other"))), NOW);
     assert_eq!(action, Action::GiveWay { uid: "a".to_owned(), than: version(13) });
 }
@@ -122,11 +117,10 @@ fn a_pause_after_which_nothing_newer_is_known_leaves_a_batch_in_doubt() {
 fn a_batch_that_others_outrun_asks_for_its_turn_and_takes_it() {
     let mut commit = counting(active("a"), 3);
     commit.step(Observation::Begin, NOW);
-    for conflicts in 1..4 {
+    for number in 11..14 {
         commit.step(Observation::Conflict, NOW);
-        let newest = at(active("a"), 10 + u64::from(conflicts), 20, &[("other", 1)]);
-        assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts });
-        commit.step(Observation::BackedOff(None), NOW);
+        let newest = at(active("a"), number, 20, &[("other", 1)]);
+        assert_eq!(patch(commit.step(got(newest), NOW)), (number, 23));
     }
     commit.step(Observation::Conflict, NOW);
     let newest = at(active("a"), 14, 20, &[("other", 1)]);
@@ -143,8 +137,7 @@ fn a_turn_that_cannot_be_asked_for_is_done_without() {
         commit.step(Observation::Conflict, NOW);
         // Without a status there is nothing to put it in.
         let newest = Arc::new(Record { version: version(number), ..active("a") });
-        assert!(matches!(commit.step(got(newest), NOW), Action::BackOff { .. }));
-        commit.step(Observation::BackedOff(None), NOW);
+        assert_eq!(patch(commit.step(got(newest), NOW)), (number, 4));
     }
 }
 
@@ -205,7 +198,7 @@ fn an_older_sequence_of_this_writer_is_not_this_batch() {
     commit.step(Observation::Begin, NOW);
     commit.step(Observation::Ambiguous, NOW);
     let newest = at(active("a"), 12, 5, &[(WRITER, SEQUENCE - 1)]);
-    assert_eq!(commit.step(got(newest), NOW), Action::BackOff { conflicts: 1 });
+    assert_eq!(patch(commit.step(got(newest), NOW)), (12, 8));
 }
 
 #[test]

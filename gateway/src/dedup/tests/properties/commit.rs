@@ -196,12 +196,10 @@ impl Writer {
                 let learned = !matches!(event, Event::RequestLost(_));
                 Observation::Remembered(learned.then(|| Arc::clone(store.newest())))
             }
-            (Action::BackOff { .. }, Event::Viewed(_, place)) => {
+            (Action::AskForTurn { .. }, Event::Viewed(_, place)) => {
                 Observation::BackedOff(Some(Arc::clone(place.get(&store.history))))
             }
-            (Action::BackOff { .. }, _) | (Action::AskForTurn { .. }, Event::RequestLost(_)) => {
-                Observation::BackedOff(None)
-            }
+            (Action::AskForTurn { .. }, Event::RequestLost(_)) => Observation::BackedOff(None),
             (Action::AskForTurn { name }, event) => {
                 prop_assert_eq!(name.as_str(), "rr-a");
                 store.ask_for_turn(self.number);
