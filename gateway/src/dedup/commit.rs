@@ -142,7 +142,7 @@ impl Commit {
     fn got(&mut self, record: Arc<Record>, now: Timestamp) -> Action {
         if record.version == self.target.version {
             // A straggler may still take effect, on this very version: send the same again.
-            return self.patch_or_leave_settled(now);
+            return self.patch_or_leave(now);
         }
         if let Some(counted) = self.learn(Some(record)) {
             return counted;
@@ -188,10 +188,6 @@ impl Commit {
     }
 
     /// A batch in doubt goes on to the same object: only there can it be settled.
-    fn patch_or_leave_settled(&self, now: Timestamp) -> Action {
-        if self.in_doubt { Action::Patch(self.patch()) } else { self.patch_or_leave(now) }
-    }
-
     fn patch_or_leave(&self, now: Timestamp) -> Action {
         if self.target.counts_signals(now) || self.in_doubt {
             Action::Patch(self.patch())
