@@ -1,10 +1,10 @@
 //! `sim gateway`: one gateway with any protocol as a process of its own, configured as the product's binary is.
 
 use gateway::{
-    config::{self, Config, Identity},
+    config::{Config, Identity},
     context::Context,
     kubernetes::cluster,
-    runtime::Listeners,
+    runtime::{self, Listeners},
 };
 use harness::controls::{Instance, Protocol};
 use tokio_util::sync::CancellationToken;
@@ -19,21 +19,8 @@ pub(crate) struct Args {
     protocol: Protocol,
 }
 
-/// Why there is no gateway.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error(transparent)]
-    Config(#[from] config::Error),
-    #[error(transparent)]
-    Cluster(#[from] cluster::Error),
-    #[error(transparent)]
-    Gateway(#[from] gateway::runtime::Error),
-    #[error("Ctrl-C cannot be listened for: {0}")]
-    Interrupt(std::io::Error),
-}
-
 /// Serves until Ctrl-C or SIGTERM; returns the exit code.
-pub(crate) async fn run(args: Args) -> Result<u8, Error> {
+pub(crate) async fn run(args: Args) -> Result<u8, runtime::Error> {
     let config = Config::load(None, std::env::vars())?;
     let identity = Identity::load(std::env::vars())?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
@@ -43,7 +30,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     let shutdown = CancellationToken::new();
     let serving = gateway.serve(listeners, shutdown.clone());
     let told = async {
-        let told = until_told().await.map_err(Error::Interrupt);
+        let told = until_told().await.map_err(runtime::Error::Termination);
         shutdown.cancel();
         told
     };
