@@ -39,14 +39,17 @@ impl Faults for Distances {
 /// Sends a signal to `replica` every `every_ms` for `for_ms`, whether or not earlier ones are answered; tells how long the
 /// slowest answer took.
 async fn stream(fleet: &Fleet, replica: &Replica, every_ms: u64, for_ms: u64) -> Duration {
-    let sends = (0..for_ms / every_ms).map(async |number| {
-        wait_ms(number * every_ms).await;
-        let began = tokio::time::Instant::now();
-        let answer = send(fleet, replica, "starvation").await;
-        assert_eq!(answer.status, 202, "{} {:?}", replica.name, answer.body);
-        began.elapsed()
-    });
+    let sends = (0..for_ms / every_ms).map(|number| counted_at(fleet, replica, number * every_ms));
     futures::future::join_all(sends).await.into_iter().max().unwrap_or_default()
+}
+
+/// Sends a signal to `replica` in `after_ms`, which must be counted; tells how long that took.
+async fn counted_at(fleet: &Fleet, replica: &Replica, after_ms: u64) -> Duration {
+    wait_ms(after_ms).await;
+    let began = tokio::time::Instant::now();
+    let answer = send(fleet, replica, "starvation").await;
+    assert_eq!(answer.status, 202, "{} {:?}", replica.name, answer.body);
+    began.elapsed()
 }
 
 /// Conflicts that a replica met for each batch that it counted.
@@ -125,14 +128,9 @@ async fn replicas_equally_far_from_a_slow_api_take_turns() {
         assert_eq!(send(&fleet, &replicas[0], "starvation").await.status, 201);
         rest().await;
         // Two signals per round trip: more than there can be writes.
-        let sends = (0..SIGNALS).map(async |number| {
-            wait_ms(number as u64 * HALF_MS).await;
-            let began = tokio::time::Instant::now();
-            let answer = send(&fleet, &replicas[number % 3], "starvation").await;
-            assert_eq!(answer.status, 202, "{:?}", answer.body);
-            began.elapsed().as_millis() / u128::from(2 * HALF_MS)
-        });
-        let mut round_trips = futures::future::join_all(sends).await;
+        let sends = (0..SIGNALS).map(|number| counted_at(&fleet, &replicas[number % 3], number as u64 * HALF_MS));
+        let took = futures::future::join_all(sends).await;
+        let mut round_trips: Vec<u128> = took.iter().map(|took| took.as_millis() / u128::from(2 * HALF_MS)).collect();
         round_trips.sort_unstable();
         let conflicts: Vec<f64> = replicas.iter().map(conflicts_per_batch).collect();
         println!(

@@ -15,7 +15,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::world::{World, client, create_held_until, fingerprint, wait_ms};
+use crate::world::{World, before_creates, client, detached, fingerprint, wait_ms};
 
 #[tokio::test]
 async fn twins_that_a_foreign_creator_makes_are_detected_by_every_replica_and_signals_go_to_the_older_one() {
@@ -50,7 +50,15 @@ async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_
     let Some(plane) = for_tests().await else { return };
     let mut world = World::empty(&plane, Permissions::Full).await;
     let go = Arc::new(Semaphore::new(0));
-    world.start(1, create_held_until(client(&plane, 1).await, Arc::clone(&go)), Context::system()).await;
+    // As if the process had been stopped right before it sent the create: sent later, whoever waits for it then.
+    let held = before_creates(client(&plane, 1).await, {
+        let go = Arc::clone(&go);
+        move || {
+            let go = Arc::clone(&go);
+            async move { drop(go.acquire().await) }
+        }
+    });
+    world.start(1, detached(held), Context::system()).await;
     for number in 2..=3 {
         world.start(number, client(&plane, number).await, Context::system()).await;
     }

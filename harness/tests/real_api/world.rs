@@ -1,6 +1,6 @@
 //! Gateways on a real API server.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, time::Duration};
 
 use gateway::{context::Context, remediation::LeaseName, signal::Fingerprint};
 use harness::{
@@ -12,7 +12,6 @@ use harness::{
 use http::{Method, Request};
 use kube::{Client, client::Body};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use tower::service_fn;
 
 /// What every alert says about when it began.
@@ -118,7 +117,7 @@ where
     let service = service_fn(move |request: Request<Body>| {
         let (client, before) = (client.clone(), before.clone());
         async move {
-            if is_create(&request) {
+            if request.method() == Method::POST && request.uri().path().ends_with("/remediationrequests") {
                 before().await;
             }
             client.send(request).await
@@ -127,25 +126,15 @@ where
     Client::new(service, namespace)
 }
 
-/// A client whose creates of RemediationRequests wait for a permit of `go`, and are sent then even if nobody waits for their
-/// answer any more: as if the process had been stopped right before it sent them.
-pub(crate) fn create_held_until(client: Client, go: Arc<Semaphore>) -> Client {
+/// A client whose requests are sent even if nobody waits for their answers any more.
+pub(crate) fn detached(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let service = service_fn(move |request: Request<Body>| {
-        let (client, go) = (client.clone(), Arc::clone(&go));
-        let sent = tokio::spawn(async move {
-            if is_create(&request) {
-                let _ = go.acquire().await;
-            }
-            client.send(request).await
-        });
+        let client = client.clone();
+        let sent = tokio::spawn(async move { client.send(request).await });
         async move { sent.await.unwrap_or_else(|error| Err(kube::Error::Service(error.into()))) }
     });
     Client::new(service, namespace)
-}
-
-fn is_create(request: &Request<Body>) -> bool {
-    request.method() == Method::POST && request.uri().path().ends_with("/remediationrequests")
 }
 
 /// The fingerprint of alerts on the Deployment `resource`.
