@@ -7,9 +7,9 @@
 use std::time::{Duration, Instant};
 
 use criterion::{Bencher, Criterion};
+use embedded_apiserver::{EmbeddedApi, Options};
 use futures::StreamExt;
 use gateway::remediation::RemediationRequest;
-use harness::api::{EmbeddedApi, Options};
 use jiff::Timestamp;
 use kube::{
     Api, CustomResourceExt, ResourceExt,

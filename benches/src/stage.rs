@@ -3,13 +3,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use embedded_apiserver::{EmbeddedApi, Latency, Options};
 use gateway::{
     context::{Context, SimulatedClock},
     remediation::{RemediationRequest, remediation_request_name},
     signal::Fingerprint,
 };
 use harness::{
-    api::{EmbeddedApi, Latency, Options},
     controls::Protocol,
     fleet::EPOCH,
     replica::{NAMESPACE, Replica, config, pod_name},

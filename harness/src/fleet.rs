@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    api::{Commit, EmbeddedApi, Options},
     controls::Protocol,
     load::Ledger,
     oracles::{Oracles, Signal, Told, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, config, pod_name},
     trace::{Life, Mode, Trace},
 };
+use embedded_apiserver::{Commit, EmbeddedApi, Options};
 
 /// Where simulations begin.
 pub const EPOCH: Timestamp = Timestamp::constant(1_793_520_000, 0);

@@ -2,7 +2,6 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`api`] | the embedded Kubernetes API, with faults |
 //! | [`replica`] | gateways, in process or on loopback sockets |
 //! | [`fleet`] | replicas, API and oracles together, in virtual time |
 //! | [`chaos`] | gateway processes on a real control plane, killed and paused under load |
@@ -18,7 +17,6 @@
 //! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
-pub mod api;
 pub mod chaos;
 pub mod cluster;
 pub mod control_plane;

@@ -29,7 +29,7 @@ async fn the_roles_of_the_chart_are_all_that_gateways_need() {
     let answers = storm(&fleet, &replicas, "permitted", 30).await;
     assert_eq!((answered(&answers, 201), answered(&answers, 202)), (1, 29));
     // A crash leaves a lease behind that is taken over, and one that nobody wants, which is collected.
-    let slow = harness::api::Fault { delay_before: std::time::Duration::from_secs(40), ..Default::default() };
+    let slow = embedded_apiserver::Fault { delay_before: std::time::Duration::from_secs(40), ..Default::default() };
     script.on(2, "create", "remediationrequests", slow);
     let (abandoned, wanted) = (send(&fleet, &replicas[0], "abandoned"), send(&fleet, &replicas[0], "wanted"));
     let rescue = async {

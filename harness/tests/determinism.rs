@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
+use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 use futures::future::join_all;
 use gateway::signal::Fingerprint;
 use harness::{
-    api::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault},
     controls::Protocol,
     fleet::Fleet,
     load::webhook,

@@ -8,9 +8,9 @@ use std::{
     sync::LazyLock,
 };
 
+use embedded_apiserver::{Fault, Script};
 use gateway::{config::AuthMode, metrics::Metrics};
 use harness::{
-    api::{Fault, Script},
     fleet::{Fleet, Skew},
     replica::{Replica, config},
 };

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use harness::api::{EmbeddedApi, Options};
+use embedded_apiserver::{EmbeddedApi, Options};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 

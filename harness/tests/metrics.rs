@@ -11,11 +11,8 @@ use std::{
 };
 
 use axum::body::Body;
-use harness::{
-    api::{Down, Effect, Fault, Latency},
-    fleet::Fleet,
-    replica::Replica,
-};
+use embedded_apiserver::{Down, Effect, Fault, Latency};
+use harness::{fleet::Fleet, replica::Replica};
 use http::Request;
 use rstest::rstest;
 use scenario::{FAILURES, answered, assert_quiet, exchange, logs::Logs, rest, script, send, storm, wait_ms};

@@ -5,11 +5,8 @@ mod scenario;
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{
-    api::{Down, Fault, Latency},
-    fleet::Fleet,
-    load::webhook,
-};
+use embedded_apiserver::{Down, Fault, Latency};
+use harness::{fleet::Fleet, load::webhook};
 use rstest::rstest;
 use scenario::{
     FAILURES, STARTS_AT, answered, assert_quiet, discard, lines, post, rest, script, send, spent, storm, wait_ms,

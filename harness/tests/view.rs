@@ -5,11 +5,8 @@ mod scenario;
 
 use std::time::Duration;
 
-use harness::{
-    api::{Effect, Fault},
-    fleet::Fleet,
-    replica::Replica,
-};
+use embedded_apiserver::{Effect, Fault};
+use harness::{fleet::Fleet, replica::Replica};
 use rstest::rstest;
 use scenario::{logs::Logs, script, send, stored, wait, wait_ms};
 

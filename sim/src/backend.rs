@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use embedded_apiserver::{EmbeddedApi, Latency};
 use gateway::kubernetes;
 use harness::{
-    api::{EmbeddedApi, Latency},
     cluster::{self, Witness, apply_crd, leases, make_namespace, objects, remediation_requests},
     fleet::embedded_api,
     oracles::{End, Oracles, Violation},

@@ -8,12 +8,12 @@ use std::{
 };
 
 use clap::ValueEnum;
+use embedded_apiserver::EmbeddedApi;
 use gateway::{
     context::Context,
     http::{KUBERNETES_EVENT, PROMETHEUS},
 };
 use harness::{
-    api::EmbeddedApi,
     fleet::embedded_api,
     replica::{NAMESPACE, Served, config, pod_name},
 };

@@ -22,7 +22,7 @@ use super::{
     hub::{Hub, Kind, Parcel, Verdict},
     names::Names,
 };
-use crate::api::{AnswerBody, ApiService, ConnectionReset};
+use embedded_apiserver::{AnswerBody, ApiService, ConnectionReset};
 
 type Answer = Result<Response<AnswerBody>, ConnectionReset>;
 

@@ -13,7 +13,7 @@ use std::{
 use serde_json::Value;
 
 use super::digest::Digest;
-use crate::api::Commit;
+use embedded_apiserver::Commit;
 
 /// Cheap to clone.
 #[derive(Clone, Default)]

@@ -13,7 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::{creators::PEER, scenario::Network};
-use crate::api::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
+use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 
 /// Of callers that are no replicas, and of all after healing.
 const CALM: Network = Network {

@@ -18,7 +18,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{Oracle, Signal, is_replica};
-use crate::api::RequestRecord;
+use embedded_apiserver::RequestRecord;
 
 /// A view asks for its age at most this often.
 const BACKGROUND: Duration = Duration::from_secs(30);

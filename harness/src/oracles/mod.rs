@@ -28,7 +28,7 @@ pub use self::{
     monotonic::Monotonic, ownership::Ownership, single_active::SingleActive, twins::Twins,
 };
 pub(crate) use self::{claims::is_claimed, single_active::is_active, twins::SETTLED as TWINS_SETTLED};
-use crate::api::RequestRecord;
+use embedded_apiserver::RequestRecord;
 
 /// One write that the store committed.
 #[derive(Clone, Copy, Debug)]

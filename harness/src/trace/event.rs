@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::api::{Ending, Fault};
+use embedded_apiserver::{Ending, Fault};
 
 /// The actor of what happens to the Kubernetes API itself.
 pub const API: &str = "kubernetes-api";

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use super::{Mode, Trace, event::What, summary};
-use crate::{
-    api::{Commit, EmbeddedApi, Ending, SentRequest, Tracer},
-    oracles::Oracles,
-    replica::Answer,
-};
+use crate::{oracles::Oracles, replica::Answer};
+use embedded_apiserver::{Commit, EmbeddedApi, Ending, SentRequest, Tracer};
 
 impl Trace {
     /// From now on, records all that happens at `api`, and what `oracles` say to it; they must watch `api` already.

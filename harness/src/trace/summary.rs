@@ -4,10 +4,8 @@ use gateway::remediation::CLAIM;
 use serde_json::Value;
 
 use super::event::{Committed, What};
-use crate::{
-    api::{Commit, SentRequest},
-    oracles::{fingerprint, is_active, occurrences},
-};
+use crate::oracles::{fingerprint, is_active, occurrences};
+use embedded_apiserver::{Commit, SentRequest};
 
 fn parse(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()

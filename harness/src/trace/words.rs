@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::event::{Committed, Sent, What};
-use crate::api::{Effect, Ending, Fault};
+use embedded_apiserver::{Effect, Ending, Fault};
 
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

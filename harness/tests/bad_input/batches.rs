@@ -85,7 +85,7 @@ async fn one_alert_that_fails_makes_the_whole_webhook_be_sent_again() {
     let lease = scenario::lease_of("failing");
     // Creates name no object in their path: the third lock of the three.
     let mut locks = 0;
-    script.add(1, harness::api::Fault::lost(), move |request| {
+    script.add(1, embedded_apiserver::Fault::lost(), move |request| {
         locks += usize::from(request.verb == "create" && request.resource == "leases");
         locks == 3
     });

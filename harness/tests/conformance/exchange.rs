@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use embedded_apiserver::{Caller, EmbeddedApi};
 use futures::StreamExt;
-use harness::api::{Caller, EmbeddedApi};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use kube::{Client, client::Body};

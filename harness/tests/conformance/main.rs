@@ -1,7 +1,7 @@
 //! The embedded API against a real kube-apiserver: the same requests must be answered the same.
 //!
 //! - `cases/*.yaml`: requests whose answers matter, one rule each.
-//! - `sequences.rs`: whatever clients do with leases, RemediationRequests and another custom resource.
+//! - `sequences.rs`: whatever clients do with leases and two custom resources.
 //! - `permissions.rs`: whatever Roles and Bindings say.
 //!
 //! Without the binaries of a control plane, everything here is skipped and says so. `PROPTEST_CASES` asks for more random
@@ -20,11 +20,11 @@ mod servers;
 mod table;
 
 #[allow(dead_code, reason = "the model uses the rest")]
-#[path = "../store_model/object.rs"]
+#[path = "../../embedded-apiserver/tests/api/store_model/object.rs"]
 mod object;
-#[path = "../store_model/operation.rs"]
+#[path = "../../embedded-apiserver/tests/api/store_model/operation.rs"]
 mod operation;
-#[path = "../store_model/request.rs"]
+#[path = "../../embedded-apiserver/tests/api/store_model/request.rs"]
 mod request;
-#[path = "../support/mod.rs"]
+#[path = "../../embedded-apiserver/tests/api/support.rs"]
 mod support;

@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
     /// What the watches show, `expected` events each.
     async fn watched(&mut self, expected: Option<&[usize]>) -> Vec<Vec<Value>> {
         let start = self.versions[0].clone();
-        let all = [Kind::Lease, Kind::Request, Kind::Incident].map(|kind| (kind, start.clone(), Selector::All));
+        let all = [Kind::Lease, Kind::Ticket, Kind::Incident].map(|kind| (kind, start.clone(), Selector::All));
         let watches: Vec<_> = self.watches.drain(..).chain(all).collect();
         let streams = watches.into_iter().enumerate().map(|(number, (kind, version, selector))| {
             let call = self.call(watch(kind, &version, selector));

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use harness::{
-    api::{EmbeddedApi, Options},
-    control_plane::{ControlPlane, for_tests},
-};
+use embedded_apiserver::{EmbeddedApi, Options};
+use harness::control_plane::{ControlPlane, for_tests};
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
@@ -36,7 +34,11 @@ pub(crate) fn embedded() -> Server {
 }
 
 fn crds() -> Vec<Value> {
-    vec![support::crd(), serde_json::to_value(gateway::remediation::RemediationRequest::crd()).unwrap()]
+    vec![
+        support::crd(),
+        support::ticket_crd(),
+        serde_json::to_value(gateway::remediation::RemediationRequest::crd()).unwrap(),
+    ]
 }
 
 /// A real one, which ends with what is returned with it; none if there are no binaries.

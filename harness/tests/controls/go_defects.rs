@@ -1,11 +1,8 @@
 //! What is wrong with the Go service's lock: one scenario each, which `lease-only` fails and the product survives.
 
+use embedded_apiserver::{Effect, Fault};
 use futures::join;
-use harness::{
-    api::{Effect, Fault},
-    controls::Protocol,
-    oracles::Violation,
-};
+use harness::{controls::Protocol, oracles::Violation};
 
 use crate::stage::{Stage, late};
 

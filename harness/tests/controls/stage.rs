@@ -2,10 +2,10 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use embedded_apiserver::{Fault, Latency, RequestInfo, Script};
 use futures::future::join_all;
 use gateway::{http::PROMETHEUS, remediation::LeaseName, signal::Fingerprint};
 use harness::{
-    api::{Fault, Latency, RequestInfo, Script},
     controls::Protocol,
     fleet::{Fleet, Skew},
     load::webhook,

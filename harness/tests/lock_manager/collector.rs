@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use embedded_apiserver::Script;
 use gateway::dedup::lock::Acquisition::Acquired;
-use harness::{api::Script, fleet::Fleet, replica::NAMESPACE};
+use harness::{fleet::Fleet, replica::NAMESPACE};
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -87,7 +88,7 @@ async fn a_lease_that_is_renewed_under_the_collectors_hands_survives() {
     fleet.api.set_faults(script.clone());
     seed(&fleet, "gw-lock-test-fingerpri", ours(), SignedDuration::from_secs(3_600));
     // When the collector's delete is on its way, a pod takes the lease over.
-    let slow = harness::api::Fault { delay_before: std::time::Duration::from_secs(1), ..Default::default() };
+    let slow = embedded_apiserver::Fault { delay_before: std::time::Duration::from_secs(1), ..Default::default() };
     script.on(1, "delete", "leases", slow);
     let replica = fleet.start(1).await;
     let world = World { api: fleet.api.clone(), namespace: NAMESPACE.to_owned(), began: tokio::time::Instant::now() };

@@ -1,10 +1,10 @@
 //! Errors of the API server at each request of an acquisition, before and after it has taken effect.
 
+use embedded_apiserver::{Effect, Fault};
 use gateway::{
     dedup::lock::Acquisition::{self, Acquired, Contended},
     kubernetes::Error,
 };
-use harness::api::{Effect, Fault};
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::Value;

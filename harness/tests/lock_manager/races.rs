@@ -2,8 +2,8 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use embedded_apiserver::{Fault, Faults, RequestInfo};
 use gateway::dedup::lock::Acquisition::{Acquired, Contended};
-use harness::api::{Fault, Faults, RequestInfo};
 use jiff::SignedDuration;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use rstest::rstest;

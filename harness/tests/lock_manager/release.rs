@@ -1,7 +1,7 @@
 //! Release: what we hold and nothing else, as often as one likes.
 
+use embedded_apiserver::{Effect, Fault};
 use gateway::dedup::lock::Acquisition::{Acquired, Contended};
-use harness::api::{Effect, Fault};
 use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::Value;

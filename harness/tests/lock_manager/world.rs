@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use embedded_apiserver::{EmbeddedApi, Faults, Latency, RequestRecord, Script};
 use gateway::{
     config::{self, Retry},
     context::{Context, Monotonic, SimulatedClock},
@@ -10,10 +11,7 @@ use gateway::{
     metrics::Metrics,
     remediation::LeaseName,
 };
-use harness::{
-    api::{EmbeddedApi, Faults, Latency, RequestRecord, Script},
-    fleet::{EPOCH, embedded_api},
-};
+use harness::fleet::{EPOCH, embedded_api};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::Instant;

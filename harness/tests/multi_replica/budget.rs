@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use harness::{api::Latency, fleet::Fleet, replica::Replica};
+use embedded_apiserver::Latency;
+use harness::{fleet::Fleet, replica::Replica};
 use rstest::rstest;
 
 use crate::scenario::{

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use harness::{
-    api::{Fault, RequestRecord},
-    fleet::Fleet,
-};
+use embedded_apiserver::{Fault, RequestRecord};
+use harness::fleet::Fleet;
 
 use crate::scenario::{answered, assert_quiet, count_of, only, rest, script, send, storm, wait_ms};
 

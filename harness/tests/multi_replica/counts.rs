@@ -5,10 +5,8 @@ use std::{
     time::Duration,
 };
 
-use harness::{
-    api::{Fault, Faults, RequestInfo, WatchFault},
-    fleet::Fleet,
-};
+use embedded_apiserver::{Fault, Faults, RequestInfo, WatchFault};
+use harness::fleet::Fleet;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::scenario::{answered, assert_quiet, count_of, discard, only, rest, send, wait_ms};
@@ -33,7 +31,7 @@ impl Faults for Jitter {
         Fault { delay_before: self.draw(), delay_after: self.draw(), ..Fault::default() }
     }
 
-    fn watch_event(&self, _: &harness::api::Caller, _: &str) -> WatchFault {
+    fn watch_event(&self, _: &embedded_apiserver::Caller, _: &str) -> WatchFault {
         WatchFault::Delay(self.draw() * 3)
     }
 }

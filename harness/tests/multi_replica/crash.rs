@@ -2,12 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use embedded_apiserver::{Fault, RequestInfo, Script};
 use futures::FutureExt;
-use harness::{
-    api::{Fault, RequestInfo, Script},
-    fleet::Fleet,
-    replica::Replica,
-};
+use harness::{fleet::Fleet, replica::Replica};
 use rstest::rstest;
 use serde_json::Value;
 

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use harness::{
-    api::{Latency, NoFaults},
-    fleet::Fleet,
-};
+use embedded_apiserver::{Latency, NoFaults};
+use harness::fleet::Fleet;
 use rstest::rstest;
 use serde_json::json;
 

@@ -3,11 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{
-    api::{Caller, Fault, Faults, RequestInfo, WatchFault},
-    fleet::Fleet,
-    replica::Replica,
-};
+use embedded_apiserver::{Caller, Fault, Faults, RequestInfo, WatchFault};
+use harness::{fleet::Fleet, replica::Replica};
 
 use crate::scenario::{assert_quiet, count_of, discard, only, rest, send, wait_ms};
 

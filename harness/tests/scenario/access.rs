@@ -1,6 +1,7 @@
 //! Gateways under their service account, with the Roles of the chart.
 
-use harness::{api::Caller, cluster::chart_roles, fleet::Fleet, replica::NAMESPACE};
+use embedded_apiserver::Caller;
+use harness::{cluster::chart_roles, fleet::Fleet, replica::NAMESPACE};
 use kube::Client;
 use serde_json::{Value, json};
 

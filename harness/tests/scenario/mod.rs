@@ -8,13 +8,13 @@ pub(crate) mod logs;
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use embedded_apiserver::{Latency, RequestRecord, Script};
 use gateway::{
     context::Monotonic,
     remediation::{LeaseName, remediation_request_name},
     signal::Fingerprint,
 };
 use harness::{
-    api::{Latency, RequestRecord, Script},
     fleet::Fleet,
     load::webhook,
     replica::{Answer, NAMESPACE, Replica},

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use harness::{api::Fault, fleet::Fleet};
+use embedded_apiserver::Fault;
+use harness::fleet::Fleet;
 use serde_json::{Value, json};
 
 use crate::{

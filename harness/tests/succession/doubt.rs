@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use harness::{
-    api::{Effect, Fault},
-    fleet::Fleet,
-};
+use embedded_apiserver::{Effect, Fault};
+use harness::fleet::Fleet;
 use rstest::rstest;
 use serde_json::json;
 

@@ -8,10 +8,8 @@ use std::{
     time::Duration,
 };
 
-use harness::{
-    api::{Effect, Fault, RequestInfo},
-    fleet::Fleet,
-};
+use embedded_apiserver::{Effect, Fault, RequestInfo};
+use harness::fleet::Fleet;
 use rstest::rstest;
 
 use crate::{

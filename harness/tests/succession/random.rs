@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
+use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 use harness::{
-    api::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault},
     fleet::{Fleet, Skew},
     replica::{Replica, config},
 };

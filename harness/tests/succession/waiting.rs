@@ -2,11 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use harness::{
-    api::{Effect, Fault, Script},
-    fleet::Fleet,
-    replica::Replica,
-};
+use embedded_apiserver::{Effect, Fault, Script};
+use harness::{fleet::Fleet, replica::Replica};
 
 use crate::{
     lineage::with_one,

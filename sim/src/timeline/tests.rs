@@ -7,10 +7,10 @@ use std::{
     time::Duration,
 };
 
+use embedded_apiserver::{Caller, Fault, Faults, RequestInfo, WatchFault};
 use futures::future::join_all;
 use gateway::signal::Fingerprint;
 use harness::{
-    api::{Caller, Fault, Faults, RequestInfo, WatchFault},
     fleet::Fleet,
     load::webhook,
     oracles::Violation,

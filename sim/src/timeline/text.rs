@@ -195,7 +195,7 @@ fn cell(event: &Event, story: &Story) -> Option<(Column, String)> {
 }
 
 /// What goes wrong with a request; latencies of the usual kind are nothing.
-fn fault(fault: &harness::api::Fault) -> String {
+fn fault(fault: &embedded_apiserver::Fault) -> String {
     let mut told = fault.clone();
     let usual = Duration::from_millis(100);
     if told.delay_before < usual && told.delay_after < usual {

@@ -21,12 +21,12 @@ use super::{
     seed,
 };
 use crate::{
-    api::{Caller, Options},
     fleet::{EPOCH, Fleet, Skew},
     oracles::Violation,
     replica::{NAMESPACE, Replica, config, pod_name},
     trace::{Mode, Trace},
 };
+use embedded_apiserver::{Caller, Options};
 
 mod candidates;
 mod ending;

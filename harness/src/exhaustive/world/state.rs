@@ -6,10 +6,8 @@ use std::{
 };
 
 use super::{World, replica_number};
-use crate::{
-    api::EmbeddedApi,
-    exhaustive::{digest::Digest, names::Names},
-};
+use crate::exhaustive::{digest::Digest, names::Names};
+use embedded_apiserver::EmbeddedApi;
 
 /// What the store holds, as far as it decides on the future.
 #[derive(Default)]

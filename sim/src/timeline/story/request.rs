@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use harness::{
-    api::{Ending, Fault},
-    trace::{Event, Sent, What, words},
-};
+use embedded_apiserver::{Ending, Fault};
+use harness::trace::{Event, Sent, What, words};
 use serde::Serialize;
 
 use super::{Micros, micros};

@@ -189,7 +189,7 @@ impl Model {
         if old.deleted.is_some() && held.names().iter().any(|finalizer| is_new(&finalizer)) {
             return Err(INVALID);
         }
-        let is_immutable = old.kind == Kind::Request;
+        let is_immutable = old.kind == Kind::Ticket;
         if content == Content::Bad || (is_immutable && content != old.content) {
             return Err(INVALID);
         }

@@ -5,11 +5,11 @@ use proptest::{prelude::*, sample::select};
 /// Clients are numbered.
 pub(crate) const CLIENTS: usize = 3;
 
-/// The resources: a built-in one, ours (whose spec is immutable), and one whose spec changes.
+/// The resources: a built-in one, one whose spec is immutable, and one whose spec changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Lease,
-    Request,
+    Ticket,
     Incident,
 }
 
@@ -104,7 +104,7 @@ pub(crate) enum Operation {
 }
 
 fn which() -> impl Strategy<Value = Which> {
-    (select(vec![Kind::Lease, Kind::Request, Kind::Incident]), select(vec!["a", "b"]))
+    (select(vec![Kind::Lease, Kind::Ticket, Kind::Incident]), select(vec!["a", "b"]))
 }
 
 fn content() -> impl Strategy<Value = Content> {

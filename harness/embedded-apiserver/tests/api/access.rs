@@ -1,8 +1,7 @@
 //! Who may do what: authorization, reviews, and resources that come and go.
 
-mod support;
-
-use harness::api::{Caller, EmbeddedApi, Options};
+use crate::support::{api, api_with, code_and_reason, lease, leases, refusal};
+use embedded_apiserver::{Caller, EmbeddedApi, Options};
 use k8s_openapi::{
     api::{
         authentication::v1::{TokenReview, TokenReviewSpec},
@@ -20,7 +19,6 @@ use kube::{
 };
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{api, api_with, code_and_reason, lease, leases, refusal};
 
 /// Lets `user` do `verbs` with leases and services in the namespace `test`.
 fn grant(api: &EmbeddedApi, user: &str, verbs: &[&str]) {

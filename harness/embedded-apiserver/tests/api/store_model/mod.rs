@@ -8,8 +8,6 @@ mod operation;
 mod regressions;
 mod request;
 mod run;
-#[path = "../support/mod.rs"]
-mod support;
 
 use operation::operation;
 use proptest::{collection::vec, prelude::*, test_runner::TestCaseError};

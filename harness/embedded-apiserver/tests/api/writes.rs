@@ -1,7 +1,6 @@
 //! Creating, updating and patching through the embedded API.
 
-mod support;
-
+use crate::support::{api, code_and_reason, incident, incidents, lease, leases, refusal, wait_ms};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     coordination::v1::Lease,
@@ -13,7 +12,6 @@ use kube::{
 };
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{api, code_and_reason, incident, incidents, lease, leases, refusal, wait_ms};
 
 fn post() -> PostParams {
     PostParams::default()

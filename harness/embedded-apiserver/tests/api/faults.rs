@@ -1,21 +1,21 @@
 //! What goes wrong on the way to the embedded API, and what it records.
 
-mod support;
-
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use crate::support::{api, code_and_reason, elapsed_ms, incident, incidents, lease, leases, refusal, wait_ms};
+use embedded_apiserver::{
+    Down, Effect, EmbeddedApi, Fault, Faults, Gate, Latency, NoFaults, Point, RequestInfo, Script,
+};
 use futures::StreamExt;
-use harness::api::{Down, Effect, EmbeddedApi, Fault, Faults, Gate, Latency, NoFaults, Point, RequestInfo, Script};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams, WatchParams},
 };
 use serde_json::json;
-use support::{api, code_and_reason, elapsed_ms, incident, incidents, lease, leases, refusal, wait_ms};
 use tokio::sync::oneshot;
 
 fn post() -> PostParams {
@@ -102,7 +102,7 @@ async fn a_server_that_is_down_resets_everything() {
     assert_eq!(code_and_reason(leases.get("a").await).0, 404);
     down.cut_off("one", true);
     assert!(is_reset(&leases.get("a").await));
-    assert_eq!(code_and_reason(support::leases(api.client("two", "test")).get("a").await).0, 404);
+    assert_eq!(code_and_reason(crate::support::leases(api.client("two", "test")).get("a").await).0, 404);
     down.cut_off("one", false);
     assert_eq!(code_and_reason(leases.get("a").await).0, 404);
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::api::{EmbeddedApi, Options};
+use embedded_apiserver::{EmbeddedApi, Options};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{
     Api, Client,
@@ -47,6 +47,35 @@ pub(crate) fn crd() -> Value {
                     "status": {"type": "object", "properties": {
                         "count": {"type": "integer"}, "phase": {"type": "string"},
                     }},
+                }}},
+            }],
+        },
+    })
+}
+
+/// A resource whose spec is immutable by a CEL rule, with a nested status.
+pub(crate) fn ticket_crd() -> Value {
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "tickets.example.org"},
+        "spec": {
+            "group": "example.org", "scope": "Namespaced",
+            "names": {"plural": "tickets", "singular": "ticket", "kind": "Ticket"},
+            "versions": [{
+                "name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+                "selectableFields": [{"jsonPath": ".spec.key"}],
+                "schema": {"openAPIV3Schema": {"type": "object", "required": ["spec"], "properties": {
+                    "spec": {
+                        "type": "object", "required": ["key", "title"],
+                        "x-kubernetes-validations": [{"rule": "self == oldSelf", "message": "spec is immutable"}],
+                        "properties": {
+                            "key": {"type": "string", "pattern": "^[a-f0-9]{64}$"},
+                            "title": {"type": "string"},
+                        },
+                    },
+                    "status": {"type": "object", "properties": {"deduplication": {
+                        "type": "object", "properties": {"occurrenceCount": {"type": "integer", "format": "int32"}},
+                    }}},
                 }}},
             }],
         },

@@ -1,17 +1,15 @@
 //! Watching through the embedded API.
 
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{api, api_with, incident, incidents, lease, leases, wait_ms};
+use embedded_apiserver::{Caller, Fault, Faults, Options, RequestInfo, Script, WatchFault};
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use harness::api::{Caller, Fault, Faults, Options, RequestInfo, Script, WatchFault};
 use kube::{
     Api,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
-use support::{api, api_with, incident, incidents, lease, leases, wait_ms};
 
 type Events = BoxStream<'static, kube::Result<WatchEvent<DynamicObject>>>;
 

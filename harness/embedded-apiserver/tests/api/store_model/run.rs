@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use embedded_apiserver::{EmbeddedApi, Options};
 use futures::{StreamExt, stream::BoxStream};
-use harness::api::{EmbeddedApi, Options};
 use http::Request;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::{Client, CustomResourceExt, core::WatchEvent};
+use kube::{Client, core::WatchEvent};
 use serde_json::{Value, json};
 
 use super::{
@@ -15,8 +15,8 @@ use super::{
     object::Object,
     operation::{CLIENTS, Change, From, Kind, Operation, Selector, Stated, Which},
     request::{Knowledge, is_refused, request, version_before, watch},
-    support,
 };
+use crate::support;
 
 /// What differs between the API and the model.
 pub(crate) type Difference = String;
@@ -51,9 +51,12 @@ pub(crate) fn run(operations: &[Operation]) -> Result<(), Difference> {
 
 impl Run {
     fn new() -> Self {
-        let request = serde_json::to_value(gateway::remediation::RemediationRequest::crd()).unwrap();
         let epoch = support::EPOCH.parse().unwrap();
-        let api = EmbeddedApi::new(Options { crds: vec![support::crd(), request], epoch, ..Options::default() });
+        let api = EmbeddedApi::new(Options {
+            crds: vec![support::crd(), support::ticket_crd()],
+            epoch,
+            ..Options::default()
+        });
         api.seed(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "test"}}));
         let clients = (0..CLIENTS).map(|number| api.client(&format!("client-{number}"), "test")).collect();
         let start = api.resource_version();
@@ -66,7 +69,7 @@ impl Run {
             self.one(*operation).await.map_err(|difference| format!("{number}: {operation:?}: {difference}"))?;
         }
         // Whatever version a watch begins at, it shows what came after it.
-        for kind in [Kind::Lease, Kind::Request, Kind::Incident] {
+        for kind in [Kind::Lease, Kind::Ticket, Kind::Incident] {
             for ago in 0..=self.model.version - self.start {
                 self.watch(0, kind, From::Ago(ago), Selector::All).await?;
             }

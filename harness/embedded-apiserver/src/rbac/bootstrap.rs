@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 /// ClusterRoles, each with its ClusterRoleBinding if there is one.
-pub(in crate::api) fn objects() -> Vec<Value> {
+pub(crate) fn objects() -> Vec<Value> {
     const DISCOVERY: &[&str] = &[
         "/api",
         "/api/*",

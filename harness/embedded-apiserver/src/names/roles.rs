@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{invalid, not_supported, required};
-use crate::api::schema::FieldError;
+use crate::schema::FieldError;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -19,7 +19,7 @@ pub(super) fn validate(plural: &str, object: &Value, errors: &mut Vec<FieldError
 }
 
 /// The error of a Binding that is to bind another role.
-pub(in crate::api) fn moved(existing: &Value, object: &Value) -> Option<FieldError> {
+pub(crate) fn moved(existing: &Value, object: &Value) -> Option<FieldError> {
     let (old, new) = (existing.get("roleRef")?, object.get("roleRef")?);
     // As Go shows a struct that has no names of its own.
     let shown = json!({"APIGroup": text(new, "apiGroup"), "Kind": text(new, "kind"), "Name": text(new, "name")});

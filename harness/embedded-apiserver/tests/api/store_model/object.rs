@@ -26,7 +26,7 @@ impl Kind {
     pub(crate) fn names(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Self::Lease => ("coordination.k8s.io/v1", "Lease", "leases"),
-            Self::Request => ("kubernaut.ai/v1alpha1", "RemediationRequest", "remediationrequests"),
+            Self::Ticket => ("example.org/v1", "Ticket", "tickets"),
             Self::Incident => ("example.org/v1", "Incident", "incidents"),
         }
     }
@@ -50,7 +50,7 @@ impl Kind {
             (Self::Incident, Content::One) => json!({"key": "one", "mode": "auto"}),
             (Self::Incident, Content::Two) => json!({"key": "two", "mode": "auto"}),
             (Self::Incident, Content::Bad) => json!({"key": "B A D", "mode": "auto"}),
-            (Self::Request, content) => request_spec(content),
+            (Self::Ticket, content) => json!({"key": ticket_key(content), "title": "none"}),
         }
     }
 
@@ -59,12 +59,12 @@ impl Kind {
         match self {
             Self::Lease => "spec.holderIdentity=one".to_owned(),
             Self::Incident => format!("spec.key={}", self.spec(content)["key"].as_str().unwrap()),
-            Self::Request => format!("spec.signalFingerprint={}", fingerprint(content)),
+            Self::Ticket => format!("spec.key={}", ticket_key(content)),
         }
     }
 }
 
-fn fingerprint(content: Content) -> String {
+fn ticket_key(content: Content) -> String {
     match content {
         Content::One => "1".repeat(64),
         Content::Two => "2".repeat(64),
@@ -72,22 +72,13 @@ fn fingerprint(content: Content) -> String {
     }
 }
 
-fn request_spec(content: Content) -> Value {
-    json!({
-        "signalFingerprint": fingerprint(content), "signalName": "BackOff", "severity": "warning",
-        "signalType": "alert", "targetType": "kubernetes",
-        "targetResource": {"kind": "Deployment", "name": "checkout"},
-        "firingTime": "2026-01-01T00:00:00Z", "receivedTime": "2026-01-01T00:00:01Z",
-    })
-}
-
 impl Held {
     pub(crate) fn names(self) -> &'static [&'static str] {
         match self {
             Self::Free => &[],
             Self::Kept => &["example.org/keep"],
-            Self::Claimed => &["kubernaut.ai/succession"],
-            Self::Both => &["example.org/keep", "kubernaut.ai/succession"],
+            Self::Claimed => &["example.org/claim"],
+            Self::Both => &["example.org/keep", "example.org/claim"],
         }
     }
 }
@@ -183,7 +174,7 @@ impl Object {
 
 fn status(kind: Kind, count: u8) -> Value {
     match kind {
-        Kind::Request => json!({"deduplication": {"occurrenceCount": count}}),
+        Kind::Ticket => json!({"deduplication": {"occurrenceCount": count}}),
         Kind::Incident | Kind::Lease => json!({"count": count}),
     }
 }

@@ -1,21 +1,19 @@
 //! The embedded API as a whole: the same twice, and over a socket.
 
-mod support;
-
 use std::{
     future::Future,
     sync::{Arc, Mutex},
 };
 
+use crate::support::{api, incident, incidents, lease, leases};
+use embedded_apiserver::Latency;
 use futures::StreamExt;
-use harness::api::Latency;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api, Client, Config,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchParams},
 };
 use serde_json::json;
-use support::{api, incident, incidents, lease, leases};
 
 fn block_on<T>(paused: bool, future: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -95,7 +93,7 @@ fn a_client_over_tcp_sees_what_one_in_process_sees() {
 
         config.auth_info.token = Some("guessed".to_owned().into());
         let refused = incidents(Client::try_from(config).unwrap()).get("a").await;
-        assert_eq!(support::code_and_reason(refused).0, 401);
+        assert_eq!(crate::support::code_and_reason(refused).0, 401);
         stop.send(()).unwrap();
         serving.await.unwrap();
     });

@@ -19,14 +19,14 @@ const PLAIN: Change = Change { content: None, colour: None, held: None, count: N
 #[test]
 fn a_claimed_request_outlives_its_deletion_and_takes_no_new_claim_after_the_last_was_removed() {
     holds(&[
-        Create(0, (Request, "a"), Change { held: Some(Kept), ..PLAIN }),
-        Patch(1, (Request, "a"), Change { held: Some(Both), ..PLAIN }, Seen),
-        Delete(2, (Request, "a"), Nothing, Nothing),
-        Patch(1, (Request, "a"), Change { held: Some(Kept), ..PLAIN }, Nothing),
-        Patch(1, (Request, "a"), Change { held: Some(Both), ..PLAIN }, Nothing),
-        PatchStatus(0, (Request, "a"), Change { count: Some(2), ..PLAIN }, Nothing),
-        Patch(1, (Request, "a"), Change { held: Some(Free), ..PLAIN }, Nothing),
-        Get(0, (Request, "a")),
+        Create(0, (Ticket, "a"), Change { held: Some(Kept), ..PLAIN }),
+        Patch(1, (Ticket, "a"), Change { held: Some(Both), ..PLAIN }, Seen),
+        Delete(2, (Ticket, "a"), Nothing, Nothing),
+        Patch(1, (Ticket, "a"), Change { held: Some(Kept), ..PLAIN }, Nothing),
+        Patch(1, (Ticket, "a"), Change { held: Some(Both), ..PLAIN }, Nothing),
+        PatchStatus(0, (Ticket, "a"), Change { count: Some(2), ..PLAIN }, Nothing),
+        Patch(1, (Ticket, "a"), Change { held: Some(Free), ..PLAIN }, Nothing),
+        Get(0, (Ticket, "a")),
     ]);
 }
 

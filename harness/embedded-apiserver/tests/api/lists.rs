@@ -1,10 +1,11 @@
 //! Listing through the embedded API: selectors, portions, and how new the answer is.
 
-mod support;
-
 use std::time::Duration;
 
-use harness::api::{EmbeddedApi, Options};
+use crate::support::{
+    api, api_with, code_and_reason, elapsed_ms, incident, incidents, lease, leases, refusal, wait_ms,
+};
+use embedded_apiserver::{EmbeddedApi, Options};
 use k8s_openapi::api::{
     coordination::v1::Lease,
     core::v1::{ConfigMap, Pod},
@@ -15,7 +16,6 @@ use kube::{
 };
 use rstest::rstest;
 use serde_json::{Value, json};
-use support::{api, api_with, code_and_reason, elapsed_ms, incident, incidents, lease, leases, refusal, wait_ms};
 
 fn post() -> PostParams {
     PostParams::default()

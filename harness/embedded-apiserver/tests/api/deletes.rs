@@ -1,7 +1,6 @@
 //! Deleting through the embedded API: preconditions, finalizers, garbage collection.
 
-mod support;
-
+use crate::support::{api, code_and_reason, incident, incidents, lease, leases, refusal, wait_ms};
 use k8s_openapi::{
     api::core::v1::{ConfigMap, Namespace},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
@@ -11,7 +10,6 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
 };
 use serde_json::json;
-use support::{api, code_and_reason, incident, incidents, lease, leases, refusal, wait_ms};
 
 fn post() -> PostParams {
     PostParams::default()

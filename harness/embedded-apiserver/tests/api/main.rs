@@ -1,0 +1,12 @@
+//! The server as a client sees it: one file for each kind of request, and a model that random sequences are compared with.
+#![allow(clippy::disallowed_methods, reason = "tests own the clock")]
+
+mod access;
+mod deletes;
+mod faults;
+mod lists;
+mod runs;
+mod store_model;
+mod support;
+mod watches;
+mod writes;
