@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Auth, AuthMode, Buffer, Commit, DataStorage, Lock, LogFormat, Logging, Retry, Scope, Server, View};
+use super::settings::{
+    Auth, AuthMode, Buffer, Commit, DataStorage, Lock, LogFormat, Logging, Retry, Scope, Server, View,
+};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

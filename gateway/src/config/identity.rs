@@ -1,6 +1,6 @@
 //! Who this replica is, as the downward API tells it.
 
-use super::Error;
+use super::error::Error;
 
 /// The pod this process runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]

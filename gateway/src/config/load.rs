@@ -5,65 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
-use super::{Config, Tls};
-
-/// The gateway cannot start with this configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read the configuration file {path}: {source}")]
-    Read {
-        /// As given.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not YAML, or not a mapping.
-    #[error("the configuration file {path} is not usable: {message}")]
-    Yaml {
-        /// As given.
-        path: String,
-        /// What the parser says.
-        message: String,
-    },
-    /// A key is unknown, or its value of the wrong type.
-    #[error("{key}: {message}{origin}")]
-    Key {
-        /// Such as `server.listenAddr`.
-        key: String,
-        /// What is wrong with it.
-        message: String,
-        /// The environment variable that set it, in brackets, if one did.
-        origin: String,
-    },
-    /// A variable looks like a key's, but there is no such key.
-    #[error("{variable}: no configuration key has this variable\nhint: the nearest one is {nearest}")]
-    UnknownVariable {
-        /// Its name.
-        variable: String,
-        /// The most similar one that exists.
-        nearest: String,
-    },
-    /// Values that are no good, alone or together; each message names its key.
-    #[error("{}", problems.join("\n"))]
-    Invalid {
-        /// One line each.
-        problems: Vec<String>,
-    },
-    /// The replica does not know who it is.
-    #[error(
-        "{variable}: {problem}\nhint: set it by the downward API: \
-         `env: [{{name: {variable}, valueFrom: {{fieldRef: {{fieldPath: {field_path}}}}}}}]`"
-    )]
-    Identity {
-        /// `POD_NAME` or `POD_NAMESPACE`.
-        variable: &'static str,
-        /// Missing, or no name.
-        problem: String,
-        /// What the downward API calls it.
-        field_path: &'static str,
-    },
-}
+use super::{
+    error::Error,
+    settings::{Config, Tls},
+};
 
 /// Behind it, two underscores separate the levels of a key, and one its words.
 const PREFIX: &str = "GATEWAY__";
@@ -190,20 +135,5 @@ fn set(root: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(
 }
 
 fn nearest<'a>(variable: &str, known: impl Iterator<Item = &'a String>) -> String {
-    known.min_by_key(|name| distance(variable, name)).cloned().unwrap_or_default()
-}
-
-/// Levenshtein's: single characters to insert, delete or replace to turn `a` into `b`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(from != to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    known.min_by_key(|name| strsim::levenshtein(variable, name)).cloned().unwrap_or_default()
 }

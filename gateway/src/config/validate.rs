@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-use super::{Auth, Commit, Config, DataStorage, Error, Lock, Retry, Scope, Server, View};
+use super::{
+    error::Error,
+    settings::{Auth, Commit, Config, DataStorage, Lock, Retry, Scope, Server, View},
+};
 
 /// A lease outlives the attempt it protects by more than this, so that its release, not its expiry, ends it.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -70,7 +73,7 @@ impl Config {
         check_commit(p, commit);
         check_scope(p, scope);
         check_auth(p, auth);
-        if let Err(error) = crate::telemetry::filter(&logging.level) {
+        if let Err(error) = logging.filter() {
             p.0.push(error.to_string());
         }
         let Problems(problems) = problems;

@@ -1,0 +1,254 @@
+//! The keys and their types.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::duration;
+
+/// The gateway's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Config {
+    /// Listeners and their limits.
+    pub server: Server,
+    /// The audit service.
+    pub datastorage: DataStorage,
+    /// How Kubernetes API calls are repeated.
+    pub processing: Processing,
+    /// The lease per fingerprint.
+    pub lock: Lock,
+    /// The watch-fed view of RemediationRequests.
+    pub view: View,
+    /// Group commit of occurrence counts.
+    pub commit: Commit,
+    /// Which resources are processed.
+    pub scope: Scope,
+    /// Who may send signals.
+    pub auth: Auth,
+    /// Log output.
+    pub logging: Logging,
+}
+
+/// Listeners and their limits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Server {
+    /// Where signals are received.
+    pub listen_addr: SocketAddr,
+    /// Where `/healthz`, `/livez` and `/readyz` are served.
+    pub health_addr: SocketAddr,
+    /// Where `/metrics` is served.
+    pub metrics_addr: SocketAddr,
+    /// Requests worked on at once; up to as many wait for a place, for `max_queue_wait` at most, before 503.
+    pub max_concurrent_requests: usize,
+    /// How long a request waits for a place.
+    #[serde(with = "duration")]
+    pub max_queue_wait: Duration,
+    /// Open connections per listener.
+    pub max_connections: usize,
+    /// For reading a request's head, and again for its body.
+    #[serde(with = "duration")]
+    pub read_timeout: Duration,
+    /// From a request's head to the last byte of its answer.
+    #[serde(with = "duration")]
+    pub write_timeout: Duration,
+    /// For an idle kept-alive connection.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
+    /// For all that one signal asks of the Kubernetes API, and for each request of it.
+    #[serde(with = "duration")]
+    pub kubernetes_request_timeout: Duration,
+    /// Bytes of a request's body; one more is answered 413.
+    pub max_body_bytes: usize,
+    /// How long a shutdown waits for requests under way.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+    /// TLS on `listen_addr`, none if absent.
+    pub tls: Option<Tls>,
+}
+
+/// TLS on the signal listener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// PEM file of the certificate chain.
+    pub cert_file: PathBuf,
+    /// PEM file of the private key.
+    pub key_file: PathBuf,
+    /// PEM file of the authorities that client certificates must come from; no client certificate is asked for if absent.
+    #[serde(default)]
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// The audit service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DataStorage {
+    /// Base address, without the path; no audit events are sent if absent.
+    pub url: Option<url::Url>,
+    /// For one batch to be accepted.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// Buffering and batching.
+    pub buffer: Buffer,
+}
+
+/// Buffering and batching of audit events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Buffer {
+    /// Events held in memory; further ones are dropped and counted.
+    pub buffer_size: usize,
+    /// Events per batch at most.
+    pub batch_size: usize,
+    /// The longest an event waits for its batch to fill.
+    #[serde(with = "duration")]
+    pub flush_interval: Duration,
+    /// How often a failed batch is sent again.
+    pub max_retries: u32,
+}
+
+/// How Kubernetes API calls are repeated.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Processing {
+    /// For answers 429, 503 and 504 of the Kubernetes API, within the signal's deadline.
+    pub retry: Retry,
+}
+
+/// A bounded exponential backoff.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Retry {
+    /// Tries in all, the first one included; a 429, which has no effect, is waited out and is none.
+    pub max_attempts: u32,
+    /// Before the second try.
+    #[serde(with = "duration")]
+    pub initial_backoff: Duration,
+    /// Between two tries at most, before jitter.
+    #[serde(with = "duration")]
+    pub max_backoff: Duration,
+}
+
+/// The lease per fingerprint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Lock {
+    /// `leaseDurationSeconds`: whole seconds.
+    #[serde(with = "duration")]
+    pub duration: Duration,
+    /// How long a signal waits for another replica's lock before it goes on without: the fence keeps that safe.
+    #[serde(with = "duration")]
+    pub patience: Duration,
+    /// Between two tries at first; doubles.
+    #[serde(with = "duration")]
+    pub initial_backoff: Duration,
+    /// Between two tries at most, before jitter.
+    #[serde(with = "duration")]
+    pub max_backoff: Duration,
+    /// For a release with all its retries, apart from any request's deadline.
+    #[serde(with = "duration")]
+    pub release_timeout: Duration,
+    /// Between two sweeps of the collector, before jitter.
+    #[serde(with = "duration")]
+    pub collect_interval: Duration,
+}
+
+/// The watch-fed view of RemediationRequests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct View {
+    /// A view older than this decides nothing.
+    #[serde(with = "duration")]
+    pub freshness: Duration,
+    /// Between two background consistent reads that prove the view's age.
+    #[serde(with = "duration")]
+    pub probe_interval: Duration,
+    /// How long a decision waits for the view to reach a known resourceVersion before it asks the API.
+    #[serde(with = "duration")]
+    pub catch_up: Duration,
+    /// `timeoutSeconds` of a watch: whole seconds.
+    #[serde(with = "duration")]
+    pub watch_timeout: Duration,
+    /// From a decision to its last request: at the end of it a new decision is needed.
+    #[serde(with = "duration")]
+    pub attempt_timeout: Duration,
+}
+
+/// Group commit of occurrence counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Commit {
+    /// Signals counted by one status patch at most.
+    pub max_batch: usize,
+    /// Signals of one fingerprint that wait at most; further ones are answered 503.
+    pub max_queue: usize,
+    /// The least pause after a commit, in which further signals gather; a jittered round trip if that is longer.
+    #[serde(with = "duration")]
+    pub min_linger: Duration,
+}
+
+/// Which resources are processed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Scope {
+    /// Only resources with the label `kubernaut.ai/managed=true`, on themselves or on their namespace.
+    pub require_managed_label: bool,
+    /// How long labels and owners are believed.
+    #[serde(with = "duration")]
+    pub cache_ttl: Duration,
+    /// How long it is believed that an object does not exist.
+    #[serde(with = "duration")]
+    pub negative_cache_ttl: Duration,
+    /// Objects remembered at most.
+    pub cache_size: usize,
+}
+
+/// Who may send signals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Auth {
+    /// How senders are authenticated.
+    pub mode: AuthMode,
+    /// How long a token that was accepted is believed; a revoked one stops working within it.
+    #[serde(with = "duration")]
+    pub cache_ttl: Duration,
+    /// How long a token that was refused is not asked about again.
+    #[serde(with = "duration")]
+    pub negative_cache_ttl: Duration,
+    /// Tokens remembered at most.
+    pub cache_size: usize,
+}
+
+/// How senders are authenticated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthMode {
+    /// Bearer tokens, by TokenReview and SubjectAccessReview.
+    #[default]
+    Kubernetes,
+    /// Anyone who can connect: for a trusted network.
+    None,
+}
+
+/// Log output.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Logging {
+    /// A `tracing` filter, such as `info` or `gateway=debug,kube=warn`.
+    pub level: String,
+    /// One JSON object per line, or text for people.
+    pub format: LogFormat,
+}
+
+/// Log format.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    #[default]
+    Json,
+    /// Text for people.
+    Human,
+}
