@@ -23,7 +23,7 @@ const NAMESPACE: &str = "kubernaut-system";
 
 /// A RemediationRequest about the Deployment `resource`, as a gateway creates it.
 fn object(resource: &str) -> Value {
-    let fingerprint = gateway::signal::Fingerprint::of(&format!("shop:Deployment:{resource}"));
+    let fingerprint = gateway::remediation::Fingerprint::of(&format!("shop:Deployment:{resource}"));
     let at = "2026-10-31T23:00:00Z";
     json!({
         "apiVersion": "kubernaut.ai/v1alpha1",
@@ -127,7 +127,7 @@ fn operations(criterion: &mut Criterion, runtime: &Runtime) {
             repeat(bencher, runtime, stored, async |api| api.get("stored-0").await.expect("it"));
         });
         group.bench_function(format!("list by field selector, {stored} stored"), |bencher| {
-            let fingerprint = gateway::signal::Fingerprint::of("shop:Deployment:stored-0");
+            let fingerprint = gateway::remediation::Fingerprint::of("shop:Deployment:stored-0");
             let params = ListParams::default().fields(&format!("spec.signalFingerprint={fingerprint}"));
             repeat(bencher, runtime, stored, async |api| {
                 assert_eq!(api.list(&params).await.expect("a list").items.len(), 1);

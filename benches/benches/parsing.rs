@@ -3,7 +3,10 @@
 use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, Throughput};
-use gateway::signal::{Fingerprint, Parsed, alertmanager};
+use gateway::{
+    remediation::Fingerprint,
+    signal::{Parsed, alertmanager},
+};
 use jiff::Timestamp;
 
 /// 2027: after the alerts began.

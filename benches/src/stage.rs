@@ -6,8 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use embedded_apiserver::{EmbeddedApi, Latency, Options};
 use gateway::{
     context::{Context, SimulatedClock},
-    remediation::{RemediationRequest, remediation_request_name},
-    signal::Fingerprint,
+    remediation::{Fingerprint, RemediationRequest, remediation_request_name},
 };
 use harness::{
     controls::Protocol,

@@ -11,7 +11,8 @@ use crate::{
     dedup::{self, Deduplicate},
     http::{Batch, Item, Malformed, SignalHandler},
     metrics::Metrics,
-    signal::{Draft, Parsed, Rejection, ResolveError, Resolver, Source, alertmanager, event},
+    remediation::Source,
+    signal::{Draft, Parsed, Rejection, ResolveError, Resolver, alertmanager, event},
 };
 
 /// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups

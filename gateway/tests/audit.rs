@@ -8,7 +8,7 @@ use gateway::{
     context::Context,
     dedup::{Accepted, Error, Outcome},
     metrics::Metrics,
-    signal::{Fingerprint, Signal, Source, TargetResource},
+    remediation::{Fingerprint, Signal, Source, TargetResource},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};

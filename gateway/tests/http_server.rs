@@ -20,7 +20,7 @@ use gateway::{
     },
     kubernetes::Kubernetes,
     metrics::Metrics,
-    signal::Source,
+    remediation::Source,
 };
 use http_body_util::{BodyExt as _, StreamBody};
 use rstest::rstest;

@@ -8,7 +8,7 @@ use std::{
 
 use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 use futures::future::join_all;
-use gateway::signal::Fingerprint;
+use gateway::remediation::Fingerprint;
 use harness::{
     controls::Protocol,
     fleet::Fleet,

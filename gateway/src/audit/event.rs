@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     dedup::{self, Accepted},
-    signal::Signal,
+    remediation::Signal,
 };
 
 /// Labels larger than this are left out: the queue is bounded in events, so events must be bounded in bytes. All labels

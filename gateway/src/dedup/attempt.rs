@@ -9,10 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decision::{Plan, Verdict, decide};
-use crate::{
-    remediation::{Lineage, Record, ResourceVersion},
-    signal::Fingerprint,
-};
+use crate::remediation::{Fingerprint, Lineage, Record, ResourceVersion};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]

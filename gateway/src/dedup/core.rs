@@ -20,8 +20,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{self, Kubernetes, Operation},
     metrics::Metrics,
-    remediation::{Projected, Record, RemediationRequest, ResourceVersion},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Projected, Record, RemediationRequest, ResourceVersion},
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };

@@ -16,8 +16,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{DeduplicationStatus, Projected, Record, ResourceVersion},
-    signal::Fingerprint,
+    remediation::{DeduplicationStatus, Fingerprint, Projected, Record, ResourceVersion},
 };
 
 const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };

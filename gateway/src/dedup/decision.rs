@@ -4,10 +4,7 @@ use std::{cmp::Reverse, sync::Arc};
 
 use jiff::Timestamp;
 
-use crate::{
-    remediation::{Lineage, Record, remediation_request_name},
-    signal::Fingerprint,
-};
+use crate::remediation::{Fingerprint, Lineage, Record, remediation_request_name};
 
 /// What to do with a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,8 +18,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{CLAIM, LeaseName, Lineage, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, build},
-    signal::Signal,
+    remediation::{CLAIM, LeaseName, Lineage, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, build},
 };
 
 const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };

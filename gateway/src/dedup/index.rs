@@ -8,8 +8,7 @@ use std::{
 
 use crate::{
     context::Monotonic,
-    remediation::{Record, ResourceVersion},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Record, ResourceVersion},
 };
 
 /// Deleted objects remembered at most.

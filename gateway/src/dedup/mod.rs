@@ -36,8 +36,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{self, Kubernetes},
     metrics::Metrics,
-    remediation::LeaseName,
-    signal::Signal,
+    remediation::{LeaseName, Signal},
 };
 
 mod attempt;

@@ -11,8 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use super::{Accepted, Error};
 use crate::{
     context::Monotonic,
-    remediation::LeaseName,
-    signal::{Fingerprint, Signal},
+    remediation::{Fingerprint, LeaseName, Signal},
 };
 
 /// Lease names worked on at once at most.

@@ -17,8 +17,7 @@ use super::index::{Change, Index};
 use crate::{
     context::{Context, Monotonic},
     metrics::Metrics,
-    remediation::{Record, ResourceVersion},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Record, ResourceVersion},
 };
 
 /// All that is known of one fingerprint.

@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{
     context::Monotonic,
-    remediation::{LeaseName, Record},
-    signal::Fingerprint,
+    remediation::{Fingerprint, LeaseName, Record},
 };
 
 /// A worker with nothing to do remembers what it knows for this long.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     dedup::{self, Accepted, Outcome},
-    signal::Fingerprint,
+    remediation::Fingerprint,
 };
 
 /// An answer that is ready but for its request's id and path.

@@ -26,7 +26,7 @@ use crate::{
     context::{Context, Monotonic},
     dedup::{self, Accepted},
     metrics::Metrics,
-    signal::{Fingerprint, Source},
+    remediation::{Fingerprint, Source},
 };
 
 pub mod answer;

@@ -24,7 +24,7 @@ use super::{
     problem::{Kind, Problem},
     request::{RequestInfo, observe, panic_text},
 };
-use crate::{context::Monotonic, signal::Source};
+use crate::{context::Monotonic, remediation::Source};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 
 use super::{
-    COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR, RemediationRequest,
-    RemediationRequestSpec, TargetReference, TargetType,
+    crd::{RemediationRequest, RemediationRequestSpec, TargetType},
+    metadata::{COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR},
+    signal::Signal,
 };
-use crate::signal::Signal;
 
 /// `spec.signalType` of everything that comes in (contract: Signals).
 const SIGNAL_TYPE: &str = "alert";
@@ -56,12 +56,7 @@ pub fn build(
         signal_type: text(SIGNAL_TYPE),
         signal_source: Some(text(signal.source.as_str())),
         target_type: TargetType::Kubernetes,
-        target_resource: TargetReference {
-            api_version: signal.target.api_version.clone(),
-            kind: signal.target.kind.clone(),
-            name: signal.target.name.clone(),
-            namespace: signal.target.namespace.clone(),
-        },
+        target_resource: signal.target.clone(),
         cluster_id: signal.cluster_id.clone(),
         firing_time: Time(signal.firing_time),
         received_time: Time(signal.received_time),

@@ -5,9 +5,17 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{CustomResource, KubeSchema};
+use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// The CRD as YAML: what `deploy/crd` holds.
+///
+/// # Errors
+/// If it cannot be serialised, which a test excludes.
+pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&<RemediationRequest as CustomResourceExt>::crd())
+}
 
 /// A request to remediate one incident; immutable once created.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -57,7 +65,7 @@ pub struct RemediationRequestSpec {
     /// Where the target lives.
     pub target_type: TargetType,
     /// What is to be remediated.
-    pub target_resource: TargetReference,
+    pub target_resource: TargetResource,
     /// The cluster the signal came from, if it says so.
     #[serde(rename = "clusterID", default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
@@ -93,9 +101,9 @@ pub enum TargetType {
 }
 
 /// The resource to be remediated.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TargetReference {
+pub struct TargetResource {
     /// `group/version` or `version`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub api_version: String,

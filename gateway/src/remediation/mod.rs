@@ -1,42 +1,25 @@
-//! The RemediationRequest: its type, what of it decides, its phases and its names.
+//! The RemediationRequest: its type, the signal that it is made of, what of it decides, its phases and its names.
 
 mod build;
 mod crd;
+mod fingerprint;
 mod lenient;
+mod metadata;
 mod names;
 mod record;
+mod signal;
 
 pub use build::{Lineage, build};
 pub use crd::{
     CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
-    RemediationRequestStatus, RoutingStatus, TargetReference, TargetType, Writer,
+    RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, Writer, crd_yaml,
+};
+pub(crate) use fingerprint::hex;
+pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use metadata::{
+    CLAIM, COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR,
+    SUCCESSION_FINALIZER,
 };
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Counted, Phase, Projected, Record, ResourceVersion, Unreadable};
-
-/// The CRD as YAML: what `deploy/crd` holds.
-///
-/// # Errors
-/// If it cannot be serialised, which a test excludes.
-pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
-    serde_saphyr::to_string(&<RemediationRequest as kube::CustomResourceExt>::crd())
-}
-
-/// The value of the label `app.kubernetes.io/managed-by` on everything this gateway creates.
-pub const MANAGED_BY: &str = "gateway-service";
-/// Which program created an object.
-pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-/// What part of the product an object belongs to.
-pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
-/// When the gateway created the object, on its own clock (contract: RemediationRequest).
-pub const CREATED_AT: &str = "kubernaut.ai/created-at";
-/// The object's place in the succession of its fingerprint: its predecessor's + 1 (protocol: the fence).
-pub const ORDINAL: &str = "kubernaut.ai/ordinal";
-/// The uid of the RemediationRequest before it, empty for the first.
-pub const PREDECESSOR: &str = "kubernaut.ai/predecessor";
-/// Which writer created the object in which attempt: an answer that was lost is recognised by it.
-pub const CREATED_BY: &str = "kubernaut.ai/created-by";
-/// Which writer claimed the object as predecessor, in which attempt and renewal.
-pub const CLAIM: &str = "kubernaut.ai/claim";
-/// Keeps a claimed predecessor while its successor is created.
-pub const SUCCESSION_FINALIZER: &str = "kubernaut.ai/succession";
+pub use signal::{Signal, Source};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use crate::signal::{Fingerprint, hex};
+use super::fingerprint::{Fingerprint, hex};
 
 /// Characters of the key in a lease's name (contract: Lease).
 const LEASE_KEY_LEN: usize = 14;

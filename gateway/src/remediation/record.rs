@@ -8,10 +8,11 @@ use kube::Resource;
 use serde::Deserialize;
 
 use super::{
-    CLAIM, CREATED_BY, ORDINAL, RemediationRequest, SUCCESSION_FINALIZER, Writer,
+    crd::{RemediationRequest, Writer},
+    fingerprint::Fingerprint,
     lenient::{fields, lenient},
+    metadata::{CLAIM, CREATED_BY, ORDINAL, SUCCESSION_FINALIZER},
 };
-use crate::signal::Fingerprint;
 
 /// A version of the store, ordered as the API server's history is (Kubernetes ≥ 1.35 promises comparable integers, and
 /// etcd has always given them).

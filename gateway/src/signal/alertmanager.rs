@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    Draft, Ignored, Parsed, Source,
+    draft::{Draft, Ignored, Parsed},
     limits::{
         MAX_ALERTS, MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, MAX_SEVERITY_BYTES, check_entries,
         check_line, check_size, provider_text,
@@ -18,6 +18,7 @@ use super::{
     rejection::{Rejection, echo, reason},
     strict, target, time,
 };
+use crate::remediation::Source;
 
 /// A webhook's alerts, each judged on its own.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, core::DynamicObject};
 use tokio::sync::OnceCell;
 
-use super::{kind::Kind, resolve::ResolveError};
+use super::{error::ResolveError, kind::Kind, object::ObjectKey};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
@@ -26,26 +25,6 @@ pub(crate) const MANAGED_LABEL: &str = "kubernaut.ai/managed";
 
 /// Flights joined for one answer: the second one in case the first was another signal's, with less time left.
 const MAX_FLIGHTS: usize = 2;
-
-/// Which object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ObjectKey {
-    pub(crate) kind: &'static Kind,
-    /// Empty for cluster-scoped kinds.
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, namespace, name } = self;
-        if namespace.is_empty() {
-            write!(f, "{} {name}", kind.name)
-        } else {
-            write!(f, "{} {namespace}/{name}", kind.name)
-        }
-    }
-}
 
 /// What matters of an object's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]

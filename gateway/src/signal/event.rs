@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Draft, Ignored, Parsed, Source, TargetResource,
+    draft::{Draft, Ignored, Parsed},
     kind::Kind,
     limits::{
         MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, check_entries, check_line, check_size, invalid_name,
@@ -21,6 +21,7 @@ use super::{
     target::DEFAULT_NAMESPACE,
     time,
 };
+use crate::remediation::{Source, TargetResource};
 
 /// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`.
 #[derive(Deserialize)]

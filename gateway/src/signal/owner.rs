@@ -7,9 +7,10 @@
 use jiff::Timestamp;
 
 use super::{
-    cache::{Answer, MetadataCache, ObjectKey, Origin, Purpose},
+    cache::{Answer, MetadataCache, Origin, Purpose},
+    error::ResolveError,
     naming,
-    resolve::ResolveError,
+    object::ObjectKey,
 };
 use crate::context::Monotonic;
 

@@ -4,37 +4,14 @@ use std::{fmt, sync::Arc};
 
 use serde_json::json;
 
-use super::{
-    Draft, Fingerprint, Signal, TargetResource,
-    cache::{MetadataCache, ObjectKey},
-    owner, scope,
-};
+use super::{cache::MetadataCache, draft::Draft, error::ResolveError, object::ObjectKey, owner, scope};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{self, Kubernetes},
+    kubernetes::Kubernetes,
     metrics::Metrics,
+    remediation::{Fingerprint, Signal, TargetResource},
 };
-
-/// Why a draft is no signal.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// The Kubernetes API failed, and the cache does not know the object: to be tried again (500; 504 if `source` is
-    /// [`kubernetes::Error::Deadline`]). Going on without the owner would split the incident.
-    #[error("{object} could not be looked up: {source}")]
-    Kubernetes {
-        /// Kind, namespace and name.
-        object: String,
-        /// What the API answered.
-        source: kubernetes::Error,
-    },
-    /// Neither the resource nor its namespace is managed: rejected for good (200).
-    #[error("{message}")]
-    OutOfScope {
-        /// For the operator, with the commands that bring it into scope.
-        message: String,
-    },
-}
 
 /// Looks up what a signal is about; cheap to clone, all clones share one cache.
 ///
@@ -102,7 +79,7 @@ impl Resolver {
 
     /// The last owner of the draft's target, or the target itself.
     async fn owner(&self, draft: &Draft, deadline: Monotonic) -> Result<TargetResource, ResolveError> {
-        let Some(start) = scope::object_of(&draft.target).filter(|key| key.kind.owned) else {
+        let Some(start) = ObjectKey::of(&draft.target).filter(|key| key.kind.owned) else {
             return Ok(draft.target.clone());
         };
         let (owner, outcome) = owner::follow(&self.inner.cache, &start, draft.received_time, deadline).await?;

@@ -1,12 +1,12 @@
 //! Whether a resource is one that this gateway may act on: it or its namespace carries `kubernaut.ai/managed=true`.
 
 use super::{
-    TargetResource,
-    cache::{MANAGED_LABEL, MetadataCache, ObjectKey, Purpose},
+    cache::{MANAGED_LABEL, MetadataCache, Purpose},
+    error::ResolveError,
     kind::Kind,
-    resolve::ResolveError,
+    object::ObjectKey,
 };
-use crate::context::Monotonic;
+use crate::{context::Monotonic, remediation::TargetResource};
 
 /// Checks that the namespace of `resolved`, `original` or `resolved` carries the label.
 ///
@@ -22,7 +22,7 @@ pub(crate) async fn check(
     deadline: Monotonic,
 ) -> Result<(), ResolveError> {
     let candidates =
-        [namespace_of(resolved), object_of(original), object_of(resolved).filter(|_| original != resolved)];
+        [namespace_of(resolved), ObjectKey::of(original), ObjectKey::of(resolved).filter(|_| original != resolved)];
     for key in candidates.into_iter().flatten() {
         let answer = cache.get(&key, Purpose::Scope, deadline).await?;
         if answer.current.or(answer.last_known).is_some_and(|metadata| metadata.managed) {
@@ -39,16 +39,9 @@ fn namespace_of(target: &TargetResource) -> Option<ObjectKey> {
     Some(ObjectKey { kind: Kind::named("Namespace")?, namespace: String::new(), name: target.namespace.clone() })
 }
 
-/// The object itself, if it is of a kind that can be asked for.
-pub(crate) fn object_of(target: &TargetResource) -> Option<ObjectKey> {
-    let TargetResource { api_version, kind, name, namespace } = target;
-    let kind = Kind::of(api_version, kind)?;
-    Some(ObjectKey { kind, namespace: namespace.clone(), name: name.clone() })
-}
-
 fn hint(target: &TargetResource) -> String {
     let TargetResource { namespace, name, kind, .. } = target;
-    let own = object_of(target).map(|key| {
+    let own = ObjectKey::of(target).map(|key| {
         let resource = key.kind.plural;
         let option = if namespace.is_empty() { String::new() } else { format!(" --namespace {namespace}") };
         format!("`kubectl label {resource} {name}{option} {MANAGED_LABEL}=true`")

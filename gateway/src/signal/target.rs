@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    TargetResource,
-    fingerprint::hex,
     kind::{KINDS, Kind},
     limits::{invalid_name, is_label, is_subdomain},
     rejection::Rejection,
 };
+use crate::remediation::{TargetResource, hex};
 
 /// The kind of an alert that names no resource.
 ///

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gateway::signal::Fingerprint;
+use gateway::remediation::Fingerprint;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::Options;

@@ -4,8 +4,7 @@ use futures::{FutureExt, future::BoxFuture};
 use gateway::{
     context::Monotonic,
     dedup::{Accepted, Deduplicate, Error, Outcome},
-    remediation::{Lineage, Record, remediation_request_name},
-    signal::Signal,
+    remediation::{Lineage, Record, Signal, remediation_request_name},
 };
 
 use super::store::{Created, Store};

@@ -9,8 +9,7 @@ use gateway::{
     dedup::{Accepted, Deduplicate, Error, Outcome},
     kubernetes::{self, Operation},
     metrics::Metrics,
-    remediation::LeaseName,
-    signal::Signal,
+    remediation::{LeaseName, Signal},
 };
 use jiff::SignedDuration;
 use k8s_openapi::{

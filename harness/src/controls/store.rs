@@ -7,8 +7,7 @@ use gateway::{
     context::{Context, Monotonic},
     dedup::{Accepted, Error, Outcome},
     kubernetes::{self, Kubernetes, Operation},
-    remediation::{Lineage, Projected, Record, RemediationRequest, build},
-    signal::{Fingerprint, Signal},
+    remediation::{Fingerprint, Lineage, Projected, Record, RemediationRequest, Signal, build},
 };
 use jiff::Timestamp;
 use kube::{

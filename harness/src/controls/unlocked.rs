@@ -4,8 +4,7 @@ use futures::{FutureExt, future::BoxFuture};
 use gateway::{
     context::Monotonic,
     dedup::{Accepted, Deduplicate, Error, Outcome},
-    remediation::Lineage,
-    signal::Signal,
+    remediation::{Lineage, Signal},
 };
 
 use super::store::{Created, Store};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway::signal::Fingerprint;
+use gateway::remediation::Fingerprint;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;

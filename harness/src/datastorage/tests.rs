@@ -3,7 +3,7 @@
 use gateway::{
     audit::Event,
     dedup::{Accepted, Error, Outcome},
-    signal::{Fingerprint, Signal, Source, TargetResource},
+    remediation::{Fingerprint, Signal, Source, TargetResource},
 };
 use jiff::Timestamp;
 use rstest::rstest;

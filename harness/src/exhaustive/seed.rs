@@ -3,10 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use gateway::{
-    remediation::{CREATED_AT, CREATED_BY, ORDINAL, PREDECESSOR as PREDECESSOR_UID},
-    signal::Fingerprint,
-};
+use gateway::remediation::{CREATED_AT, CREATED_BY, Fingerprint, ORDINAL, PREDECESSOR as PREDECESSOR_UID};
 use serde_json::{Value, json};
 
 use crate::{load::webhook, replica::NAMESPACE};

@@ -11,11 +11,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway::{
-    remediation::{
-        CLAIM, CREATED_BY, ORDINAL, PREDECESSOR, Projected, Record, SUCCESSION_FINALIZER, remediation_request_name,
-    },
-    signal::Fingerprint,
+use gateway::remediation::{
+    CLAIM, CREATED_BY, Fingerprint, ORDINAL, PREDECESSOR, Projected, Record, SUCCESSION_FINALIZER,
+    remediation_request_name,
 };
 use kube::{
     Api,

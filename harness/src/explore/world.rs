@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gateway::signal::Fingerprint;
+use gateway::remediation::Fingerprint;
 use jiff::SignedDuration;
 
 use super::{

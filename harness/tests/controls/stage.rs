@@ -4,7 +4,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use embedded_apiserver::{Fault, Latency, RequestInfo, Script};
 use futures::future::join_all;
-use gateway::{http::PROMETHEUS, remediation::LeaseName, signal::Fingerprint};
+use gateway::{
+    http::PROMETHEUS,
+    remediation::{Fingerprint, LeaseName},
+};
 use harness::{
     controls::Protocol,
     fleet::{Fleet, Skew},

@@ -2,7 +2,10 @@
 
 use std::{future::Future, time::Duration};
 
-use gateway::{context::Context, remediation::LeaseName, signal::Fingerprint};
+use gateway::{
+    context::Context,
+    remediation::{Fingerprint, LeaseName},
+};
 use harness::{
     cluster::{Permissions, Stage},
     control_plane::ControlPlane,

@@ -11,8 +11,7 @@ use axum::{Router, body::Body};
 use embedded_apiserver::{Latency, RequestRecord, Script};
 use gateway::{
     context::Monotonic,
-    remediation::{LeaseName, remediation_request_name},
-    signal::Fingerprint,
+    remediation::{Fingerprint, LeaseName, remediation_request_name},
 };
 use harness::{
     fleet::Fleet,

@@ -9,7 +9,7 @@ use std::{
 
 use embedded_apiserver::{Caller, Fault, Faults, RequestInfo, WatchFault};
 use futures::future::join_all;
-use gateway::signal::Fingerprint;
+use gateway::remediation::Fingerprint;
 use harness::{
     fleet::Fleet,
     load::webhook,

@@ -6,8 +6,7 @@ use rstest::rstest;
 use super::{active, claimed, fingerprint, records, terminal, version};
 use crate::{
     dedup::attempt::{Action, Attempt, Found, Known, Observation, Past},
-    remediation::{Lineage, Record, remediation_request_name},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Lineage, Record, remediation_request_name},
 };
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);

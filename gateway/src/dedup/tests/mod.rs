@@ -16,8 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     context::{Context, SimulatedClock},
-    remediation::{Phase, Record, ResourceVersion, SUCCESSION_FINALIZER},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Phase, Record, ResourceVersion, SUCCESSION_FINALIZER},
 };
 
 /// What the wall clock of [`context`] shows at first.

@@ -10,8 +10,7 @@ use crate::{
         Slot,
         queue::{Pending, Queued, Queues},
     },
-    remediation::LeaseName,
-    signal::{Fingerprint, Signal, Source, TargetResource},
+    remediation::{Fingerprint, LeaseName, Signal, Source, TargetResource},
 };
 
 const ROOM: usize = 3;

@@ -7,8 +7,7 @@ use super::{active, claimed, context, fingerprint, version};
 use crate::{
     dedup::{index::Change, view::View},
     metrics::Metrics,
-    remediation::Record,
-    signal::Fingerprint,
+    remediation::{Fingerprint, Record},
 };
 
 const LONG: Duration = Duration::from_secs(60);

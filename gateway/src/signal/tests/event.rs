@@ -5,7 +5,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{draft, now};
-use crate::signal::{Ignored, Parsed, Source, TargetResource, event, reason};
+use crate::{
+    remediation::{Source, TargetResource},
+    signal::{Ignored, Parsed, event, reason},
+};
 
 const CORE_WARNING: &str = include_str!("../../../tests/fixtures/event/core_v1_warning.json");
 const CORE_NODE: &str = include_str!("../../../tests/fixtures/event/core_v1_node.json");

@@ -10,7 +10,10 @@ use proptest::{
 use serde_json::{Value, json};
 
 use super::{alert, now, webhook};
-use crate::signal::{Fingerprint, Parsed, Rejection, TargetResource, alertmanager, event};
+use crate::{
+    remediation::{Fingerprint, TargetResource},
+    signal::{Parsed, Rejection, alertmanager, event},
+};
 
 const GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
 const EVENT: &str = include_str!("../../../tests/fixtures/event/events_v1_series.json");

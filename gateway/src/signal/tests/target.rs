@@ -6,7 +6,10 @@ use rstest::rstest;
 use serde_json::Value;
 
 use super::{alert, draft_of, parse, webhook};
-use crate::signal::{Fingerprint, TargetResource, kind, reason, target};
+use crate::{
+    remediation::{Fingerprint, TargetResource},
+    signal::{kind, reason, target},
+};
 
 fn target_of(labels: &[(&str, &str)]) -> String {
     let TargetResource { api_version, kind, name, namespace } = draft_of(labels).target;

@@ -4,7 +4,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{alert, draft, draft_of, now, parse, webhook};
-use crate::signal::{Ignored, Parsed, Source, alertmanager, alertmanager::Webhook};
+use crate::{
+    remediation::Source,
+    signal::{Ignored, Parsed, alertmanager, alertmanager::Webhook},
+};
 
 const FIRING_SINGLE: &str = include_str!("../../../tests/fixtures/alertmanager/firing_single.json");
 const FIRING_GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/firing_group.json");

@@ -17,7 +17,8 @@ use crate::{
     context::{Context, Monotonic, SimulatedClock},
     kubernetes::Kubernetes,
     metrics::Metrics,
-    signal::{Draft, ResolveError, Resolver, Signal},
+    remediation::Signal,
+    signal::{Draft, ResolveError, Resolver},
 };
 
 /// How the API answers.

@@ -11,8 +11,7 @@ use crate::{
         attempt::{Action, Attempt, Found, Known, Observation, Past},
         tests::{fingerprint, version},
     },
-    remediation::{Lineage, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
-    signal::Fingerprint,
+    remediation::{Fingerprint, Lineage, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
 };
 
 /// What the world answers with, whatever is asked.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::TargetResource;
+use super::crd::TargetResource;
 
 /// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
