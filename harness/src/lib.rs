@@ -14,6 +14,7 @@
 //! | [`load`] | signals to send, and what came of them |
 //! | [`exhaustive`] | every schedule of small cases, with the real code |
 //! | [`process`] | programs as processes, to be stopped and killed |
+//! | [`testing`] | what tests of whole gateways share |
 //! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
@@ -30,4 +31,5 @@ pub mod model;
 pub mod oracles;
 pub mod process;
 pub mod replica;
+pub mod testing;
 pub mod trace;

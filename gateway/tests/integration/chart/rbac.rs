@@ -1,0 +1,85 @@
+//! Who may do what: the least that works.
+
+use serde_json::{Value, json};
+
+use super::helm::{Helm, NAMESPACE, Release};
+
+fn verbs(role: &Value, group: &str, resource: &str) -> Vec<Value> {
+    let rules = role["rules"].as_array().unwrap().iter();
+    let matching = rules.filter(|rule| {
+        let has = |key: &str, value: &str| rule[key].as_array().is_some_and(|all| all.contains(&value.into()));
+        has("apiGroups", group) && has("resources", resource)
+    });
+    matching.flat_map(|rule| rule["verbs"].as_array().unwrap().clone()).collect()
+}
+
+fn bound<'a>(release: &'a Release, kind: &'a str, role: &'a str) -> Vec<&'a Value> {
+    release.all(kind).filter(|binding| binding["roleRef"]["name"] == role).collect()
+}
+
+#[test]
+fn leases_and_remediation_requests_are_the_gateways_in_its_own_namespace_only() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    let role = release.named("ClusterRole", "gateway-role");
+    assert_eq!(
+        role["rules"],
+        json!([
+            { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
+              "verbs": ["get", "create", "update", "delete", "list"] },
+            { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests"],
+              "verbs": ["get", "list", "watch", "create", "patch"] },
+            { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests/status"], "verbs": ["patch"] },
+        ])
+    );
+    assert!(bound(&release, "ClusterRoleBinding", "gateway-role").is_empty());
+    let bindings = bound(&release, "RoleBinding", "gateway-role");
+    assert_eq!(bindings.len(), 1);
+    assert_eq!(bindings[0]["metadata"]["namespace"], NAMESPACE);
+    let subjects = json!([{ "kind": "ServiceAccount", "name": "gateway", "namespace": NAMESPACE }]);
+    assert_eq!(bindings[0]["subjects"], subjects);
+    assert_eq!(release.pod()["spec"]["serviceAccountName"], "gateway");
+}
+
+#[test]
+fn in_the_cluster_the_gateway_reads_and_asks_and_changes_nothing() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    let role = release.named("ClusterRole", "gateway-role-cluster");
+    for rule in role["rules"].as_array().unwrap() {
+        let reviews = [json!(["tokenreviews"]), json!(["subjectaccessreviews"])].contains(&rule["resources"]);
+        assert_eq!(rule["verbs"], if reviews { json!(["create"]) } else { json!(["get"]) }, "{rule}");
+        assert!(!rule.to_string().contains('*') && !rule.to_string().contains("secrets"), "{rule}");
+    }
+    assert_eq!(bound(&release, "ClusterRoleBinding", "gateway-role-cluster").len(), 1);
+    assert_eq!(verbs(role, "authentication.k8s.io", "tokenreviews"), ["create"]);
+
+    let trusting = helm.render("config: {auth: {mode: none}}");
+    let role = trusting.named("ClusterRole", "gateway-role-cluster");
+    assert!(verbs(role, "authentication.k8s.io", "tokenreviews").is_empty());
+    assert_eq!(verbs(role, "", "pods"), ["get"]);
+}
+
+#[test]
+fn senders_may_send_and_nothing_else() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("rbac: {senders: [{namespace: monitoring, name: alertmanager}]}");
+    let expected = json!([{ "verbs": ["post"],
+        "nonResourceURLs": ["/api/v1/signals/prometheus", "/api/v1/signals/kubernetes-event"] }]);
+    assert_eq!(release.named("ClusterRole", "gateway-role-sender")["rules"], expected);
+    let bindings = bound(&release, "ClusterRoleBinding", "gateway-role-sender");
+    let subjects = json!([{ "kind": "ServiceAccount", "name": "alertmanager", "namespace": "monitoring" }]);
+    assert_eq!(bindings[0]["subjects"], subjects);
+    assert!(bound(&helm.render(""), "ClusterRoleBinding", "gateway-role-sender").is_empty());
+}
+
+#[test]
+fn whoever_brings_roles_and_accounts_of_his_own_gets_none() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("{rbac: {create: false}, serviceAccount: {create: false, name: own}}");
+    for object in release.objects() {
+        let kind = object["kind"].as_str().unwrap();
+        assert!(!kind.contains("Role") && kind != "ServiceAccount", "{kind}");
+    }
+    assert_eq!(release.pod()["spec"]["serviceAccountName"], "own");
+}

@@ -1,0 +1,197 @@
+//! What runs, and how it begins and ends.
+
+use std::{io::Write as _, net::SocketAddr};
+
+use gateway::config::Config;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::helm::{Helm, NAMESPACE};
+
+fn load(text: &str) -> Config {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Config::load(Some(file.path()), std::iter::empty()).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn three_replicas_know_who_they_are() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    assert_eq!(release.named("Deployment", "gateway")["spec"]["replicas"], 3);
+    let from = |path: &str| json!({ "fieldRef": { "fieldPath": path } });
+    assert_eq!(
+        release.container()["env"],
+        json!([
+            { "name": "POD_NAME", "valueFrom": from("metadata.name") },
+            { "name": "POD_NAMESPACE", "valueFrom": from("metadata.namespace") },
+            { "name": "POD_UID", "valueFrom": from("metadata.uid") },
+        ])
+    );
+}
+
+#[rstest]
+#[case::defaults("", Config::default())]
+#[case::dual_stack("bindAddress: '[::]'", {
+    let mut config = Config::default();
+    config.server.listen_addr.set_ip("::".parse().unwrap());
+    config.server.health_addr.set_ip("::".parse().unwrap());
+    config.server.metrics_addr.set_ip("::".parse().unwrap());
+    config
+})]
+#[case::own("config: {server: {maxConnections: 7, drainTimeout: 21s}, scope: {requireManagedLabel: false}}", {
+    let mut config = Config::default();
+    config.server.max_connections = 7;
+    config.server.drain_timeout = std::time::Duration::from_secs(21);
+    config.scope.require_managed_label = false;
+    config
+})]
+fn the_gateway_understands_the_configuration_that_is_rendered(#[case] values: &str, #[case] expected: Config) {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render(values);
+    assert_eq!(load(release.config()), expected);
+    let mounts = &release.container()["volumeMounts"];
+    assert_eq!(*mounts, json!([{ "name": "config", "mountPath": "/etc/gateway", "readOnly": true }]));
+    assert_eq!(release.pod()["spec"]["volumes"], json!([{ "name": "config", "configMap": { "name": "gateway" } }]));
+    assert_eq!(release.container()["args"], json!(["--config", "/etc/gateway/config.yaml"]));
+}
+
+#[test]
+fn ports_and_probes_are_where_the_gateway_listens() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    let server = load(release.config()).server;
+    let listens = |name: &str, address: SocketAddr| json!({ "name": name, "containerPort": address.port() });
+    assert_eq!(
+        release.container()["ports"],
+        json!([
+            listens("api", server.listen_addr),
+            listens("health", server.health_addr),
+            listens("metrics", server.metrics_addr),
+        ])
+    );
+    for (probe, path) in [("livenessProbe", "/livez"), ("startupProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        assert_eq!(release.container()[probe]["httpGet"], json!({ "path": path, "port": "health" }), "{probe}");
+    }
+    let ports = |service: &str| release.named("Service", service)["spec"]["ports"].clone();
+    assert_eq!(ports("gateway"), json!([{ "name": "api", "port": 8080, "targetPort": "api" }]));
+    assert_eq!(ports("gateway-metrics"), json!([{ "name": "metrics", "port": 9090, "targetPort": "metrics" }]));
+}
+
+#[test]
+fn a_pod_can_do_nothing_but_its_work() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    let (pod, container) = (&release.pod()["spec"], release.container());
+    let expected = json!({ "runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+        "seccompProfile": { "type": "RuntimeDefault" } });
+    assert_eq!(pod["securityContext"], expected);
+    let expected = json!({ "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
+        "capabilities": { "drop": ["ALL"] } });
+    assert_eq!(container["securityContext"], expected);
+    assert_eq!((&pod["enableServiceLinks"], &pod["automountServiceAccountToken"]), (&json!(false), &json!(true)));
+    let account = release.named("ServiceAccount", "gateway");
+    assert_eq!(account["automountServiceAccountToken"], false);
+    for bound in ["/requests/cpu", "/requests/memory", "/limits/memory"] {
+        assert!(container["resources"].pointer(bound).is_some(), "{bound}");
+    }
+}
+
+#[rstest]
+#[case::default("", Ok(5))]
+#[case::slow_proxies("preStopSeconds: 9", Ok(9))]
+#[case::just_too_long("preStopSeconds: 15", Err("takes up to 45 s"))]
+#[case::long_drain("config: {server: {drainTimeout: 1m}}", Err("takes up to 75 s"))]
+#[case::drain_in_milliseconds("config: {server: {drainTimeout: 29500ms}}", Err("takes up to 45 s"))]
+#[case::enough("{terminationGracePeriodSeconds: 80, config: {server: {drainTimeout: 1m}}}", Ok(5))]
+fn a_pod_has_the_time_that_an_orderly_end_takes(#[case] values: &str, #[case] expected: Result<u64, &str>) {
+    let Some(helm) = Helm::find() else { return };
+    match (helm.try_render(values), expected) {
+        (Ok(release), Ok(sleep)) => {
+            assert_eq!(release.container()["lifecycle"]["preStop"], json!({ "sleep": { "seconds": sleep } }));
+        }
+        (Err(complaint), Err(why)) => assert!(complaint.contains(why), "{complaint}"),
+        (result, _) => panic!("{values}: {:?}", result.err()),
+    }
+}
+
+#[test]
+fn pods_are_replaced_when_their_configuration_changes_and_only_then() {
+    let Some(helm) = Helm::find() else { return };
+    let template = |values: &str| helm.render(values).pod().clone();
+    let before = template("");
+    assert!(before["metadata"]["annotations"]["checksum/config"].as_str().is_some_and(|sum| sum.len() == 64));
+    assert_eq!(template("{replicaCount: 5, service: {port: 80}, podDisruptionBudget: {enabled: false}}"), before);
+    assert_ne!(template("config: {lock: {patience: 1s}}"), before);
+}
+
+#[test]
+fn everything_that_selects_pods_selects_these() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("{serviceMonitor: {enabled: true}, podLabels: {team: a}, commonLabels: {part: b}}");
+    let contains = |labels: &Value, selector: &Value| {
+        selector.as_object().unwrap().iter().all(|(key, value)| labels[key] == *value)
+    };
+    let labels = &release.pod()["metadata"]["labels"];
+    assert_eq!((&labels["team"], &labels["part"]), (&json!("a"), &json!("b")));
+    let pod = &release.pod()["spec"];
+    let selectors = [
+        &release.named("Deployment", "gateway")["spec"]["selector"]["matchLabels"],
+        &release.named("PodDisruptionBudget", "gateway")["spec"]["selector"]["matchLabels"],
+        &release.named("NetworkPolicy", "gateway")["spec"]["podSelector"]["matchLabels"],
+        &release.named("Service", "gateway")["spec"]["selector"],
+        &release.named("Service", "gateway-metrics")["spec"]["selector"],
+        &pod["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"],
+        &pod["topologySpreadConstraints"][1]["labelSelector"]["matchLabels"],
+    ];
+    for selector in selectors {
+        assert!(selector.as_object().is_some_and(|s| s.len() == 2) && contains(labels, selector), "{selector}");
+    }
+    let monitored = &release.named("ServiceMonitor", "gateway")["spec"]["selector"]["matchLabels"];
+    let chosen: Vec<_> =
+        release.all("Service").filter(|service| contains(&service["metadata"]["labels"], monitored)).collect();
+    assert_eq!(chosen.len(), 1);
+    assert_eq!(chosen[0]["metadata"]["name"], "gateway-metrics");
+}
+
+#[test]
+fn every_object_is_labelled_and_in_the_release_s_namespace_or_in_none() {
+    let Some(helm) = Helm::find() else { return };
+    let release =
+        helm.render("{serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}");
+    assert_eq!(release.objects().len(), 16);
+    for object in release.objects() {
+        let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
+        assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "gateway", "{kind}");
+        let of_the_cluster = kind.starts_with("Cluster") || kind == "CustomResourceDefinition";
+        assert_eq!(metadata["namespace"], if of_the_cluster { Value::Null } else { NAMESPACE.into() }, "{kind}");
+    }
+}
+
+#[test]
+fn tls_is_configured_and_mounted_together() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("tls: {secretName: certificate, clientCa: true}");
+    let config = super::helm::yaml(release.config());
+    let expected = json!({ "certFile": "/etc/gateway-tls/tls.crt", "keyFile": "/etc/gateway-tls/tls.key",
+        "clientCaFile": "/etc/gateway-tls/ca.crt" });
+    assert_eq!(config["server"]["tls"], expected);
+    let mount = json!({ "name": "tls", "mountPath": "/etc/gateway-tls", "readOnly": true });
+    assert_eq!(release.container()["volumeMounts"][1], mount);
+    assert_eq!(
+        release.pod()["spec"]["volumes"][1],
+        json!({ "name": "tls", "secret": { "secretName": "certificate" } })
+    );
+}
+
+#[rstest]
+#[case::version("image: {repository: r/g}", "r/g:0.1.0")]
+#[case::tag("image: {repository: r/g, tag: dev}", "r/g:dev")]
+#[case::digest(
+    "image: {repository: r/g, tag: dev, digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}",
+    "r/g@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+)]
+fn the_image_is_named_by_tag_or_digest(#[case] values: &str, #[case] image: &str) {
+    let Some(helm) = Helm::find() else { return };
+    assert_eq!(helm.render(values).container()["image"], image);
+}

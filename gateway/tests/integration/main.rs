@@ -1,0 +1,9 @@
+//! The gateway's parts from outside, its binary, its image and what is deployed with it; whole gateways over a Kubernetes
+//! API are tested in `harness`.
+
+mod audit;
+mod chart;
+mod config;
+mod crd;
+mod http_server;
+mod image;

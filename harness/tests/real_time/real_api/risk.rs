@@ -1,0 +1,72 @@
+//! No API server, no permission on leases.
+
+use std::time::{Duration, Instant};
+
+use gateway::context::Context;
+use harness::{
+    cluster::{Permissions, permit},
+    control_plane::{ControlPlane, USERS, for_tests},
+    oracles::occurrences,
+    testing::Logs,
+};
+
+use super::world::{World, client};
+
+const FAILURES: &str = "gateway_lock_acquisition_failures_total";
+
+#[tokio::test]
+async fn a_signal_fails_at_once_while_the_api_server_is_stopped_and_is_counted_when_it_is_back() {
+    if for_tests().await.is_none() {
+        return;
+    }
+    // One of its own: others must not feel it.
+    let plane = ControlPlane::start().await.unwrap();
+    let world = World::new(&plane, 3).await;
+    plane.apiserver().kill();
+    for index in 0..3 {
+        let began = Instant::now();
+        let answer = world.send(index, "unavailable").await;
+        assert_eq!(answer.status, 500, "{answer:?}");
+        // Of a request's 15 s.
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert!(world.metric(index, FAILURES).await >= 1.0);
+    }
+    plane.apiserver().restart().unwrap();
+    plane.ready().await.unwrap();
+    for index in 0..3 {
+        world.send_until_accepted(index, "unavailable").await;
+    }
+    world.quiet().await;
+    let counts: Vec<u64> = world.requests("unavailable").await.iter().map(occurrences).collect();
+    assert!(counts.len() == 1 && counts[0] >= 3, "{counts:?}");
+}
+
+#[tokio::test]
+async fn gateways_without_permission_on_leases_log_it_and_fail_every_signal_until_it_is_granted() {
+    let Some(plane) = for_tests().await else { return };
+    let mut world = World::empty(&plane, Permissions::WithoutLeases).await;
+    for number in 1..=2 {
+        let client = client(&plane, number).await;
+        world.start(number, client, Context::system()).await;
+    }
+    let (logs, guard) = Logs::capture();
+    for index in 0..2 {
+        let answer = world.send(index, "forbidden").await;
+        assert_eq!(answer.status, 500, "{answer:?}");
+        assert!(!answer.body.to_string().contains("gateway-pod"), "no internals: {answer:?}");
+        assert!((world.metric(index, FAILURES).await - 1.0).abs() < f64::EPSILON);
+    }
+    drop(guard);
+    let denied = logs.errors("permission denied");
+    assert_eq!(denied.len(), 2, "{:?}", logs.lines());
+    for (line, user) in denied.iter().zip(USERS) {
+        let refusal = format!(r#"User "{user}" cannot create resource "leases" in API group "coordination.k8s.io""#);
+        assert!(line.text.contains(&refusal) && line.text.contains("the gateway's Role needs"), "{line:?}");
+    }
+    assert!(world.requests("forbidden").await.is_empty(), "nothing is created without the lock");
+
+    permit(&world.stage.client, &world.stage.namespace, &USERS[..2], Permissions::Full).await.unwrap();
+    let answer = world.send_until_accepted(0, "forbidden").await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    world.quiet().await;
+}

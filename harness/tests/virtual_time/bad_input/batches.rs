@@ -1,0 +1,103 @@
+//! Resolved alerts, several alerts, and what the answer is made of.
+
+use harness::{
+    load::webhook,
+    testing::{STARTS_AT, count_of, lease_of, name_of, only, post, rest, script},
+};
+use rstest::rstest;
+use serde_json::json;
+
+use super::alerts::{alert, envelope, start};
+
+#[rstest]
+#[case::resolved_alone(&["resolved"], 200, "ignored")]
+#[case::firing_alone(&["firing"], 201, "created")]
+#[tokio::test(start_paused = true)]
+async fn a_single_alert_gets_a_single_result(#[case] statuses: &[&str], #[case] code: u16, #[case] result: &str) {
+    let (fleet, replica) = start().await;
+    let alerts: Vec<String> = statuses.iter().map(|status| alert("single", status).to_string()).collect();
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert_eq!(answer.status.as_u16(), code);
+    assert_eq!(answer.body["status"], result);
+    assert_eq!(fleet.requests().len(), usize::from(result == "created"));
+}
+
+#[rstest]
+#[case::all_resolved(&["resolved", "resolved", "resolved"], 200, 0, 3)]
+#[case::first_resolved(&["resolved", "firing", "firing"], 207, 2, 1)]
+#[case::last_resolved(&["firing", "firing", "resolved"], 207, 2, 1)]
+#[case::none_resolved(&["firing", "firing", "firing"], 207, 3, 0)]
+#[tokio::test(start_paused = true)]
+async fn resolved_alerts_create_nothing_and_the_others_do(
+    #[case] statuses: &[&str],
+    #[case] code: u16,
+    #[case] created: usize,
+    #[case] ignored: usize,
+) {
+    let (fleet, replica) = start().await;
+    let alerts: Vec<String> =
+        statuses.iter().enumerate().map(|(i, status)| alert(&format!("mixed-{i}"), status).to_string()).collect();
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert_eq!(answer.status.as_u16(), code, "{}", answer.body);
+    let summary = &answer.body["summary"];
+    assert_eq!(summary["created"], created);
+    assert_eq!(summary["ignored"], ignored);
+    for (status, result) in statuses.iter().zip(answer.body["results"].as_array().unwrap()) {
+        let expected = if *status == "resolved" { "ignored" } else { "created" };
+        assert_eq!(result["status"], expected, "in the order of the alerts");
+    }
+    assert_eq!(fleet.requests().len(), created);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolved_alert_does_not_count_on_an_active_remediation_request() {
+    let (fleet, replica) = start().await;
+    let firing = || alert("still", "firing").to_string();
+    assert_eq!(post(&replica, envelope(&[firing()])).await.status, 201);
+    assert_eq!(post(&replica, envelope(&[alert("still", "resolved").to_string()])).await.status, 200);
+    assert_eq!(count_of(&only(&fleet)), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_of_one_fingerprint_in_one_webhook_are_all_counted() {
+    let (fleet, replica) = start().await;
+    let good = || alert("same", "firing").to_string();
+    let answer = post(&replica, envelope(&[good(), "{}".to_owned(), good(), good()])).await;
+    assert_eq!(answer.status, 207);
+    let summary = json!({ "total": 4, "created": 1, "deduplicated": 2, "rejected": 1, "ignored": 0, "failed": 0 });
+    assert_eq!(answer.body["summary"], summary);
+    assert_eq!(count_of(&only(&fleet)), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fields_that_are_not_known_are_tolerated() {
+    let (_fleet, replica) = start().await;
+    let mut body = webhook("unknown", STARTS_AT);
+    body["notification_reason"] = json!("new");
+    body["alerts"][0]["silencedBy"] = json!([{ "id": 1 }]);
+    assert_eq!(post(&replica, body.to_string()).await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_alert_that_fails_makes_the_whole_webhook_be_sent_again() {
+    let (fleet, replica) = start().await;
+    let script = script(&fleet);
+    let lease = lease_of("failing");
+    // Creates name no object in their path: the third lock of the three.
+    let mut locks = 0;
+    script.add(1, embedded_apiserver::Fault::lost(), move |request| {
+        locks += usize::from(request.verb == "create" && request.resource == "leases");
+        locks == 3
+    });
+    let alerts: Vec<String> = ["a", "b", "failing"].iter().map(|name| alert(name, "firing").to_string()).collect();
+    let answer = post(&replica, envelope(&alerts)).await;
+    answer.assert_problem(500);
+    assert_eq!(answer.body["summary"]["created"], 2);
+    assert_eq!(answer.body["summary"]["failed"], 1);
+    rest().await;
+    assert!(!fleet.leases().iter().any(|held| name_of(held) == lease));
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert_eq!(answer.status, 207);
+    let summary = json!({ "total": 3, "created": 1, "deduplicated": 2, "rejected": 0, "ignored": 0, "failed": 0 });
+    assert_eq!(answer.body["summary"], summary);
+}

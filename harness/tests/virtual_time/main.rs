@@ -1,0 +1,21 @@
+//! Gateways in virtual time over the embedded Kubernetes API, and the models: nothing here waits for a real clock, a socket
+//! or a program.
+#![allow(clippy::disallowed_methods, reason = "tests own the clock and the tasks")]
+
+mod access;
+mod bad_input;
+mod controls;
+mod determinism;
+mod documented_metrics;
+mod exhaustive;
+mod explore;
+mod fence_model;
+mod idle;
+mod lock_manager;
+mod metrics;
+mod multi_replica;
+mod outdated_crd;
+mod risk;
+mod scenarios;
+mod succession;
+mod view;

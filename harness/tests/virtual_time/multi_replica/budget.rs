@@ -1,0 +1,160 @@
+//! What a signal costs in requests to the Kubernetes API, in fault-free runs (protocol: Budget).
+
+use std::sync::Arc;
+
+use embedded_apiserver::Latency;
+use harness::{
+    fleet::Fleet,
+    replica::Replica,
+    testing::{
+        answered, assert_quiet, count_of, discard, end, lines, name_of, only, rest, send, spent, stored, storm, wait_ms,
+    },
+};
+use rstest::rstest;
+
+async fn fleet(replicas: usize) -> (Fleet, Vec<Replica>) {
+    let fleet = Fleet::new(10);
+    fleet.api.set_faults(Arc::new(Latency::default()));
+    let replicas = fleet.start_all(replicas).await;
+    fleet.api.clear_requests();
+    (fleet, replicas)
+}
+
+/// What has been spent since the last time, releases and finalizer removals included.
+async fn bill(fleet: &Fleet) -> Vec<String> {
+    wait_ms(200).await;
+    let bill = lines(&spent(fleet));
+    fleet.api.clear_requests();
+    bill
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_signal_costs_four_requests_and_two_round_trips_before_its_answer() {
+    let (fleet, replicas) = fleet(1).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(send(&fleet, &replicas[0], "budget").await.status, 201);
+    let took = began.elapsed().as_millis();
+    assert!(took <= 2 * 4 + 1 + 2, "two writes, and one look-up of the resource's owner: {took} ms");
+    let expected = [
+        "create leases 201",
+        "create remediationrequests 201",
+        "patch remediationrequests/status 200",
+        "delete leases 200",
+    ];
+    let mut bill = bill(&fleet).await;
+    bill.sort_by_key(|line| expected.iter().position(|e| e == line));
+    assert_eq!(bill, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_costs_one_request_per_group_commit() {
+    let (fleet, replicas) = fleet(1).await;
+    send(&fleet, &replicas[0], "budget").await;
+    bill(&fleet).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(send(&fleet, &replicas[0], "budget").await.status, 202);
+    assert!(began.elapsed().as_millis() <= 5, "{:?}", began.elapsed());
+    assert_eq!(bill(&fleet).await, ["patch remediationrequests/status 200"]);
+    let answers = storm(&fleet, &replicas, "budget", 50).await;
+    assert_eq!(answered(&answers, 202), 50);
+    let bill = bill(&fleet).await;
+    assert!(bill.len() <= 2 && bill.iter().all(|line| line == "patch remediationrequests/status 200"), "{bill:?}");
+    assert_eq!(count_of(&only(&fleet)), 52);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_signal_after_a_terminal_one_costs_six_requests() {
+    let (fleet, replicas) = fleet(1).await;
+    send(&fleet, &replicas[0], "budget").await;
+    rest().await;
+    end(&fleet, &name_of(&only(&fleet)), "Completed").await;
+    bill(&fleet).await;
+    assert_eq!(send(&fleet, &replicas[0], "budget").await.status, 201);
+    let bill = bill(&fleet).await;
+    assert!(bill.len() <= 6, "{bill:?}");
+    assert!(bill.iter().all(|line| !line.starts_with("list")), "{bill:?}");
+    assert_eq!(bill.iter().filter(|line| *line == "patch remediationrequests 200").count(), 2, "{bill:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_signal_costs_no_more_at_a_replica_that_once_found_the_lock_taken() {
+    let (fleet, replicas) = fleet(3).await;
+    storm(&fleet, &replicas, "budget", 3).await;
+    let contended = replicas.iter().filter(|r| r.metric("gateway_lock_contention_total") >= Some(1.0));
+    let contended: Vec<&Replica> = contended.collect();
+    assert!(!contended.is_empty());
+    for replica in contended {
+        wait_ms(10_000).await;
+        for request in fleet.requests() {
+            end(&fleet, &name_of(&request), "Completed").await;
+        }
+        bill(&fleet).await;
+        assert_eq!(send(&fleet, replica, "budget").await.status, 201);
+        let bill = bill(&fleet).await;
+        assert!(bill.len() <= 6, "{bill:#?}");
+    }
+}
+
+#[rstest]
+#[case::one_replica(1)]
+#[case::three_replicas(3)]
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_a_hundred_signals_costs_at_most_twenty_four_requests(#[case] count: usize) {
+    let (fleet, replicas) = fleet(count).await;
+    let answers = storm(&fleet, &replicas, "storm", 100).await;
+    assert_eq!((answered(&answers, 201), answered(&answers, 202)), (1, 99));
+    assert_eq!(count_of(&only(&fleet)), 100);
+    let bill = bill(&fleet).await;
+    println!("{count} replicas, 100 signals: {} requests {bill:?}", bill.len());
+    assert!(bill.len() <= 24, "{} requests: {bill:#?}", bill.len());
+    assert!(bill.iter().all(|line| !line.starts_with("list")), "{bill:?}");
+    rest().await;
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storm_stays_within_its_budget_for_many_seeds() {
+    let mut most = 0;
+    for seed in 0..50 {
+        let fleet = Fleet::new(seed);
+        fleet.api.set_faults(Arc::new(Latency::default()));
+        let replicas = fleet.start_all(3).await;
+        fleet.api.clear_requests();
+        let answers = storm(&fleet, &replicas, "storm", 100).await;
+        assert_eq!(answered(&answers, 201) + answered(&answers, 202), 100, "seed {seed}");
+        most = most.max(bill(&fleet).await.len());
+        discard(&replicas);
+    }
+    println!("at most {most} requests in 50 storms");
+    assert!(most <= 24, "{most}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_cost_of_a_new_signal_does_not_grow_with_the_stored_remediation_requests() {
+    let (fleet, replicas) = fleet(1).await;
+    send(&fleet, &replicas[0], "few").await;
+    let few = bill(&fleet).await;
+    for i in 0..2_000 {
+        fleet.api.seed(stored(&format!("stored-{i}")));
+    }
+    rest().await;
+    assert_eq!(replicas[0].metric("gateway_view_objects"), Some(2_001.0));
+    bill(&fleet).await;
+    send(&fleet, &replicas[0], "many").await;
+    assert_eq!(bill(&fleet).await, few);
+    assert_eq!(send(&fleet, &replicas[0], "stored-1000").await.status, 202, "what the view was told of is known");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_listed_on_the_critical_path_and_the_background_asks_rarely() {
+    let (fleet, replicas) = fleet(1).await;
+    for i in 0..60 {
+        assert_eq!(send(&fleet, &replicas[0], &format!("quiet-{i}")).await.status, 201);
+        wait_ms(10_000).await;
+    }
+    let lists =
+        |resource: &str| fleet.api.requests().iter().filter(|r| r.verb == "list" && r.resource == resource).count();
+    assert_eq!(replicas[0].metric("gateway_view_fallback_lists_total"), Some(0.0));
+    assert_eq!(lists("remediationrequests"), 0, "own writes prove the view's age");
+    assert!(lists("leases") <= 20, "one sweep of the collector a minute: {}", lists("leases"));
+}

@@ -1,0 +1,10 @@
+//! One RemediationRequest after the other: successors, suppression, deletion, faults at every request.
+
+mod claims;
+mod deletion;
+mod doubt;
+mod faults;
+mod lineage;
+mod random;
+mod twins;
+mod waiting;
