@@ -1,20 +1,21 @@
 //! A CustomResourceDefinition's structural schema: pruning, defaulting and validation as kube-apiserver does them.
 //!
 //! The rules and texts are those of `k8s.io/apiextensions-apiserver` 1.36, which validates with
-//! `k8s.io/kube-openapi/pkg/validation`. What is not modelled (logical junctors such as `anyOf`, CEL beyond the forms
-//! of the private `cel` module, rarer string formats) is never accepted in silence: [`Schema::try_from_crd_version`]
+//! `k8s.io/kube-openapi/pkg/validation`. What is not modelled (logical junctors such as `anyOf`, CEL with functions that the
+//! crate kube-cel lacks, rarer string formats) is never accepted in silence: [`Schema::try_from_crd_version`]
 //! refuses it, and a schema from [`Schema::from_crd_version`] rejects every object with an error that names it.
 
 mod cel;
-mod cel_parse;
 mod check;
 mod error;
 mod format;
 mod lists;
 mod node;
 mod path;
+mod rule;
 mod rules;
 mod shape;
+mod value;
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,215 +1,149 @@
-//! Evaluation of the part of CEL that validation rules here may use (the Common Expression Language's definition).
+//! Expressions of the Common Expression Language, with the functions that Kubernetes adds.
 //!
-//! Supported: literals and lists, `self`, `oldSelf`, field and index selection, `has()`, `==`, `!=`, `<`, `<=`, `>`,
-//! `>=`, `in`, `!`, `&&`, `||`, `?:`, `size()`, `startsWith`, `endsWith`, `contains`, `matches`. Values are JSON: a
-//! date-time compares as text, and lists that are sets or maps compare in order, unlike in a real server.
+//! Parsing, evaluation and functions are the crates cel and kube-cel. Here is what a server adds: an expression that could
+//! fail for want of a function or a variable is refused when it is compiled, evaluation is bounded, and errors are in the
+//! words of cel-go, which kube-apiserver uses.
 
-use std::{borrow::Cow, cmp::Ordering};
+mod functions;
+mod prepare;
 
-use regex::Regex;
-use serde_json::Value;
+use std::{sync::Arc, thread};
 
-/// A parsed expression.
+use kube_cel::cel::{
+    Context, ExecutionError, IdedExpr, Value,
+    common::ast::{Expr, operators},
+    objects::OptionalValue,
+    parser::Parser,
+};
+
+pub(super) use functions::LIMIT_EXCEEDED;
+use functions::{CONTEXT, start_counting};
+
+/// How cel-go says that a function or operator is not defined for the types of its arguments.
+pub(super) const NO_OVERLOAD: &str = "no such overload";
+
+/// The longest expression that is compiled.
+const MAX_SOURCE_BYTES: usize = 4_000;
+
+/// Enough to parse [`MAX_SOURCE_BYTES`] in a debug build, where 30 parentheses take more than 2 MiB; unused pages cost
+/// nothing.
+const COMPILER_STACK: usize = 256 << 20;
+
+/// Trees up to this depth are evaluated on the caller's stack, at most 40 KiB a level in a debug build.
+const SHALLOW: usize = 10;
+
+/// Enough for [`prepare::MAX_DEPTH`].
+const EVALUATION_STACK: usize = 64 << 20;
+
+/// A compiled expression over `self` and `oldSelf`.
 #[derive(Debug)]
-pub(super) enum Expr {
-    /// A constant.
-    Literal(Value),
-    /// `[a, b]`.
-    List(Vec<Expr>),
-    /// The value that the rule stands on.
-    This,
-    /// The value before the update.
-    Old,
-    /// `a.b`.
-    Select(Box<Expr>, String),
-    /// `a[b]`.
-    Index(Box<Expr>, Box<Expr>),
-    /// `has(a.b)`.
-    Has(Box<Expr>, String),
-    /// `!a`.
-    Not(Box<Expr>),
-    /// `a && b`.
-    And(Box<Expr>, Box<Expr>),
-    /// `a || b`.
-    Or(Box<Expr>, Box<Expr>),
-    /// `a ? b : c`.
-    Conditional(Box<Expr>, Box<Expr>, Box<Expr>),
-    /// `a == b` and the like.
-    Compare(Comparison, Box<Expr>, Box<Expr>),
-    /// `a in b`.
-    In(Box<Expr>, Box<Expr>),
-    /// `size(a)` or `a.size()`.
-    Size(Box<Expr>),
-    /// `a.startsWith(b)` and the like.
-    Text(TextTest, Box<Expr>, Box<Expr>),
-    /// `a.matches('…')`, with the expression compiled.
-    Matches(Box<Expr>, Regex),
+pub(super) struct Expression {
+    root: IdedExpr,
+    /// Of the tree.
+    depth: usize,
 }
 
-/// A comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
+impl Expression {
+    /// Compiles `source`.
+    ///
+    /// # Errors
+    /// What in it is no CEL, or not supported.
+    pub(super) fn compile(source: &str) -> Result<Self, String> {
+        if source.len() > MAX_SOURCE_BYTES {
+            return Err(format!("longer than {MAX_SOURCE_BYTES} bytes"));
+        }
+        with_stack(COMPILER_STACK, || {
+            let parsed = Parser::new().enable_optional_syntax(true).parse(source);
+            let mut root = parsed.map_err(|errors| match errors.errors.first() {
+                Some(error) => error.msg.clone(),
+                None => "not an expression".to_owned(),
+            })?;
+            let depth = prepare::prepare(&mut root)?;
+            Ok(Self { root, depth })
+        })
+        .unwrap_or_else(|| Err("the parser gave up".to_owned()))
+    }
 
-/// A test of one string by another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TextTest {
-    StartsWith,
-    EndsWith,
-    Contains,
+    /// Whether it is `self == oldSelf`.
+    pub(super) fn is_identity(&self) -> bool {
+        let Expr::Call(call) = &self.root.expr else { return false };
+        let names = |this: &str, other: &str| {
+            let is = |at: usize, name: &str| matches!(&call.args[at].expr, Expr::Ident(ident) if ident == name);
+            is(0, this) && is(1, other)
+        };
+        call.func_name == operators::EQUALS && (names("self", "oldSelf") || names("oldSelf", "self"))
+    }
+
+    /// Whether it refers to the value before an update.
+    pub(super) fn mentions_old(&self) -> bool {
+        self.root.references().has_variable("oldSelf")
+    }
+
+    /// Its value as a condition.
+    ///
+    /// # Errors
+    /// In cel-go's words, such as `no such key: a`.
+    pub(super) fn truth(&self, bindings: &Bindings) -> Result<bool, String> {
+        match self.evaluate(bindings)? {
+            Value::Bool(truth) => Ok(truth),
+            _ => Err(NO_OVERLOAD.to_owned()),
+        }
+    }
+
+    /// Its value as a text; `None` if it has none, or not one.
+    pub(super) fn text(&self, bindings: &Bindings) -> Option<String> {
+        match self.evaluate(bindings) {
+            Ok(Value::String(text)) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+
+    fn evaluate(&self, bindings: &Bindings) -> Result<Value, String> {
+        let evaluate = || {
+            start_counting();
+            Value::resolve(&self.root, &bindings.0).map_err(|error| describe(&error))
+        };
+        if self.depth <= SHALLOW {
+            return evaluate();
+        }
+        with_stack(EVALUATION_STACK, evaluate).unwrap_or_else(|| Err("the evaluation failed".to_owned()))
+    }
 }
 
 /// What `self` and `oldSelf` stand for.
-#[derive(Clone, Copy)]
-pub(super) struct Scope<'a> {
-    pub(super) this: &'a Value,
-    pub(super) old: Option<&'a Value>,
-}
+pub(super) struct Bindings(Context<'static>);
 
-impl Expr {
-    /// The expression's value.
-    ///
-    /// # Errors
-    /// CEL's own text, such as `no such key: a`.
-    pub(super) fn evaluate<'a>(&'a self, scope: Scope<'a>) -> Result<Cow<'a, Value>, String> {
-        let owned = |value: bool| Ok(Cow::Owned(Value::Bool(value)));
-        match self {
-            Self::Literal(value) => Ok(Cow::Borrowed(value)),
-            Self::List(items) => {
-                let items: Result<Vec<Value>, String> =
-                    items.iter().map(|item| item.evaluate(scope).map(Cow::into_owned)).collect();
-                Ok(Cow::Owned(Value::Array(items?)))
-            }
-            Self::This => Ok(Cow::Borrowed(scope.this)),
-            Self::Old => scope.old.map(Cow::Borrowed).ok_or_else(|| "no such attribute: oldSelf".to_owned()),
-            Self::Select(object, key) => select(object.evaluate(scope)?, key),
-            Self::Index(object, index) => {
-                let (object, index) = (object.evaluate(scope)?, index.evaluate(scope)?);
-                at_index(object, &index)
-            }
-            Self::Has(object, key) => owned(object.evaluate(scope)?.get(key).is_some()),
-            Self::Not(operand) => owned(!operand.truth(scope)?),
-            Self::And(left, right) => owned(!either(left.truth(scope).map(|v| !v), || right.truth(scope).map(|v| !v))?),
-            Self::Or(left, right) => owned(either(left.truth(scope), || right.truth(scope))?),
-            Self::Conditional(test, yes, no) => {
-                if test.truth(scope)? {
-                    yes.evaluate(scope)
-                } else {
-                    no.evaluate(scope)
-                }
-            }
-            Self::Compare(comparison, left, right) => {
-                owned(compare(*comparison, &*left.evaluate(scope)?, &*right.evaluate(scope)?)?)
-            }
-            Self::In(item, container) => owned(is_in(&*item.evaluate(scope)?, &*container.evaluate(scope)?)?),
-            Self::Size(operand) => Ok(Cow::Owned(size(&*operand.evaluate(scope)?)?)),
-            Self::Text(test, text, part) => owned(test.holds(&*text.evaluate(scope)?, &*part.evaluate(scope)?)?),
-            Self::Matches(text, regex) => {
-                owned(text.evaluate(scope)?.as_str().map(|text| regex.is_match(text)).ok_or_else(no_overload)?)
-            }
+impl Bindings {
+    pub(super) fn new(this: Value, old: Option<Value>) -> Self {
+        let mut context = CONTEXT.new_inner_scope();
+        context.add_variable_from_value("self", this);
+        if let Some(old) = old {
+            context.add_variable_from_value("oldSelf", old);
         }
+        Self(context)
     }
 
-    /// The expression's value as a condition.
-    ///
-    /// # Errors
-    /// As [`Expr::evaluate`], and when it is not a boolean.
-    pub(super) fn truth(&self, scope: Scope<'_>) -> Result<bool, String> {
-        self.evaluate(scope)?.as_bool().ok_or_else(no_overload)
-    }
-}
-
-fn no_overload() -> String {
-    "no such overload".to_owned()
-}
-
-/// `||` of CEL: a true side decides, even beside an error.
-fn either(left: Result<bool, String>, right: impl FnOnce() -> Result<bool, String>) -> Result<bool, String> {
-    match left {
-        Ok(true) => Ok(true),
-        Ok(false) => right(),
-        Err(error) => match right() {
-            Ok(true) => Ok(true),
-            Ok(false) | Err(_) => Err(error),
-        },
+    /// With an optional as `oldSelf`.
+    pub(super) fn with_optional(this: Value, old: Option<Value>) -> Self {
+        let old = old.map_or_else(OptionalValue::none, OptionalValue::of);
+        Self::new(this, Some(Value::Opaque(Arc::new(old))))
     }
 }
 
-fn select<'a>(object: Cow<'a, Value>, key: &str) -> Result<Cow<'a, Value>, String> {
-    let found = match object {
-        Cow::Borrowed(object) => object.get(key).map(Cow::Borrowed),
-        Cow::Owned(object) => object.get(key).cloned().map(Cow::Owned),
-    };
-    found.ok_or_else(|| format!("no such key: {key}"))
+/// Runs `work` on a thread with a stack of `bytes`, because the library recurses with large frames; `None` if it panics.
+fn with_stack<T: Send>(bytes: usize, work: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| thread::Builder::new().stack_size(bytes).spawn_scoped(scope, work).ok()?.join().ok())
 }
 
-fn at_index<'a>(object: Cow<'a, Value>, index: &Value) -> Result<Cow<'a, Value>, String> {
-    match (&*object, index) {
-        (Value::Object(_), Value::String(key)) => select(object, key),
-        (Value::Array(items), Value::Number(number)) => {
-            let item = number.as_u64().and_then(|at| usize::try_from(at).ok()).and_then(|at| items.get(at));
-            item.cloned().map(Cow::Owned).ok_or_else(|| format!("index out of bounds: {number}"))
-        }
-        _ => Err(no_overload()),
-    }
-}
-
-fn compare(comparison: Comparison, left: &Value, right: &Value) -> Result<bool, String> {
-    let equal = || left == right || (left.is_number() && left.as_f64() == right.as_f64());
-    match comparison {
-        Comparison::Equal => return Ok(equal()),
-        Comparison::NotEqual => return Ok(!equal()),
-        _ => {}
-    }
-    let ordering = match (left, right) {
-        (Value::String(left), Value::String(right)) => Some(left.cmp(right)),
-        (Value::Bool(left), Value::Bool(right)) => Some(left.cmp(right)),
-        (Value::Number(left), Value::Number(right)) => match (left.as_i64(), right.as_i64()) {
-            (Some(left), Some(right)) => Some(left.cmp(&right)),
-            _ => left.as_f64().zip(right.as_f64()).and_then(|(left, right)| left.partial_cmp(&right)),
-        },
-        _ => None,
-    };
-    let ordering = ordering.ok_or_else(no_overload)?;
-    Ok(match comparison {
-        Comparison::Less => ordering == Ordering::Less,
-        Comparison::LessOrEqual => ordering != Ordering::Greater,
-        Comparison::Greater => ordering == Ordering::Greater,
-        Comparison::GreaterOrEqual => ordering != Ordering::Less,
-        Comparison::Equal | Comparison::NotEqual => equal(),
-    })
-}
-
-fn is_in(item: &Value, container: &Value) -> Result<bool, String> {
-    match (container, item) {
-        (Value::Array(items), item) => Ok(items.contains(item)),
-        (Value::Object(map), Value::String(key)) => Ok(map.contains_key(key)),
-        _ => Err(no_overload()),
-    }
-}
-
-fn size(value: &Value) -> Result<Value, String> {
-    match value {
-        Value::String(text) => Ok(text.chars().count().into()),
-        Value::Array(items) => Ok(items.len().into()),
-        Value::Object(map) => Ok(map.len().into()),
-        _ => Err(no_overload()),
-    }
-}
-
-impl TextTest {
-    fn holds(self, text: &Value, part: &Value) -> Result<bool, String> {
-        let (Some(text), Some(part)) = (text.as_str(), part.as_str()) else { return Err(no_overload()) };
-        Ok(match self {
-            Self::StartsWith => text.starts_with(part),
-            Self::EndsWith => text.ends_with(part),
-            Self::Contains => text.contains(part),
-        })
+fn describe(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        ExecutionError::IndexOutOfBounds(Value::Int(index)) => format!("index out of bounds: {index}"),
+        ExecutionError::IndexOutOfBounds(Value::UInt(index)) => format!("index out of bounds: {index}"),
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { message, .. } => message.clone(),
+        _ => NO_OVERLOAD.to_owned(),
     }
 }

@@ -8,7 +8,7 @@ use super::{
     error::FieldError,
     format::{Format, Pattern},
     path::Path,
-    rules::Rule,
+    rule::Rule,
 };
 
 /// What a schema says about properties that it does not name.

@@ -5,97 +5,87 @@
 use serde_json::Value;
 
 use super::{
-    cel::{Expr, Scope},
-    cel_parse,
+    cel::{Bindings, LIMIT_EXCEEDED, NO_OVERLOAD},
     error::FieldError,
     lists,
     node::{ListType, Node},
     path::Path,
+    rule::Rule,
+    value,
 };
 
-/// One rule on a node.
-#[derive(Debug)]
-pub(super) struct Rule {
-    source: String,
-    expression: Expr,
-    message: String,
-    reason: String,
-    field_path: String,
-    is_transition: bool,
+/// The longest text of a `messageExpression`, in bytes (`k8s.io/apiserver/pkg/apis/cel`).
+const MAX_MESSAGE_BYTES: usize = 5_120;
+
+/// A value under validation, and the one in its place before.
+#[derive(Clone, Copy)]
+struct Scope<'a> {
+    this: &'a Value,
+    old: Option<&'a Value>,
 }
 
-impl Rule {
-    /// The rules on `schema`; one that is not supported is reported in `unsupported` instead.
-    pub(super) fn parse_all(schema: &Value, path: &str, unsupported: &mut Vec<FieldError>) -> Vec<Self> {
-        let rules = schema.get("x-kubernetes-validations").and_then(Value::as_array);
-        let mut parsed = Vec::new();
-        for rule in rules.into_iter().flatten() {
-            match Self::parse(rule) {
-                Ok(rule) => parsed.push(rule),
-                Err(error) => {
-                    let source = rule.get("rule").and_then(Value::as_str).unwrap_or_default();
-                    unsupported.push(FieldError::unsupported(path, &format!("the CEL rule {source:?}: {error}")));
-                }
-            }
-        }
-        parsed
-    }
-
-    fn parse(rule: &Value) -> Result<Self, String> {
-        let text = |key: &str| rule.get(key).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-        for key in ["messageExpression", "optionalOldSelf"] {
-            if rule.get(key).is_some_and(|value| *value != Value::Bool(false)) {
-                return Err(key.to_owned());
-            }
-        }
-        let source = text("rule");
-        let expression = cel_parse::parse(&source)?;
-        let field_path = text("fieldPath");
-        if field_path.contains('[') {
-            return Err(format!("fieldPath {field_path}"));
-        }
-        let is_transition = mentions_old(&source);
-        Ok(Self { expression, message: text("message"), reason: text("reason"), field_path, is_transition, source })
-    }
-
-    /// What the rule says of the value in `scope` at `path`: `None` if it holds or does not apply.
-    fn error(&self, node: &Node, path: &Path<'_>, scope: Scope<'_>) -> Option<FieldError> {
-        if self.is_transition && scope.old.is_none() {
-            return None;
-        }
-        match self.expression.truth(scope) {
-            Ok(true) => None,
-            Ok(false) => Some(self.violation(node, path, scope.this)),
-            Err(error) => {
-                let shown = if self.message.is_empty() { &self.source } else { &self.message };
-                let kind = Value::String(node.kind.clone().unwrap_or_default());
-                Some(FieldError::invalid(path, &kind, &format!("{error} evaluating rule: {shown}")))
-            }
-        }
-    }
-
-    fn violation(&self, node: &Node, path: &Path<'_>, value: &Value) -> FieldError {
-        let path = match self.field_path.trim_start_matches('.') {
-            "" => path.to_string(),
-            field => Path::Field(path, field).to_string(),
-        };
-        let detail =
-            if self.message.is_empty() { format!("failed rule: {}", self.source) } else { self.message.clone() };
-        let is_composite = matches!(node.kind.as_deref(), Some("object" | "array"));
-        match self.reason.as_str() {
-            "FieldValueForbidden" => FieldError::forbidden(&path, &detail),
-            "FieldValueRequired" => FieldError::required(&path, &detail),
-            "FieldValueDuplicate" if is_composite => FieldError::duplicate_omitted(&path),
-            "FieldValueDuplicate" => FieldError::duplicate(&path, value),
-            _ if is_composite => FieldError::invalid_omitted(&path, &detail),
-            _ => FieldError::invalid(&path, value, &detail),
-        }
+impl Scope<'_> {
+    /// As expressions see them.
+    fn values(&self, node: &Node) -> (kube_cel::cel::Value, Option<kube_cel::cel::Value>) {
+        (value::of(self.this, Some(node)), self.old.map(|old| value::of(old, Some(node))))
     }
 }
 
-/// Whether a rule compares with the value before: outside of a string literal, the word can mean nothing else.
-fn mentions_old(source: &str) -> bool {
-    source.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "oldSelf")
+/// What the rule says of the value in `scope` at `path`: `None` if it holds or does not apply.
+fn error(rule: &Rule, node: &Node, path: &Path<'_>, scope: Scope<'_>) -> Option<FieldError> {
+    if rule.is_transition && scope.old.is_none() && !rule.has_optional_old {
+        return None;
+    }
+    if rule.is_identity && scope.old == Some(scope.this) {
+        return None;
+    }
+    let (this, old) = scope.values(node);
+    let bindings = if rule.has_optional_old { Bindings::with_optional(this, old) } else { Bindings::new(this, old) };
+    let shown = if rule.message.is_empty() { &rule.source } else { &rule.message };
+    let detail = match rule.expression.truth(&bindings) {
+        Ok(true) => return None,
+        Ok(false) => return Some(violation(rule, node, path, scope)),
+        Err(error) if error.starts_with(NO_OVERLOAD) => format!(
+            "'{error}': call arguments did not match a supported operator, function or macro signature for rule: {shown}"
+        ),
+        Err(error) if error.starts_with(LIMIT_EXCEEDED) => format!(
+            "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {shown}"
+        ),
+        Err(error) => format!("{error} evaluating rule: {shown}"),
+    };
+    let kind = Value::String(node.kind.clone().unwrap_or_default());
+    Some(FieldError::invalid(path, &kind, &detail))
+}
+
+/// The text that a violation is reported with.
+fn detail(rule: &Rule, node: &Node, scope: Scope<'_>) -> String {
+    let evaluated = rule.message_expression.as_ref().and_then(|expression| {
+        let (this, old) = scope.values(node);
+        let text = expression.text(&Bindings::new(this, old))?.trim().to_owned();
+        (!text.is_empty() && text.len() <= MAX_MESSAGE_BYTES && !text.contains('\n')).then_some(text)
+    });
+    match evaluated {
+        Some(text) => text,
+        None if rule.message.is_empty() => format!("failed rule: {}", rule.source),
+        None => rule.message.clone(),
+    }
+}
+
+fn violation(rule: &Rule, node: &Node, path: &Path<'_>, scope: Scope<'_>) -> FieldError {
+    let path = match rule.field_path.trim_start_matches('.') {
+        "" => path.to_string(),
+        field => Path::Field(path, field).to_string(),
+    };
+    let detail = detail(rule, node, scope);
+    let is_composite = matches!(node.kind.as_deref(), Some("object" | "array"));
+    match rule.reason.as_str() {
+        "FieldValueForbidden" => FieldError::forbidden(&path, &detail),
+        "FieldValueRequired" => FieldError::required(&path, &detail),
+        "FieldValueDuplicate" if is_composite => FieldError::duplicate_omitted(&path),
+        "FieldValueDuplicate" => FieldError::duplicate(&path, scope.this),
+        _ if is_composite => FieldError::invalid_omitted(&path, &detail),
+        _ => FieldError::invalid(&path, scope.this, &detail),
+    }
 }
 
 /// Evaluates the rules on `new` and everything in it, with their counterparts in `old`.
@@ -111,7 +101,7 @@ fn walk(node: &Node, path: &Path<'_>, scope: Scope<'_>, is_unchanged: bool, erro
     let is_unchanged = is_unchanged || scope.old == Some(scope.this);
     for rule in &node.rules {
         if rule.is_transition || !is_unchanged {
-            errors.extend(rule.error(node, path, scope));
+            errors.extend(error(rule, node, path, scope));
         }
     }
     match scope.this {

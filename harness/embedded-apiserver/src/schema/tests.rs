@@ -3,7 +3,11 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Schema, aggregate};
+use super::{
+    Schema, aggregate,
+    cel::{Bindings, Expression},
+    value,
+};
 
 fn schema(spec: Value) -> Schema {
     let version = json!({"schema": {"openAPIV3Schema": {"type": "object", "properties": {
@@ -150,11 +154,25 @@ fn an_element_of_a_list_map_keeps_its_old_value_at_another_position() {
     );
 }
 
+fn ruled(rule: &str) -> Value {
+    json!({"type": "object", "x-kubernetes-validations": [{"rule": rule}]})
+}
+
 #[rstest]
-#[case(json!({"type": "string", "x-kubernetes-validations": [{"rule": "self.all(c, c == 'a')"}]}), "CEL rule")]
-#[case(json!({"type": "string", "x-kubernetes-validations": [{"rule": "duration(self) < duration('1h')"}]}), "CEL rule")]
-#[case(json!({"type": "string", "x-kubernetes-validations": [{"rule": "true", "messageExpression": "'a'"}]}), "messageExpression")]
-#[case(json!({"type": "integer", "x-kubernetes-validations": [{"rule": "self - 1 > 0"}]}), "CEL rule")]
+#[case(ruled("self.l.all(i, v, v == 'a')"), "undeclared reference to 'i'")]
+#[case(ruled("cel.bind(a, self.a, a == 'a')"), "undeclared reference")]
+#[case(ruled("self.n < 1 || nothing(self.n)"), "undeclared reference to 'nothing'")]
+#[case(ruled("self.a.nothing()"), "undeclared reference to 'nothing'")]
+#[case(ruled("self.l.exists(x, x == y)"), "undeclared reference to 'y'")]
+#[case(ruled("self.l.exists(x, true) && x == 1"), "undeclared reference to 'x'")]
+#[case(ruled("Message{a: 1}.a == 1"), "the message Message")]
+#[case(ruled("self.a =="), "CEL rule")]
+#[case(ruled("self.a.matches('(')"), "CEL rule")]
+#[case(ruled(&format!("{}self.a{}", "(".repeat(1_990), ")".repeat(1_990))), "CEL rule")]
+#[case(ruled(&format!("{}1 == 1", "1+".repeat(1_900))), "nested deeper than 100")]
+#[case(ruled(&format!("{}true", "true?true:".repeat(390))), "CEL rule")]
+#[case(ruled(&"true||".repeat(1_000)), "longer than 4000 bytes")]
+#[case(json!({"type": "string", "x-kubernetes-validations": [{"rule": "true", "messageExpression": "'a' +"}]}), "messageExpression")]
 #[case(json!({"oneOf": [{"required": ["a"]}]}), "oneOf")]
 #[case(json!({"anyOf": [{"type": "string"}]}), "anyOf")]
 #[case(json!({"type": "string", "format": "ipv4"}), "ipv4")]
@@ -173,13 +191,71 @@ fn what_is_not_supported_is_refused_and_never_accepted_in_silence(#[case] keywor
 #[case("self.a in ['x', \"y\"]", json!({"a": "y"}), true)]
 #[case("self.n >= -1 && self.n < 2", json!({"n": 1}), true)]
 #[case("size(self.a) == 2 && self.a.size() != 3", json!({"a": "äö"}), true)]
+#[case(&format!("{}1 == 91", "1+".repeat(90)), json!({}), true)]
 #[case("self.a.matches('^[0-9]+$')", json!({"a": "12"}), true)]
 #[case("self.missing == 'x' || self.n == 1", json!({"n": 1}), true)]
 #[case("self.m['k'] == 'v' && self.l[0] == 'a'", json!({"m": {"k": "v"}, "l": ["a"]}), true)]
 #[case("self.__namespace__ == 'x'", json!({"namespace": "x"}), true)]
+#[case("self.a__dash__b__dot__c == 'x' && self.with_one == 1", json!({"a-b.c": "x", "with_one": 1}), true)]
+#[case("self.n - 1 > 0 || self.n % 2 == 1", json!({"n": 1}), true)]
+#[case("self.l.all(x, x.startsWith('a')) && !self.l.exists(x, x == 'b')", json!({"l": ["a", "ab"]}), true)]
+#[case("self.l.map(x, size(x)).sum() == 3 && self.l.isSorted()", json!({"l": ["a", "ab"]}), true)]
+#[case("duration(self.a) < duration('1h')", json!({"a": "59m"}), true)]
+#[case("quantity(self.a).isLessThan(quantity('1Gi'))", json!({"a": "1000Mi"}), true)]
+#[case("isURL(self.a) && url(self.a).getHost() == 'b:1'", json!({"a": "http://b:1/c"}), true)]
+#[case("!format.dns1123Label().validate(self.a).hasValue()", json!({"a": "Not-A-Label"}), false)]
+#[case("self.?a.orValue('none') == 'none'", json!({}), true)]
+#[case(&format!("{}1 == 91", "1+".repeat(90)), json!({}), true)]
+#[case("self.a.matches('^\\\\d$')", json!({"a": "٣"}), false)]
 fn a_rule_means_what_cel_says(#[case] rule: &str, #[case] value: Value, #[case] holds: bool) {
-    let rule = super::cel_parse::parse(rule).expect("parses");
-    assert_eq!(rule.truth(super::cel::Scope { this: &value, old: None }), Ok(holds));
+    let rule = Expression::compile(rule).expect("compiles");
+    assert_eq!(rule.truth(&Bindings::new(value::of(&value, None), None)), Ok(holds));
+}
+
+#[rstest]
+#[case("self.a.b == 'x' || !self.a.b", json!({"a": "text"}), "'no such overload': call arguments did not match a supported operator, function or macro signature for rule: self.a.b == 'x' || !self.a.b")]
+#[case("self.l[2] == 1", json!({"l": [1]}), "index out of bounds: 2 evaluating rule: self.l[2] == 1")]
+#[case("1 / self.n == 1", json!({"n": 0}), "division by zero evaluating rule: 1 / self.n == 1")]
+#[case("lists.range(2000).all(x, lists.range(2000).all(y, x != -1))", json!({}),
+    "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds \
+     limit for rule: lists.range(2000).all(x, lists.range(2000).all(y, x != -1))")]
+fn a_rule_that_cannot_be_evaluated_says_why(#[case] rule: &str, #[case] value: Value, #[case] text: &str) {
+    let mut keywords = ruled(rule);
+    keywords["x-kubernetes-preserve-unknown-fields"] = json!(true);
+    let found = errors(&schema(keywords), value, None);
+    assert_eq!(found[0].0, format!(r#"spec: Invalid value: "object": {text}"#));
+}
+
+#[test]
+fn dates_compare_as_times_and_numbers_as_their_type_says() {
+    let schema = schema(json!({"type": "object",
+        "properties": {"at": {"type": "string", "format": "date-time"}, "ratio": {"type": "number"}},
+        "x-kubernetes-validations": [{"rule": "self.at < timestamp('2026-01-01T00:00:00Z') && self.ratio / 2.0 == 0.5"}]}));
+    assert_eq!(errors(&schema, json!({"at": "2026-01-01T00:30:00+01:00", "ratio": 1}), None), []);
+    assert_eq!(errors(&schema, json!({"at": "2026-01-01T00:00:00Z", "ratio": 1}), None).len(), 1);
+}
+
+#[test]
+fn a_message_may_be_an_expression_and_falls_back_to_the_message() {
+    let schema = |expression: &str| {
+        schema(json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [
+            {"rule": "self.n > 1", "message": "small", "messageExpression": expression}]}))
+    };
+    let found = |expression: &str| errors(&schema(expression), json!({"n": 1}), None).remove(0).0;
+    assert_eq!(found("string(self.n) + ' is too small'"), "spec: Invalid value: 1 is too small");
+    assert_eq!(found("self.missing"), "spec: Invalid value: small");
+    assert_eq!(found("' '"), "spec: Invalid value: small");
+}
+
+#[test]
+fn an_optional_old_value_lets_a_transition_rule_run_on_create() {
+    let schema =
+        schema(json!({"type": "object", "properties": {"n": {"type": "integer"}}, "x-kubernetes-validations": [
+        {"rule": "oldSelf.hasValue() ? self.n >= oldSelf.value().n : self.n == 1", "optionalOldSelf": true}]}));
+    assert_eq!(errors(&schema, json!({"n": 1}), None), []);
+    assert_eq!(errors(&schema, json!({"n": 2}), None).len(), 1);
+    assert_eq!(errors(&schema, json!({"n": 3}), Some(json!({"n": 2}))), []);
+    assert_eq!(errors(&schema, json!({"n": 1}), Some(json!({"n": 2}))).len(), 1);
 }
 
 #[test]
