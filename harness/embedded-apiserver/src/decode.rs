@@ -7,8 +7,8 @@ use super::{
     object,
     resources::Resource,
     status::{Failure, Result},
+    target::Target,
     typed,
-    write::Target,
 };
 
 /// Decodes what was sent: `apiVersion` and `kind` must be those of the resource, built-in resources need not say them and

@@ -10,7 +10,7 @@ use super::{
     resources::Resource,
     status::{self, Failure, Result},
     store::{Origin, Store},
-    write::Done,
+    target::Done,
 };
 
 /// The finalizer of an owner that goes after its dependents.

@@ -1,9 +1,8 @@
 //! From a request to its answer: authorization, routes, verbs.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::header;
 use serde_json::Value;
 
 use super::{
@@ -11,32 +10,22 @@ use super::{
     delete, discovery, list, object, options,
     patching::Patch,
     rbac::Attributes,
-    reply::{Listing, Renderer, Reply},
-    request::{Form, Query, RequestInfo, header_text},
+    render::{Listing, Renderer},
+    reply::Reply,
+    request::{Form, Request, RequestInfo, header_text},
     resources::{Kept, Resource},
     review,
     scale::{self, Change},
     selectors::Selector,
-    server::{Link, Server},
+    server::Server,
     status::{Failure, Result},
+    target::{Done, Target},
     watch::Watch,
-    write::{self, Done, Target},
+    write,
 };
 
 /// The largest body that kube-apiserver reads.
 const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
-
-/// A request with all that its answer depends on.
-pub(super) struct Request {
-    pub(super) info: RequestInfo,
-    pub(super) query: Query,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// Of the caller, for watches.
-    pub(super) link: Link,
-    /// How much the cache that serves this request lags behind the store, beyond what all do.
-    pub(super) cache_lag: Duration,
-}
 
 /// Serves one request.
 pub(super) async fn handle(server: &Arc<Server>, request: Request) -> Reply {
@@ -198,7 +187,7 @@ fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply>
         objects.get(namespace).and_then(|names| names.get(&info.name)).cloned()
     };
     match object {
-        Some(object) => Ok(renderer.object(200, &object)),
+        Some(object) => Ok(Reply::bytes(200, renderer.object(&object))),
         None => Err(Failure::not_found(resource, &info.name)),
     }
 }
@@ -217,7 +206,7 @@ async fn list(server: &Server, renderer: &Renderer, request: &Request) -> Result
         user: &request.info.caller.user,
         lag: request.cache_lag,
     };
-    Ok(renderer.list(&list::list(server, &request).await?))
+    Ok(Reply::bytes(200, renderer.list(&list::list(server, &request).await?)))
 }
 
 fn watch(server: &Arc<Server>, renderer: Renderer, request: Request) -> Result<Reply> {
@@ -263,7 +252,7 @@ fn written(server: &Server, renderer: &Renderer, code: u16, object: &Arc<Value>)
         Some(Event { new: Some(new), text, .. }) if Arc::ptr_eq(new, object) => {
             Reply::bytes(code, renderer.text(object, text))
         }
-        _ => renderer.object(code, object),
+        _ => Reply::bytes(code, renderer.object(object)),
     }
 }
 
@@ -280,5 +269,5 @@ fn delete_collection(server: &Arc<Server>, renderer: &Renderer, request: &Reques
         }
         Ok(Listing { objects: selected, version: store.version, next: None, remaining: None })
     });
-    Ok(renderer.list(&listing?))
+    Ok(Reply::bytes(200, renderer.list(&listing?)))
 }

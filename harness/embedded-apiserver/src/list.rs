@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     collection::Objects,
     object,
-    reply::Listing,
+    render::Listing,
     request::Query,
     resources::Resource,
     selectors::Selector,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{
     apply, names, object, patch,
     status::{Failure, Result},
-    write::Target,
+    target::Target,
 };
 
 /// A patch as it was sent.

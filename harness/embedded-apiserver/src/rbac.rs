@@ -19,9 +19,9 @@ use super::{
     store::Store,
 };
 
+use bootstrap::GROUP;
 pub(super) use bootstrap::objects as bootstrap;
 
-const GROUP: &str = "rbac.authorization.k8s.io";
 /// Whose members may do everything, whatever Bindings say.
 const MASTERS: &str = "system:masters";
 

@@ -1,9 +1,12 @@
 //! What a request asks for, read from its method, path, query and headers.
 
+use std::time::Duration;
+
+use bytes::Bytes;
 use http::{HeaderMap, Method, header, request};
 use url::form_urlencoded;
 
-use super::table::IncludeObject;
+use super::{link::Link, table::IncludeObject};
 
 /// Who sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,18 @@ pub struct RequestInfo {
     pub name: String,
     /// The path of the URL.
     pub path: String,
+}
+
+/// A request with all that its answer depends on.
+pub(super) struct Request {
+    pub(super) info: RequestInfo,
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// Of the caller, for watches.
+    pub(super) link: Link,
+    /// How much the cache that serves this request lags behind the store, beyond what all do.
+    pub(super) cache_lag: Duration,
 }
 
 impl RequestInfo {

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::{
     discovery::ResourceDescription,
     schema::Schema,
-    status::qualified,
     table::{Column, columns_for},
 };
 
@@ -173,6 +172,11 @@ impl Resource {
             categories: self.categories.clone(),
         }
     }
+}
+
+/// `plural.group`, or just `plural` for the core group.
+pub(super) fn qualified(plural: &str, group: &str) -> String {
+    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {

@@ -9,7 +9,7 @@ use super::{
     schema::FieldError,
     status::{Failure, Result},
     store::Store,
-    write::Target,
+    target::Target,
 };
 
 pub(super) fn check_namespace(target: Target<'_>, object: &mut Value) -> Result<()> {

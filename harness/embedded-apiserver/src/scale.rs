@@ -9,7 +9,8 @@ use super::{
     patching::Patch,
     status::{Failure, Result},
     store::Store,
-    write::{self, Done, Target},
+    target::{Done, Target},
+    write,
 };
 
 /// What a request wants the scale to be.

@@ -12,9 +12,10 @@ use tower::Service;
 
 use super::{
     clock,
+    link::ConnectionReset,
     request::Caller,
     server::Server,
-    service::{self, AnswerBody, ApiService, ConnectionReset},
+    service::{self, AnswerBody, ApiService},
 };
 
 /// After a failed accept, which usually means that there are no more file descriptors.

@@ -9,15 +9,15 @@ use std::{
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    Options,
     clock::{self, Clock},
     collection::Event,
+    config::Options,
     crd, delete,
     faults::{Faults, NoFaults},
     gc,
+    link::Link,
     rbac::{self, Attributes, Decision},
     request::{Caller, RequestInfo},
     signal::Signal,
@@ -46,17 +46,6 @@ pub struct RequestRecord {
     pub code: String,
     /// The time since the server's creation when the answer was sent.
     pub elapsed: Duration,
-}
-
-/// The life of one caller's connections.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Link {
-    /// Cancelled when the caller crashes.
-    pub(super) dead: CancellationToken,
-    /// Whether requests that were sent before a crash still take effect.
-    pub(super) lands: CancellationToken,
-    /// Cancelled when its watches break.
-    pub(super) watches: CancellationToken,
 }
 
 /// What the cache of the server that a caller talks to shows.

@@ -19,19 +19,15 @@ use tokio::sync::oneshot;
 use super::{
     clock,
     faults::{Effect, Fault, Gate, Point},
-    handle::{self, handle},
+    handle::handle,
+    link::{ConnectionReset, Link},
     reply::Reply,
-    request::{Caller, Query, RequestInfo},
-    server::{Link, Server},
+    request::{self, Caller, Query, RequestInfo},
+    server::Server,
     status::Failure,
     tracer::{Ending, SentRequest, Traced},
     watch::Watch,
 };
-
-/// The connection broke: the request may or may not have taken effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("connection reset by peer")]
-pub struct ConnectionReset;
 
 /// The body of an answer; watches stream theirs.
 pub type AnswerBody = UnsyncBoxBody<Bytes, ConnectionReset>;
@@ -90,7 +86,7 @@ where
             let sent = SentRequest { info: &info, query, body: &body, fault: &fault };
             let traced = Traced::sent(server.tracer(), &sent);
             let (query, cache_lag) = (Query::parse(query), fault.cache_lag);
-            let request = handle::Request { info, query, headers: head.headers, body, link, cache_lag };
+            let request = request::Request { info, query, headers: head.headers, body, link, cache_lag };
             let served = Box::pin(serve(&server, request, fault, gate, &traced));
             let ending = match lands.run_until_cancelled(served).await {
                 Some(result) => hand_over(answer, result),
@@ -114,7 +110,7 @@ where
 /// One request with its fate.
 async fn serve(
     server: &Arc<Server>,
-    request: handle::Request,
+    request: request::Request,
     fault: Fault,
     gate: Option<Gate>,
     traced: &Traced,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     apply,
-    resources::Resource,
+    resources::{Resource, qualified},
     schema::{FieldError, aggregate},
 };
 
@@ -226,9 +226,4 @@ pub(super) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
         details["group"] = resource.group.as_str().into();
     }
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
-}
-
-/// `plural.group`, or just `plural` for the core group.
-pub(super) fn qualified(plural: &str, group: &str) -> String {
-    if group.is_empty() { plural.to_owned() } else { format!("{plural}.{group}") }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Fault, RequestInfo};
+use super::{faults::Fault, request::RequestInfo};
 
 /// A request as it is sent.
 #[derive(Clone, Copy, Debug)]

@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 use super::{
     collection::Event,
     faults::{Gate, Point, WatchFault},
-    handle::Request,
+    link::{ConnectionReset, Link},
     list, object,
-    reply::{Renderer, to_bytes},
-    request::{Caller, Form},
+    render::{Renderer, to_bytes},
+    request::{Caller, Form, Request},
     selectors::Selector,
-    server::{Link, Server},
-    service::ConnectionReset,
+    server::Server,
     signal::Signal,
     status::{Failure, Result},
 };

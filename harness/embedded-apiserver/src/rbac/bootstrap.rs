@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+pub(super) const GROUP: &str = "rbac.authorization.k8s.io";
+
 /// ClusterRoles, each with its ClusterRoleBinding if there is one.
 pub(crate) fn objects() -> Vec<Value> {
     const DISCOVERY: &[&str] = &[
@@ -46,9 +48,9 @@ pub(crate) fn objects() -> Vec<Value> {
     for (name, rules, groups) in roles {
         objects.push(object("ClusterRole", name, json!({"rules": rules})));
         if !groups.is_empty() {
-            let subject = |group: &&str| json!({"kind": "Group", "apiGroup": super::GROUP, "name": group});
+            let subject = |group: &&str| json!({"kind": "Group", "apiGroup": GROUP, "name": group});
             let subjects: Vec<Value> = groups.iter().map(subject).collect();
-            let role = json!({"apiGroup": super::GROUP, "kind": "ClusterRole", "name": name});
+            let role = json!({"apiGroup": GROUP, "kind": "ClusterRole", "name": name});
             objects.push(object("ClusterRoleBinding", name, json!({"roleRef": role, "subjects": subjects})));
         }
     }
@@ -56,7 +58,7 @@ pub(crate) fn objects() -> Vec<Value> {
 }
 
 fn object(kind: &str, name: &str, mut content: Value) -> Value {
-    content["apiVersion"] = format!("{}/v1", super::GROUP).into();
+    content["apiVersion"] = format!("{}/v1", GROUP).into();
     content["kind"] = kind.into();
     let annotations = json!({"rbac.authorization.kubernetes.io/autoupdate": "true"});
     let labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
