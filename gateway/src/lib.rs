@@ -14,6 +14,7 @@
 //! [`kubernetes`] (the one policy for API calls), [`ttl_cache`], [`crypto`] and [`context`] (time, randomness, tasks).
 
 pub mod audit;
+pub mod auth;
 pub mod config;
 pub mod context;
 pub mod crypto;

@@ -12,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     audit::{self, Pipeline, Recorder},
+    auth::Authenticator,
     config::{self, AuthMode, Config, Identity},
     context::Context,
     dedup::Deduplicator,
-    http::{self, App, Readiness, auth::Authenticator, server::Server, tls::Tls},
+    http::{self, App, Readiness, server::Server, tls::Tls},
     intake::Intake,
     kubernetes::{Kubernetes, cluster},
     metrics::{self, Metrics},

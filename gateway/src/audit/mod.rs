@@ -10,22 +10,12 @@
 //! | `failed` | DataStorage could not be reached or used, to the end of the retries |
 //! | `dropped` | the queue was full, or the process ended first |
 
+mod counts;
+mod error;
 mod event;
 mod pipeline;
 mod sender;
 
+pub use error::Error;
 pub use event::{Event, Outcome};
 pub use pipeline::{Pipeline, Recorder, start};
-
-/// The audit trail cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The HTTP client cannot be built.
-    #[error(
-        "no HTTP client for datastorage.url: {0}; https needs authorities to trust: set SSL_CERT_FILE to their PEM file"
-    )]
-    Client(#[from] reqwest::Error),
-    /// The address cannot carry a path.
-    #[error("datastorage.url: `{0}` can have no path")]
-    Url(url::Url),
-}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect};
 use url::Url;
 
-use super::{Error, Event, pipeline::Counts};
+use super::{counts::Counts, error::Error, event::Event};
 use crate::{config::DataStorage, context::Context, crypto};
 
 /// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.

@@ -20,13 +20,14 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Batch, Item, Malformed,
+    info::RequestInfo,
     problem::{Kind, Problem, json_response},
-    request::RequestInfo,
 };
 use crate::{
     dedup::{self, Accepted, Outcome},
+    intake::Item,
     remediation::Fingerprint,
+    signal::Rejection,
 };
 
 /// An answer that is ready but for its request's id and path.
@@ -46,10 +47,10 @@ impl Answer {
 }
 
 /// The answer to a request whose body came to `result`.
-pub(super) fn answer(result: &Result<Batch, Malformed>) -> Answer {
+pub(super) fn answer(result: &Result<Vec<Item>, Rejection>) -> Answer {
     let items = match result {
-        Ok(batch) => batch.items.as_slice(),
-        Err(malformed) => return Answer::Problem(Problem::new(Kind::Malformed, &malformed.detail)),
+        Ok(items) => items.as_slice(),
+        Err(rejection) => return Answer::Problem(Problem::new(Kind::Malformed, &rejection.message)),
     };
     match items {
         [] => Answer::Problem(Problem::new(Kind::Malformed, "the body holds no alert")),
@@ -63,7 +64,7 @@ fn single(item: &Item) -> Answer {
         Item::Accepted(accepted, _) if accepted.outcome == Outcome::Created => StatusCode::CREATED,
         Item::Accepted(..) => StatusCode::ACCEPTED,
         Item::OutOfScope { .. } | Item::Ignored { .. } => StatusCode::OK,
-        Item::Rejected { message, .. } => return Answer::Problem(Problem::new(Kind::Malformed, message)),
+        Item::Rejected(rejection) => return Answer::Problem(Problem::new(Kind::Malformed, &rejection.message)),
         Item::Failed(error) => return Answer::Problem(failure(&[error])),
     };
     Answer::Json(status, result(item))
@@ -76,7 +77,7 @@ fn batch(items: &[Item]) -> Answer {
         ("summary".to_owned(), summary.to_json()),
     ]);
     let failures: Vec<&dedup::Error> = items.iter().filter_map(failed).collect();
-    let malformed = items.iter().filter(|item| matches!(item, Item::Rejected { .. })).count();
+    let malformed = items.iter().filter(|item| matches!(item, Item::Rejected(_))).count();
     if !failures.is_empty() {
         return Answer::Problem(Problem { extensions: body, ..failure(&failures) });
     }
@@ -131,7 +132,7 @@ fn public_text(error: Option<&dedup::Error>) -> String {
 fn result(item: &Item) -> Value {
     match item {
         Item::Accepted(accepted, fingerprint) => accepted_result(accepted, fingerprint),
-        Item::Rejected { message, .. } | Item::OutOfScope { message } => {
+        Item::Rejected(Rejection { message, .. }) | Item::OutOfScope { message } => {
             json!({ "status": "rejected", "message": message })
         }
         Item::Ignored { message } => json!({ "status": "ignored", "message": message }),
@@ -180,7 +181,7 @@ impl Summary {
                     Outcome::Created => &mut summary.created,
                     Outcome::Deduplicated => &mut summary.deduplicated,
                 },
-                Item::Rejected { .. } | Item::OutOfScope { .. } => &mut summary.rejected,
+                Item::Rejected(_) | Item::OutOfScope { .. } => &mut summary.rejected,
                 Item::Ignored { .. } => &mut summary.ignored,
                 Item::Failed(_) => &mut summary.failed,
             } += 1;

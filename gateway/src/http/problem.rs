@@ -9,7 +9,7 @@ use http::{
 };
 use serde_json::{Map, Value, json};
 
-use super::request::RequestInfo;
+use super::info::RequestInfo;
 
 /// The media type of problems.
 pub const CONTENT_TYPE: &str = "application/problem+json";

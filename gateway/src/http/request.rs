@@ -12,24 +12,18 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use tracing::Instrument as _;
 
 use super::{
-    App, KUBERNETES_EVENT, PROMETHEUS,
+    app::App,
+    info::RequestInfo,
     problem::{Kind, Problem},
+    routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
-use crate::context::{Context, Monotonic};
+use crate::context::Context;
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Enough for a UUID or a trace id; what is longer is not written to logs.
 const REQUEST_ID_LEN_MAX: usize = 64;
-
-/// What answers and logs say of a request.
-#[derive(Clone, Debug)]
-pub(super) struct RequestInfo {
-    pub(super) id: Arc<str>,
-    pub(super) path: Arc<str>,
-    pub(super) received: Monotonic,
-}
 
 /// Middleware: all of this module.
 pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {

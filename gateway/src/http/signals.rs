@@ -17,14 +17,16 @@ use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::{
-    App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS,
     answer::{Answer, answer},
-    body,
+    app::App,
+    auth, body,
     gate::{Gate, Place},
+    info::RequestInfo,
     problem::{Kind, Problem},
-    request::{RequestInfo, observe, panic_text},
+    request::{observe, panic_text},
+    routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
-use crate::{context::Monotonic, remediation::Source};
+use crate::{context::Monotonic, intake::Item, remediation::Source, signal::Rejection};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -37,7 +39,8 @@ struct Shared {
     gate: Arc<Gate>,
 }
 
-pub(super) fn router(app: App) -> Router {
+/// The routes of the signal listener.
+pub fn router(app: App) -> Router {
     let gate = Arc::new(Gate::new(&app.server, &app.context, &app.metrics));
     let app = Arc::new(app);
     Router::new()
@@ -100,8 +103,8 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
-    if let Some(auth) = &app.auth {
-        auth.check(&head.headers, path(source), deadline).await?;
+    if let Some(authenticator) = &app.auth {
+        auth::check(authenticator, &head.headers, path(source), deadline).await?;
     }
     let body = read_body(app, body, deadline).await?;
     let result = handle(app, place, source, body, deadline).await?;
@@ -122,7 +125,7 @@ async fn handle(
     source: Source,
     body: Bytes,
     deadline: Monotonic,
-) -> Result<Result<Batch, Malformed>, Problem> {
+) -> Result<Result<Vec<Item>, Rejection>, Problem> {
     let (sender, receiver) = oneshot::channel();
     let handler = Arc::clone(&app.handler);
     let work = async move {
@@ -144,18 +147,20 @@ async fn handle(
 }
 
 /// What the sender is not told.
-fn log_failures(result: &Result<Batch, Malformed>) {
+fn log_failures(result: &Result<Vec<Item>, Rejection>) {
     match result {
-        Ok(batch) => {
-            for item in &batch.items {
+        Ok(items) => {
+            for item in items {
                 match item {
                     Item::Failed(error) => tracing::warn!(%error, "a signal was not accepted"),
-                    Item::Rejected { reason, message } => tracing::info!(reason, message, "an alert was rejected"),
+                    Item::Rejected(Rejection { reason, message }) => {
+                        tracing::info!(reason, message, "an alert was rejected");
+                    }
                     Item::Accepted(..) | Item::OutOfScope { .. } | Item::Ignored { .. } => {}
                 }
             }
         }
-        Err(malformed) => tracing::info!(detail = malformed.detail, "a body was malformed"),
+        Err(rejection) => tracing::info!(detail = rejection.message, "a body was malformed"),
     }
 }
 

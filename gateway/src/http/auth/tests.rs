@@ -1,8 +1,11 @@
 //! Authentication against a Kubernetes API that counts what it is asked.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU16, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU16, AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use http::{Request, Response};
@@ -13,7 +16,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{config::Retry, context::SimulatedClock, http::PROMETHEUS};
+use crate::{
+    config::{Auth, Retry},
+    context::{Context, SimulatedClock},
+    http::PROMETHEUS,
+    kubernetes::Kubernetes,
+    metrics::Metrics,
+};
 
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
@@ -95,7 +104,7 @@ impl Rig {
 
     async fn status_of(&self, headers: &HeaderMap) -> u16 {
         let deadline = self.context.monotonic() + Duration::from_secs(15);
-        match self.auth.check(headers, PROMETHEUS, deadline).await {
+        match check(&self.auth, headers, PROMETHEUS, deadline).await {
             Ok(()) => 200,
             Err(problem) => {
                 let challenged =
@@ -173,7 +182,7 @@ async fn a_flood_of_bad_tokens_pushes_no_good_one_out() {
     }
     let before = rig.requests();
     assert_eq!((rig.status("Bearer good").await, rig.requests()), (200, before));
-    assert_eq!(rig.auth.reviews.len(), Auth::default().cache_size);
+    assert_eq!(rig.auth.refusals(), Auth::default().cache_size);
 }
 
 #[tokio::test(start_paused = true)]

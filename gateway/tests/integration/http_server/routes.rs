@@ -13,14 +13,15 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use gateway::{
+    auth::Authenticator,
     config,
     context::{Context, Monotonic},
-    http::{
-        self, App, Batch, Item, KUBERNETES_EVENT, Malformed, PROMETHEUS, Readiness, SignalHandler, auth::Authenticator,
-    },
+    http::{self, App, KUBERNETES_EVENT, PROMETHEUS, Readiness},
+    intake::{Item, SignalHandler},
     kubernetes::Kubernetes,
     metrics::Metrics,
     remediation::Source,
+    signal::Rejection,
 };
 use http_body_util::{BodyExt as _, StreamBody};
 use rstest::rstest;
@@ -46,18 +47,20 @@ struct Handler {
 }
 
 impl SignalHandler for Handler {
-    fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Batch, Malformed>> {
+    fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Vec<Item>, Rejection>> {
         Box::pin(async move {
             self.seen.lock().unwrap().push((source, body, deadline));
             match self.behaviour {
                 Behaviour::Ignore => {}
-                Behaviour::Malformed => return Err(Malformed { detail: "no JSON".to_owned() }),
+                Behaviour::Malformed => {
+                    return Err(Rejection { reason: "malformed_json", message: "no JSON".to_owned() });
+                }
                 Behaviour::Panic => panic!("secret"),
                 Behaviour::Hang => std::future::pending().await,
                 Behaviour::Take(time) => self.context.sleep(time).await,
             }
             self.finished.fetch_add(1, Ordering::SeqCst);
-            Ok(Batch { items: vec![Item::Ignored { message: "resolved".to_owned() }] })
+            Ok(vec![Item::Ignored { message: "resolved".to_owned() }])
         })
     }
 }

@@ -1,15 +1,15 @@
-//! From a body to what became of each alert or event in it: parse, resolve, deduplicate, tell the audit trail.
+//! From a body to what became of each alert or event in it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
+use super::handler::{Item, SignalHandler};
 use crate::{
     audit::{Event, Recorder},
     context::{Context, Monotonic},
     dedup::{self, Deduplicate},
-    http::{Batch, Item, Malformed, SignalHandler},
     metrics::Metrics,
     remediation::Source,
     signal::{Draft, Parsed, Rejection, ResolveError, Resolver, alertmanager, event},
@@ -67,10 +67,11 @@ impl Intake {
         match parsed {
             Ok(Parsed::Draft(draft)) => self.process(*draft, deadline).await,
             Ok(Parsed::Ignored(why)) => Item::Ignored { message: why.to_string() },
-            Err(Rejection { reason, message }) => {
+            Err(rejection) => {
+                let Rejection { reason, message } = &rejection;
                 self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
                 tracing::warn!(reason, message, "an alert or event is rejected");
-                Item::Rejected { reason, message }
+                Item::Rejected(rejection)
             }
         }
     }
@@ -106,15 +107,14 @@ impl Intake {
 }
 
 impl SignalHandler for Intake {
-    fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Batch, Malformed>> {
+    fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Vec<Item>, Rejection>> {
         async move {
-            let parsed = self.parse(source, &body).map_err(|Rejection { reason, message }| {
+            let parsed = self.parse(source, &body).inspect_err(|Rejection { reason, message }| {
                 self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
                 tracing::warn!(reason, message, "a body is rejected");
-                Malformed { detail: message }
             })?;
             let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline).boxed());
-            Ok(Batch { items: items.buffered(CONCURRENT_ALERTS).collect().await })
+            Ok(items.buffered(CONCURRENT_ALERTS).collect().await)
         }
         .boxed()
     }

@@ -1,0 +1,9 @@
+//! From a body to what became of each alert or event in it: parse, resolve, deduplicate, tell the audit trail.
+//!
+//! [`SignalHandler`] is what `http` needs of it, and [`Item`] what it answers with; [`Intake`] is the gateway's own.
+
+mod handler;
+mod pipeline;
+
+pub use handler::{Item, SignalHandler};
+pub use pipeline::Intake;
