@@ -9,7 +9,10 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{core::Core, lock::lease_duration, observed::Observed};
+use super::{
+    core::Core,
+    observed::{Observed, lease_duration},
+};
 use crate::{
     context::Monotonic,
     kubernetes::{Error, Operation},

@@ -9,11 +9,10 @@ use kube::{Api, Client, api::ListParams};
 use tokio::sync::watch;
 
 use super::{
-    Error,
     attempt::Known,
-    feed::readable,
+    deduplicate::Error,
     lock::LockManager,
-    view::{Snapshot, Subscription, View},
+    view::{Snapshot, Subscription, View, readable},
 };
 use crate::{
     config::Config,

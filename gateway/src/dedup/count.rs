@@ -8,9 +8,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::{
-    Error,
     commit::{Action, Commit, Count, Observation},
     core::Core,
+    deduplicate::Error,
     find::get,
 };
 use crate::{

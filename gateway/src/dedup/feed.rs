@@ -6,17 +6,20 @@ use std::{pin::pin, time::Duration};
 
 use futures::StreamExt;
 use kube::{
-    Api, ResourceExt,
+    Api,
     api::{ListParams, WatchEvent, WatchParams},
 };
 
-use super::{index::Change, view::View};
+use super::{
+    index::Change,
+    view::{View, readable},
+};
 use crate::{
     config,
     context::{Context, Monotonic},
     kubernetes::{Error, Kubernetes, Operation, classify},
     metrics::Metrics,
-    remediation::{Projected, Record, ResourceVersion},
+    remediation::{Projected, ResourceVersion},
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
@@ -196,13 +199,4 @@ async fn probe(kubernetes: &Kubernetes, api: &Api<Projected>, deadline: Monotoni
 pub(super) fn list_version(text: Option<&str>) -> Result<ResourceVersion, Error> {
     text.and_then(ResourceVersion::parse)
         .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is no integer")))
-}
-
-/// The object's record; one that cannot be read is left out, with a log line.
-pub(super) fn readable(object: Projected) -> Option<Record> {
-    let name = object.name_any();
-    object
-        .record()
-        .inspect_err(|error| tracing::warn!(%name, %error, "a RemediationRequest is left out of the view"))
-        .ok()
 }

@@ -9,9 +9,9 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Error,
     attempt::{Action, Attempt, Found, Observation, Past},
     core::Core,
+    deduplicate::Error,
     lock::Acquisition,
     view::Subscription,
 };

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference},
@@ -282,15 +281,6 @@ impl Drop for Acquiring {
 
 fn whole_seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
-}
-
-/// The duration of a lease as signed time.
-pub(super) fn lease_duration(lease: &Lease, default: Duration) -> SignedDuration {
-    let secs = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).filter(|secs| *secs > 0);
-    secs.map_or_else(
-        || SignedDuration::try_from(default).unwrap_or(SignedDuration::MAX),
-        |secs| SignedDuration::from_secs(i64::from(secs)),
-    )
 }
 
 fn hint(error: &Error) -> &'static str {

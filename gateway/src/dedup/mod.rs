@@ -21,7 +21,6 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use self::{
@@ -29,12 +28,13 @@ use self::{
     feed::Feed,
     lock::{Holder, LockManager},
     queue::{Pending, Queued, Queues},
+    shared::Shared,
     worker::Worker,
 };
 use crate::{
     config::{Config, Identity},
     context::{Context, Monotonic},
-    kubernetes::{self, Kubernetes},
+    kubernetes::Kubernetes,
     metrics::Metrics,
     remediation::{LeaseName, Signal},
 };
@@ -45,62 +45,21 @@ mod commit;
 mod core;
 mod count;
 mod decision;
+mod deduplicate;
 mod feed;
 mod find;
 mod index;
 pub mod lock;
 mod observed;
 mod queue;
+mod shared;
 mod view;
 mod worker;
 
 #[cfg(test)]
 mod tests;
 
-/// Where an accepted signal is durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// Whether this signal created the RemediationRequest or was counted on it.
-    pub outcome: Outcome,
-    /// The RemediationRequest's name.
-    pub name: String,
-    /// The RemediationRequest's namespace.
-    pub namespace: String,
-    /// This signal's own ordinal on it.
-    pub occurrence_count: i32,
-    /// When the first signal was received.
-    pub first_occurrence: Timestamp,
-    /// When the newest signal was received.
-    pub last_occurrence: Timestamp,
-}
-
-/// What an accepted signal did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It created the RemediationRequest.
-    Created,
-    /// It was counted on an existing one.
-    Deduplicated,
-}
-
-/// Why a signal was not accepted. All of these may succeed when tried again.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The Kubernetes API failed or refused: 500.
-    #[error("the Kubernetes API could not be used: {0}")]
-    Kubernetes(String),
-    /// Too much is under way, the lock or a deletion kept the signal waiting, or this replica shuts down: 503.
-    #[error("{reason}; try again in {} s", retry_after.as_secs())]
-    Busy {
-        /// What was waited for.
-        reason: &'static str,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// The signal's own deadline has come: 504.
-    #[error("no result within the deadline")]
-    Deadline,
-}
+pub use deduplicate::{Accepted, Deduplicate, Error, Outcome};
 
 /// Gives a worker's queue up if the worker does not end as it should, so that the next signal starts another.
 struct Slot<'a> {
@@ -124,30 +83,25 @@ impl Drop for Slot<'_> {
     }
 }
 
-impl From<&kubernetes::Error> for Error {
-    fn from(error: &kubernetes::Error) -> Self {
-        match error {
-            kubernetes::Error::Throttled { retry_after, .. } => {
-                Self::Busy { reason: "the Kubernetes API is throttling", retry_after: *retry_after }
-            }
-            kubernetes::Error::Deadline => Self::Deadline,
-            other => Self::Kubernetes(other.to_string()),
-        }
-    }
-}
-
-/// What makes resolved signals durable: the [`Deduplicator`], or another protocol that is compared with it.
-pub trait Deduplicate: Send + Sync + 'static {
-    /// Makes `signal` durable, until `deadline` at most: an acknowledged signal is counted on a RemediationRequest.
-    ///
-    /// # Errors
-    /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
-    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>>;
-}
-
 impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
         self.ingest(signal, deadline).boxed()
+    }
+
+    fn start(&self) {
+        self.start();
+    }
+
+    fn synced(&self) -> BoxFuture<'_, ()> {
+        self.synced().boxed()
+    }
+
+    fn crd_outdated(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.crd_outdated())
+    }
+
+    fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
+        self.shut_down(deadline).boxed()
     }
 }
 
@@ -155,12 +109,6 @@ impl Deduplicate for Deduplicator {
 #[derive(Clone)]
 pub struct Deduplicator {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    core: Arc<Core>,
-    queues: Queues,
-    draining: AtomicBool,
 }
 
 impl Deduplicator {
@@ -210,7 +158,7 @@ impl Deduplicator {
     /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
     pub async fn ingest(&self, signal: Signal, deadline: Monotonic) -> Result<Accepted, Error> {
         let Shared { core, queues, .. } = &*self.shared;
-        if self.is_draining() {
+        if self.shared.is_draining() {
             return Err(busy("this replica is shutting down"));
         }
         let lease = LeaseName::of(&signal.fingerprint);
@@ -221,7 +169,7 @@ impl Deduplicator {
                 let dedup = self.clone();
                 core.context.spawn(async move {
                     let slot = Slot { queues: &dedup.shared.queues, lease: &lease, closed: false };
-                    Worker::new(&dedup, lease.clone(), arrived).run().await;
+                    Worker::new(&dedup.shared, lease.clone(), arrived).run().await;
                     slot.closed();
                 });
             }
@@ -242,10 +190,6 @@ impl Deduplicator {
     /// Whether the CRD in the cluster was last seen to lack a field that exactly-once counting needs.
     pub fn crd_outdated(&self) -> watch::Receiver<bool> {
         self.shared.core.outdated_crd.subscribe()
-    }
-
-    fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
     }
 
     /// Takes no more signals, lets those under way finish, releases all locks; until `deadline` at most. Tells whether

@@ -1,11 +1,10 @@
 //! Since when leases of others have not changed: expiry without trust in anyone's wall clock.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::lock::lease_duration;
 use crate::{
     config,
     context::{Context, Monotonic},
@@ -77,4 +76,13 @@ impl Observed {
             self.seen.remove(&oldest);
         }
     }
+}
+
+/// The duration of a lease as signed time.
+pub(super) fn lease_duration(lease: &Lease, default: Duration) -> SignedDuration {
+    let secs = lease.spec.as_ref().and_then(|spec| spec.lease_duration_seconds).filter(|secs| *secs > 0);
+    secs.map_or_else(
+        || SignedDuration::try_from(default).unwrap_or(SignedDuration::MAX),
+        |secs| SignedDuration::from_secs(i64::from(secs)),
+    )
 }

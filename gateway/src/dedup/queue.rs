@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{Notify, oneshot};
 
-use super::{Accepted, Error};
+use super::deduplicate::{Accepted, Error};
 use crate::{
     context::Monotonic,
     remediation::{Fingerprint, LeaseName, Signal},

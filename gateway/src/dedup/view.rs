@@ -11,13 +11,14 @@ use std::{
     time::Duration,
 };
 
+use kube::ResourceExt as _;
 use tokio::sync::Notify;
 
 use super::index::{Change, Index};
 use crate::{
     context::{Context, Monotonic},
     metrics::Metrics,
-    remediation::{Fingerprint, Record, ResourceVersion},
+    remediation::{Fingerprint, Projected, Record, ResourceVersion},
 };
 
 /// All that is known of one fingerprint.
@@ -189,4 +190,13 @@ impl Drop for Subscription {
             }
         }
     }
+}
+
+/// The object's record; one that cannot be read is left out, with a log line.
+pub(super) fn readable(object: Projected) -> Option<Record> {
+    let name = object.name_any();
+    object
+        .record()
+        .inspect_err(|error| tracing::warn!(%name, %error, "a RemediationRequest is left out of the view"))
+        .ok()
 }

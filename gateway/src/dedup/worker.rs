@@ -6,13 +6,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
-    Accepted, Deduplicator, Error, Outcome,
     attempt::{Found, Past},
     collector,
     count::{self, Counter},
     decision::is_older_twin,
+    deduplicate::{Accepted, Error, Outcome},
     find::Finder,
     queue::{Head, Pending},
+    shared::Shared,
 };
 use crate::{
     context::Monotonic,
@@ -23,7 +24,7 @@ use crate::{
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(super) struct Worker<'a> {
-    dedup: &'a Deduplicator,
+    shared: &'a Shared,
     lease: LeaseName,
     arrived: Arc<Notify>,
     counter: Counter<'a>,
@@ -43,19 +44,19 @@ struct Known {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(dedup: &'a Deduplicator, lease: LeaseName, arrived: Arc<Notify>) -> Self {
-        let counter = Counter::new(&dedup.shared.core);
-        Self { dedup, lease, arrived, counter, known: None, next_commit: Monotonic::default() }
+    pub(super) fn new(shared: &'a Shared, lease: LeaseName, arrived: Arc<Notify>) -> Self {
+        let counter = Counter::new(&shared.core);
+        Self { shared, lease, arrived, counter, known: None, next_commit: Monotonic::default() }
     }
 
     /// Works until nothing has come for a while.
     pub(super) async fn run(mut self) {
         loop {
-            while let Some(fingerprint) = self.dedup.shared.queues.next(&self.lease) {
+            while let Some(fingerprint) = self.shared.queues.next(&self.lease) {
                 self.serve(&fingerprint).await;
             }
-            let is_over = self.dedup.is_draining() || self.idle().await;
-            if is_over && self.dedup.shared.queues.close(&self.lease) {
+            let is_over = self.shared.is_draining() || self.idle().await;
+            if is_over && self.shared.queues.close(&self.lease) {
                 return;
             }
         }
@@ -63,7 +64,7 @@ impl<'a> Worker<'a> {
 
     /// Waits for the next signal; tells whether none came.
     async fn idle(&self) -> bool {
-        let context = &self.dedup.shared.core.context;
+        let context = &self.shared.core.context;
         context.timeout(IDLE, self.arrived.notified()).await.is_err()
     }
 
@@ -74,12 +75,12 @@ impl<'a> Worker<'a> {
             self.known = Some(Known { fingerprint, record: None, past: Past::default(), fresh: false });
         }
         // Before the look at what is known: what others write meanwhile is seen.
-        self.dedup.shared.core.context.sleep_until(self.next_commit).await;
+        self.shared.core.context.sleep_until(self.next_commit).await;
         let target = match self.target() {
             Some(target) => target,
             None => {
-                let core = &self.dedup.shared.core;
-                let Some(head) = self.dedup.shared.queues.head(&self.lease, || core.next_tag()) else { return };
+                let core = &self.shared.core;
+                let Some(head) = self.shared.queues.head(&self.lease, || core.next_tag()) else { return };
                 match self.find(&head).await {
                     Ok(target) => target,
                     Err(error) => return self.fail_waiting(fingerprint, &error),
@@ -91,7 +92,7 @@ impl<'a> Worker<'a> {
 
     /// What is known to count signals now, the newer of the view's and this worker's knowledge.
     fn target(&mut self) -> Option<Arc<Record>> {
-        let core = &self.dedup.shared.core;
+        let core = &self.shared.core;
         let known = self.known.as_mut()?;
         let record = known.record.take()?;
         let all = core.view.of(&record.fingerprint);
@@ -113,7 +114,7 @@ impl<'a> Worker<'a> {
 
     /// Finds or creates the RemediationRequest of the signal that has waited longest.
     async fn find(&mut self, head: &Head) -> Result<Arc<Record>, Error> {
-        let core = &self.dedup.shared.core;
+        let core = &self.shared.core;
         let past = self.known.as_ref().map(|known| known.past.clone()).unwrap_or_default();
         let finder = Finder::new(core, &head.signal, &self.lease, &head.tag, head.deadline);
         match finder.run(past).await? {
@@ -139,15 +140,15 @@ impl<'a> Worker<'a> {
 
     fn let_go(&self, claimed: Option<Arc<Record>>) {
         if let Some(predecessor) = claimed {
-            collector::let_go(Arc::clone(&self.dedup.shared.core), predecessor);
+            collector::let_go(Arc::clone(&self.shared.core), predecessor);
         }
     }
 
     fn answer_created(&self, record: &Record) {
-        let Some(creator) = self.dedup.shared.queues.pop(&self.lease) else { return };
+        let Some(creator) = self.shared.queues.pop(&self.lease) else { return };
         let received = creator.signal.received_time;
         let source = creator.signal.source.as_str();
-        let core = &self.dedup.shared.core;
+        let core = &self.shared.core;
         core.metrics.crds_created.with_label_values(&[source, "created"]).inc();
         tracing::info!(name = record.name, fingerprint = %record.fingerprint, "RemediationRequest created");
         let accepted = self.accepted(record, Outcome::Created, 1, received, received);
@@ -162,16 +163,16 @@ impl<'a> Worker<'a> {
         first_occurrence: Timestamp,
         last_occurrence: Timestamp,
     ) -> Accepted {
-        let namespace = self.dedup.shared.core.namespace.clone();
+        let namespace = self.shared.core.namespace.clone();
         let name = record.name.clone();
         Accepted { outcome, name, namespace, occurrence_count, first_occurrence, last_occurrence }
     }
 
     /// Counts on `target` what has gathered by now, or writes its first status.
     async fn commit(&mut self, fingerprint: &Fingerprint, target: Arc<Record>) {
-        let core = &self.dedup.shared.core;
+        let core = &self.shared.core;
         let of_it = |pending: &Pending| pending.signal.fingerprint == *fingerprint;
-        let batch = self.dedup.shared.queues.take(&self.lease, core.config.commit.max_batch, of_it);
+        let batch = self.shared.queues.take(&self.lease, core.config.commit.max_batch, of_it);
         let fresh = self.known.as_mut().is_some_and(|known| std::mem::take(&mut known.fresh));
         if batch.is_empty() && !fresh {
             return self.remember(target);
@@ -189,7 +190,7 @@ impl<'a> Worker<'a> {
                 self.next_commit = core.context.monotonic() + self.counter.linger();
             }
             Ok(count::Outcome::Elsewhere(newest)) => {
-                self.dedup.shared.queues.put_back(&self.lease, batch);
+                self.shared.queues.put_back(&self.lease, batch);
                 if let Some(Known { past, .. }) = &mut self.known {
                     match newest {
                         Some(newest) => past.floor = past.floor.max(newest.version),
@@ -209,7 +210,7 @@ impl<'a> Worker<'a> {
     }
 
     fn answer_counted(&self, batch: Vec<Pending>, record: &Record, before: i32) {
-        let metrics = &self.dedup.shared.core.metrics;
+        let metrics = &self.shared.core.metrics;
         let counted = record.counted.as_ref();
         let mut occurrence = before;
         for pending in batch {
@@ -225,12 +226,12 @@ impl<'a> Worker<'a> {
     /// A failure of the API fails all that wait: each for itself would only find out the same. A deadline fails those
     /// whose own has come.
     fn fail_waiting(&self, fingerprint: &Fingerprint, error: &Error) {
-        let now = self.dedup.shared.core.context.monotonic();
+        let now = self.shared.core.context.monotonic();
         let everyone = matches!(error, Error::Kubernetes(_));
         // The one that has waited longest was tried: it must not be tried again and again.
-        let tried = self.dedup.shared.queues.pop(&self.lease);
+        let tried = self.shared.queues.pop(&self.lease);
         let hit = |p: &Pending| p.signal.fingerprint == *fingerprint && (everyone || p.deadline <= now);
-        let failed = self.dedup.shared.queues.take(&self.lease, usize::MAX, hit);
+        let failed = self.shared.queues.take(&self.lease, usize::MAX, hit);
         self.fail(tried.into_iter().chain(failed).collect(), error);
     }
 
@@ -240,7 +241,7 @@ impl<'a> Worker<'a> {
             Error::Busy { .. } => "busy",
             Error::Deadline => "deadline",
         };
-        let failures = self.dedup.shared.core.metrics.crd_creation_errors.with_label_values(&[kind]);
+        let failures = self.shared.core.metrics.crd_creation_errors.with_label_values(&[kind]);
         for pending in batch {
             failures.inc();
             pending.answer(Err(error.clone()));
