@@ -11,7 +11,7 @@ use gateway::{
 use harness::{
     controls::Protocol,
     fleet::EPOCH,
-    replica::{NAMESPACE, Replica, config, pod_name},
+    replica::{NAMESPACE, Replica, ReplicaSpec, pod_name},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::CustomResourceExt;
@@ -69,7 +69,8 @@ impl Stage {
                 }
             };
             let name = pod_name(pod);
-            let replica = Replica::start_as(protocol, &name, config(), api.client(&name, NAMESPACE), context);
+            let client = api.client(&name, NAMESPACE);
+            let replica = ReplicaSpec { protocol, ..ReplicaSpec::new(&name) }.start(client, context);
             replicas.push(replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}")));
         }
         for replica in &replicas {

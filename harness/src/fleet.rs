@@ -20,7 +20,7 @@ use crate::{
     controls::Protocol,
     load::Ledger,
     oracles::{Oracles, Signal, Told, Violation, Write},
-    replica::{Answer, NAMESPACE, Replica, config, pod_name},
+    replica::{Answer, NAMESPACE, Replica, ReplicaSpec, config, pod_name},
     trace::{Life, Mode, Trace},
 };
 use embedded_apiserver::{Commit, EmbeddedApi, Options};
@@ -163,7 +163,7 @@ impl Fleet {
         let started = self.started.fetch_add(1, Ordering::Relaxed);
         let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(started);
         let context = Context::simulated(clock, self.began, seed);
-        let replica = Replica::start_as(self.protocol, name, config, client, context);
+        let replica = ReplicaSpec { protocol: self.protocol, config, ..ReplicaSpec::new(name) }.start(client, context);
         replica.unwrap_or_else(|error| panic!("{name} cannot be built: {error}"))
     }
 

@@ -9,7 +9,7 @@ use gateway::{
     config::{AuthMode, Config, Identity},
     context::Context,
     http::operations::metrics_router,
-    runtime::Listeners,
+    runtime::{Gateway, Listeners},
 };
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::controls::{Instance, Protocol};
+use crate::controls::Protocol;
 
 /// The namespace of the gateway's pods, leases and RemediationRequests.
 pub const NAMESPACE: &str = "kubernaut-system";
@@ -56,46 +56,70 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// A gateway to be started: who it is, and how it works.
+#[derive(Clone, Debug)]
+pub struct ReplicaSpec {
+    /// The pod's name.
+    pub name: String,
+    /// Where its leases and RemediationRequests live.
+    pub namespace: String,
+    /// How it keeps RemediationRequests unique.
+    pub protocol: Protocol,
+    /// Its configuration.
+    pub config: Config,
+}
+
+impl ReplicaSpec {
+    /// The pod `name` with the product's protocol and the [`config`] that scenarios start from, in [`NAMESPACE`].
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), namespace: NAMESPACE.to_owned(), protocol: Protocol::default(), config: config() }
+    }
+
+    /// Starts it in process; its requests to the Kubernetes API go through `client`.
+    ///
+    /// # Errors
+    /// If the gateway cannot be built.
+    pub fn start(self, client: Client, context: Context) -> Result<Replica, gateway::runtime::Error> {
+        let (name, gateway) = self.build(client, context.clone())?;
+        gateway.start();
+        let api = gateway.api();
+        Ok(Replica { name, context, gateway, api })
+    }
+
+    /// Starts it on the addresses of its configuration, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or the gateway not be built.
+    #[allow(clippy::disallowed_methods, reason = "sockets live in real time")]
+    pub async fn serve(self, client: Client, context: Context) -> Result<Served, gateway::runtime::Error> {
+        let listeners = Listeners::bind(&self.config.server).await?;
+        let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
+        let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
+        let (name, gateway) = self.build(client, context)?;
+        gateway.start();
+        gateway.ready().await;
+        let shutdown = CancellationToken::new();
+        let ended = tokio::spawn(gateway.serve(listeners, shutdown.clone()));
+        Ok(Served { name, api, health, metrics, shutdown, ended })
+    }
+
+    fn build(self, client: Client, context: Context) -> Result<(String, Gateway), gateway::runtime::Error> {
+        let Self { name, namespace, protocol, config } = self;
+        let gateway = protocol.gateway(config, identity(&name, &namespace), client, context)?;
+        Ok((name, gateway))
+    }
+}
+
 /// A gateway called in process: no sockets, so that virtual time decides when everything happens.
 pub struct Replica {
     /// The pod's name.
     pub name: String,
     context: Context,
-    gateway: Instance,
+    gateway: Gateway,
     api: Router,
 }
 
 impl Replica {
-    /// Starts the pod `name` with the product's protocol; its requests to the Kubernetes API go through `client`.
-    ///
-    /// # Errors
-    /// If the gateway cannot be built.
-    pub fn start(
-        name: &str,
-        config: Config,
-        client: Client,
-        context: Context,
-    ) -> Result<Self, gateway::runtime::Error> {
-        Self::start_as(Protocol::Fenced, name, config, client, context)
-    }
-
-    /// As [`Replica::start`], with any protocol.
-    ///
-    /// # Errors
-    /// If the gateway cannot be built.
-    pub fn start_as(
-        protocol: Protocol,
-        name: &str,
-        config: Config,
-        client: Client,
-        context: Context,
-    ) -> Result<Self, gateway::runtime::Error> {
-        let gateway = Instance::new(protocol, config, &identity(name, NAMESPACE), client, context.clone())?;
-        gateway.start();
-        let api = gateway.api();
-        Ok(Self { name: name.to_owned(), context, gateway, api })
-    }
-
     /// Waits until its view is synchronised.
     pub async fn ready(&self) {
         self.gateway.ready().await;
@@ -196,44 +220,6 @@ pub struct Served {
 
 #[allow(clippy::disallowed_methods, reason = "sockets live in real time")]
 impl Served {
-    /// Starts the pod `name` of `namespace` with the product's protocol, on the addresses of its configuration, and waits
-    /// until it is ready.
-    ///
-    /// # Errors
-    /// If an address cannot be bound, or the gateway not be built.
-    pub async fn start(
-        name: &str,
-        namespace: &str,
-        config: Config,
-        client: Client,
-        context: Context,
-    ) -> Result<Self, gateway::runtime::Error> {
-        Self::start_as(Protocol::Fenced, name, namespace, config, client, context).await
-    }
-
-    /// As [`Served::start`], with any protocol.
-    ///
-    /// # Errors
-    /// If an address cannot be bound, or the gateway not be built.
-    pub async fn start_as(
-        protocol: Protocol,
-        name: &str,
-        namespace: &str,
-        config: Config,
-        client: Client,
-        context: Context,
-    ) -> Result<Self, gateway::runtime::Error> {
-        let listeners = Listeners::bind(&config.server).await?;
-        let address = |listener: &tokio::net::TcpListener| listener.local_addr().unwrap_or(([0, 0, 0, 0], 0).into());
-        let (api, health, metrics) = (address(&listeners.api), address(&listeners.health), address(&listeners.metrics));
-        let gateway = Instance::new(protocol, config, &identity(name, namespace), client, context)?;
-        gateway.start();
-        gateway.ready().await;
-        let shutdown = CancellationToken::new();
-        let ended = tokio::spawn(gateway.serve(listeners, shutdown.clone()));
-        Ok(Self { name: name.to_owned(), api, health, metrics, shutdown, ended })
-    }
-
     /// Ends it as SIGTERM would, and waits for the end, for `patience` at most.
     pub async fn shut_down(self, patience: Duration) {
         self.shutdown.cancel();

@@ -6,7 +6,7 @@ use gateway::{
     kubernetes::cluster,
     runtime::{self, Listeners},
 };
-use harness::controls::{Instance, Protocol};
+use harness::controls::Protocol;
 use tokio_util::sync::CancellationToken;
 
 use crate::{exit, protocol, serve::until_told};
@@ -25,7 +25,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, runtime::Error> {
     let identity = Identity::load(std::env::vars())?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
-    let gateway = Instance::new(args.protocol, config, &identity, client, Context::system())?;
+    let gateway = args.protocol.gateway(config, identity, client, Context::system())?;
     gateway.start();
     let shutdown = CancellationToken::new();
     let serving = gateway.serve(listeners, shutdown.clone());

@@ -15,7 +15,7 @@ use gateway::{
 };
 use harness::{
     fleet::embedded_api,
-    replica::{NAMESPACE, Served, config, pod_name},
+    replica::{NAMESPACE, ReplicaSpec, Served, config, pod_name},
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -194,7 +194,8 @@ async fn start(args: &Args, api: &EmbeddedApi) -> Result<Vec<Served>, Error> {
         config.server.listen_addr.set_port(port(args, number - 1)?);
         config.scope.require_managed_label = args.scope == Scope::Managed;
         let client = api.client(&name, NAMESPACE);
-        gateways.push(Served::start(&name, NAMESPACE, config, client, Context::system()).await?);
+        let gateway = ReplicaSpec { config, ..ReplicaSpec::new(name) };
+        gateways.push(gateway.serve(client, Context::system()).await?);
     }
     Ok(gateways)
 }

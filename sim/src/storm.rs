@@ -8,7 +8,7 @@ use harness::{
     controls::Protocol,
     load::{self, webhook},
     oracles::{End, Violation, occurrences},
-    replica::{Served, config, metric, pod_name},
+    replica::{ReplicaSpec, Served, metric, pod_name},
 };
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -131,9 +131,9 @@ async fn start(args: &Args, backend: &Backend) -> Result<Vec<Served>, Error> {
     let mut gateways = Vec::new();
     for number in 1..=usize::from(args.replicas) {
         let name = pod_name(number);
-        let (client, namespace) = (backend.client(&name), backend.namespace());
-        let gateway = Served::start_as(args.protocol, &name, namespace, config(), client, Context::system());
-        gateways.push(gateway.await?);
+        let (client, namespace) = (backend.client(&name), backend.namespace().to_owned());
+        let gateway = ReplicaSpec { namespace, protocol: args.protocol, ..ReplicaSpec::new(name) };
+        gateways.push(gateway.serve(client, Context::system()).await?);
     }
     Ok(gateways)
 }

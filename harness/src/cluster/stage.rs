@@ -11,7 +11,7 @@ use crate::{
     control_plane::{self, ControlPlane, USERS},
     load::Ledger,
     oracles::{Oracles, Violation},
-    replica::{Answer, Served, pod_name},
+    replica::{Answer, ReplicaSpec, Served, pod_name},
 };
 
 /// A sender gives up later than any gateway.
@@ -64,7 +64,8 @@ impl Stage {
         client: Client,
         context: Context,
     ) -> Result<Served, gateway::runtime::Error> {
-        Served::start(&pod_name(number), &self.namespace, config, client, context).await
+        let namespace = self.namespace.clone();
+        ReplicaSpec { namespace, config, ..ReplicaSpec::new(pod_name(number)) }.serve(client, context).await
     }
 
     /// Posts a webhook to the gateway at `base`, such as `127.0.0.1:8080`, and keeps account of it under `fingerprint`.

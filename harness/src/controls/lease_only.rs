@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures::{FutureExt, future::BoxFuture};
 use gateway::{
-    config::Identity,
     context::Monotonic,
     dedup::{Accepted, Deduplicate, Error, Outcome},
     kubernetes::{self, Operation},
     metrics::Metrics,
     remediation::{LeaseName, Signal},
+    runtime::Parts,
 };
 use jiff::SignedDuration;
 use k8s_openapi::{
@@ -46,7 +46,8 @@ pub struct LeaseOnly {
 }
 
 impl LeaseOnly {
-    pub(super) fn new(store: Store, identity: &Identity, metrics: Metrics) -> Self {
+    pub(super) fn new(parts: &Parts) -> Self {
+        let (store, identity, metrics) = (Store::new(parts), &parts.identity, parts.metrics.clone());
         let leases = Api::namespaced(store.kubernetes.client(), &identity.pod_namespace);
         Self { inside: Unlocked::new(store), leases, holder: identity.pod_name.clone(), metrics }
     }

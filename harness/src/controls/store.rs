@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use gateway::{
-    config::Identity,
     context::{Context, Monotonic},
     dedup::{Accepted, Error, Outcome},
     kubernetes::{self, Kubernetes, Operation},
     remediation::{Fingerprint, Lineage, Projected, Record, RemediationRequest, Signal, build},
+    runtime::Parts,
 };
 use jiff::Timestamp;
 use kube::{
@@ -63,7 +63,8 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn new(kubernetes: Kubernetes, context: Context, identity: &Identity) -> Self {
+    pub(super) fn new(parts: &Parts) -> Self {
+        let Parts { identity, context, kubernetes, .. } = parts;
         let (client, namespace) = (kubernetes.client(), identity.pod_namespace.as_str());
         let resource = ApiResource::erase::<RemediationRequest>(&());
         Self {
@@ -72,8 +73,8 @@ impl Store {
             objects: Api::namespaced_with(client, namespace, &resource),
             namespace: namespace.to_owned(),
             pod: identity.pod_name.clone(),
-            kubernetes,
-            context,
+            kubernetes: kubernetes.clone(),
+            context: context.clone(),
         }
     }
 

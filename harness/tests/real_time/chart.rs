@@ -20,7 +20,7 @@ use gateway::{
 use harness::{
     control_plane::{ControlPlane, for_tests},
     load::webhook,
-    replica::{NAMESPACE, Replica, config},
+    replica::{NAMESPACE, Replica, ReplicaSpec, config},
     testing::{Exchange, PROMETHEUS, exchange, name_of},
 };
 use http::Request;
@@ -133,7 +133,8 @@ async fn gateway(plane: &ControlPlane, token: String, settings: Config) -> Repli
     let mut cluster = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
     cluster.auth_info = kube::config::AuthInfo { token: Some(token.into()), ..Default::default() };
     let client = cluster::builder(cluster, Duration::from_secs(15)).unwrap().build();
-    let replica = Replica::start("gateway-0", settings, client, Context::system()).unwrap();
+    let replica =
+        ReplicaSpec { config: settings, ..ReplicaSpec::new("gateway-0") }.start(client, Context::system()).unwrap();
     tokio::time::timeout(PATIENCE, replica.ready()).await.expect("it may list and watch");
     replica
 }

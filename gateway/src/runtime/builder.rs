@@ -1,0 +1,105 @@
+//! From a configuration to a gateway.
+
+use std::sync::Arc;
+
+use kube::Client;
+
+use super::{
+    error::Error,
+    gateway::{CRD, Gateway, VIEW},
+};
+use crate::{
+    audit::{self, Pipeline, Recorder},
+    auth::Authenticator,
+    config::{AuthMode, Config, Identity},
+    context::Context,
+    dedup::{Deduplicate, Deduplicator},
+    http::{self, App, Readiness, tls::Tls},
+    intake::Intake,
+    kubernetes::Kubernetes,
+    metrics::Metrics,
+    signal::Resolver,
+};
+
+/// What a deduplication is made of.
+pub struct Parts {
+    /// What the operator set.
+    pub config: Config,
+    /// Who this replica is.
+    pub identity: Identity,
+    /// Time, randomness, tasks.
+    pub context: Context,
+    /// Where it counts.
+    pub metrics: Metrics,
+    /// The API server.
+    pub kubernetes: Kubernetes,
+}
+
+/// A gateway to be built.
+pub struct Builder {
+    config: Config,
+    identity: Identity,
+    client: Client,
+    context: Context,
+    deduplicate: fn(Parts) -> Arc<dyn Deduplicate>,
+}
+
+impl Gateway {
+    /// A gateway that talks to the API server behind `client`, whose own retries must be off.
+    pub fn builder(config: Config, identity: Identity, client: Client, context: Context) -> Builder {
+        Builder { config, identity, client, context, deduplicate: fenced }
+    }
+}
+
+impl Builder {
+    /// Runs what `deduplicate` makes in place of the [`Deduplicator`].
+    pub fn deduplicate(self, deduplicate: fn(Parts) -> Arc<dyn Deduplicate>) -> Self {
+        Self { deduplicate, ..self }
+    }
+
+    /// Puts the parts together; nothing runs before [`Gateway::start`].
+    ///
+    /// # Errors
+    /// If metrics, audit pipeline or TLS cannot be set up.
+    pub fn build(self) -> Result<Gateway, Error> {
+        let Self { config, identity, client, context, deduplicate } = self;
+        let metrics = Metrics::new()?;
+        let retry = config.processing.retry.clone();
+        let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
+        let dedup = deduplicate(Parts {
+            config: config.clone(),
+            identity,
+            context: context.clone(),
+            metrics: metrics.clone(),
+            kubernetes: kubernetes.clone(),
+        });
+        let audit = match config.datastorage.url {
+            Some(_) => Some(audit::start(&config.datastorage, &context, &metrics)?),
+            None => None,
+        };
+        let recorder = audit.as_ref().map_or_else(Recorder::disabled, Pipeline::recorder);
+        let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), config.scope.clone());
+        let intake = Intake::new(context.clone(), metrics.clone(), resolver, Arc::clone(&dedup), recorder);
+        let auth = match config.auth.mode {
+            AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),
+            AuthMode::None => None,
+        };
+        let tls = config.server.tls.as_ref().map(|files| Tls::load(files, &context)).transpose()?;
+        let readiness = Readiness::new(&[VIEW, CRD], &metrics);
+        let api = http::router(App {
+            handler: Arc::new(intake),
+            auth,
+            server: config.server.clone(),
+            context: context.clone(),
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+        });
+        Ok(Gateway { config, context, metrics, dedup, readiness, audit, tls, api })
+    }
+}
+
+/// The product's own.
+fn fenced(parts: Parts) -> Arc<dyn Deduplicate> {
+    let Parts { config, identity, context, metrics, kubernetes } = parts;
+    Arc::new(Deduplicator::new(context, metrics, kubernetes, config, &identity))
+}

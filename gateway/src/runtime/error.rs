@@ -1,0 +1,41 @@
+//! Why there is no gateway.
+
+use std::{io, net::SocketAddr};
+
+use crate::{audit, config, http, kubernetes::cluster, metrics, telemetry};
+
+/// Why a gateway could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration or the environment.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The log output.
+    #[error(transparent)]
+    Telemetry(#[from] telemetry::Error),
+    /// The metrics registry.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
+    /// The audit pipeline.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// Certificate files.
+    #[error(transparent)]
+    Tls(#[from] http::tls::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// A listener.
+    #[error("cannot listen on {address}: {source}; set {key} to a free address")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// The configuration key.
+        key: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Signals of the operating system.
+    #[error("termination cannot be listened for: {0}")]
+    Termination(io::Error),
+}

@@ -1,0 +1,112 @@
+//! A gateway at work: its tasks, its listeners, its end.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio_util::sync::CancellationToken;
+
+use super::listeners::Listeners;
+use crate::{
+    audit::Pipeline,
+    config::Config,
+    context::Context,
+    dedup::Deduplicate,
+    http::{self, Readiness, server::Server, tls::Tls},
+    metrics::Metrics,
+};
+
+/// `/readyz` says no until the view of RemediationRequests is synchronised.
+pub(super) const VIEW: &str = "view";
+/// `/readyz` says no when the CRD lacks a field that exactly-once counting needs.
+pub(super) const CRD: &str = "crd";
+/// For what remains after the requests under way have been answered: releases, the audit trail.
+const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One gateway instance: built by [`Gateway::builder`], alive after [`Gateway::start`].
+pub struct Gateway {
+    pub(super) config: Config,
+    pub(super) context: Context,
+    pub(super) metrics: Metrics,
+    pub(super) dedup: Arc<dyn Deduplicate>,
+    pub(super) readiness: Readiness,
+    pub(super) audit: Option<Pipeline>,
+    pub(super) tls: Option<Tls>,
+    pub(super) api: Router,
+}
+
+impl Gateway {
+    /// Starts the background tasks: view, collector, readiness.
+    pub fn start(&self) {
+        self.dedup.start();
+        let (dedup, readiness) = (Arc::clone(&self.dedup), self.readiness.clone());
+        let outdated = dedup.crd_outdated();
+        self.context.spawn(async move {
+            dedup.synced().await;
+            tracing::info!("the view of RemediationRequests is synchronised");
+            readiness.met(VIEW);
+            readiness.met(CRD);
+            let Some(mut outdated) = outdated else { return };
+            while outdated.changed().await.is_ok() {
+                if *outdated.borrow_and_update() {
+                    readiness.unmet(CRD, "the CRD lacks status.deduplication.writers: apply gateway/deploy/crd");
+                } else {
+                    readiness.met(CRD);
+                }
+            }
+        });
+    }
+
+    /// Waits until the instance is ready for signals.
+    pub async fn ready(&self) {
+        self.dedup.synced().await;
+    }
+
+    /// The routes of the signal listener, to be called in process.
+    pub fn api(&self) -> Router {
+        self.api.clone()
+    }
+
+    /// The routes of the health listener.
+    pub fn health(&self) -> Router {
+        http::operations::health_router(self.readiness.clone())
+    }
+
+    /// The metrics, to be read in process.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Serves until `shutdown`, then answers what is under way, releases what is held and flushes the audit trail.
+    pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
+        let operations = CancellationToken::new();
+        let server =
+            |router, tls| Server { router, tls, settings: self.config.server.clone(), context: self.context.clone() };
+        let health = server(self.health(), None);
+        let metrics = server(http::operations::metrics_router(self.metrics.clone()), None);
+        self.context.spawn(health.serve(listeners.health, operations.clone()));
+        self.context.spawn(metrics.serve(listeners.metrics, operations.clone()));
+        let draining = self.readiness.clone();
+        let api = server(self.api.clone(), self.tls.clone()).serve(listeners.api, shutdown.clone());
+        let drain = async move {
+            shutdown.cancelled().await;
+            draining.drain();
+        };
+        futures::join!(api, drain);
+        self.shut_down().await;
+        operations.cancel();
+        self.context.kill();
+    }
+
+    /// Finishes what is under way, releases all locks, flushes the audit trail.
+    pub async fn shut_down(&self) {
+        self.readiness.drain();
+        let deadline = self.context.monotonic() + SHUT_DOWN_TIMEOUT;
+        if !self.dedup.shut_down(deadline).await {
+            tracing::warn!("signals or locks were still under way at the end of the shutdown");
+        }
+        if let Some(audit) = &self.audit {
+            audit.shutdown(self.context.monotonic() + SHUT_DOWN_TIMEOUT).await;
+        }
+        tracing::info!("shut down");
+    }
+}

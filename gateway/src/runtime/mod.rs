@@ -1,0 +1,18 @@
+//! Wiring: the only place that knows all parts of a gateway.
+//!
+//! [`run`] is the gateway as a process. Whatever else runs one, in process or with another [`Deduplicate`], builds it with
+//! [`Gateway::builder`].
+//!
+//! [`Deduplicate`]: crate::dedup::Deduplicate
+
+mod builder;
+mod error;
+mod gateway;
+mod listeners;
+mod run;
+
+pub use builder::{Builder, Parts};
+pub use error::Error;
+pub use gateway::Gateway;
+pub use listeners::Listeners;
+pub use run::run;
