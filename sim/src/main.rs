@@ -9,6 +9,7 @@ mod backend;
 mod chaos;
 mod datastorage;
 mod exhaustive;
+mod exit;
 mod explore;
 mod load;
 mod mix;
@@ -60,18 +61,6 @@ enum Command {
     /// Stand in for the DataStorage service: check audit events against their schema, and report what came
     #[command(hide = true)]
     Datastorage(datastorage::Args),
-}
-
-/// Exit codes of all commands.
-pub(crate) mod exit {
-    /// All oracles hold.
-    pub(crate) const OK: u8 = 0;
-    /// Something that must hold did not.
-    pub(crate) const VIOLATION: u8 = 1;
-    /// The command could not be carried out as given.
-    pub(crate) const USAGE: u8 = 2;
-    /// After all had healed, signals were not acknowledged.
-    pub(crate) const LIVENESS: u8 = 3;
 }
 
 #[tokio::main]

@@ -7,3 +7,4 @@ mod config;
 mod crd;
 mod http_server;
 mod image;
+mod imports;

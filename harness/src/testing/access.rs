@@ -4,7 +4,7 @@ use embedded_apiserver::Caller;
 use kube::Client;
 use serde_json::{Value, json};
 
-use super::name_of;
+use super::objects::name_of;
 use crate::{
     cluster::chart_roles,
     fleet::{Fleet, Skew},

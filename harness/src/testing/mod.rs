@@ -3,6 +3,7 @@
 
 mod access;
 mod logs;
+mod objects;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +21,7 @@ use tower::ServiceExt;
 pub use self::{
     access::{account, forbidden, grant_on_leases, guarded_fleet, start_accounts},
     logs::{Line, Logs},
+    objects::name_of,
 };
 use crate::{
     fleet::Fleet,
@@ -150,11 +152,6 @@ pub fn only(fleet: &Fleet) -> Value {
     let requests = fleet.requests();
     assert_eq!(requests.len(), 1, "{requests:#?}");
     requests.into_iter().next().unwrap()
-}
-
-/// `metadata.name`.
-pub fn name_of(object: &Value) -> String {
-    object["metadata"]["name"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Merges `patch` into `name` as a remediation controller would; `subresource` may be `status`.
