@@ -2,11 +2,11 @@
 #![allow(clippy::duplicated_attributes, reason = "several printer columns")]
 #![allow(unreachable_pub, reason = "KubeSchema derives a private copy of each type")]
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// The CRD as YAML: what `deploy/crd` holds.
@@ -71,8 +71,10 @@ pub struct RemediationRequestSpec {
     #[schemars(length(max = 253))]
     pub cluster_id: Option<String>,
     /// When the condition began.
+    #[schemars(with = "Timestamp")]
     pub firing_time: Time,
     /// When the gateway received the signal.
+    #[schemars(with = "Timestamp")]
     pub received_time: Time,
     /// Labels as sent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -86,6 +88,20 @@ pub struct RemediationRequestSpec {
     /// The alert or event as received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_payload: Option<String>,
+}
+
+/// The schema of a [`Time`]. k8s-openapi has it too, behind a feature that generates one for each of its types, which
+/// doubles its build time.
+struct Timestamp;
+
+impl JsonSchema for Timestamp {
+    fn schema_name() -> Cow<'static, str> {
+        "Time".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "format": "date-time"})
+    }
 }
 
 /// Where the target lives.
@@ -141,9 +157,11 @@ pub struct RemediationRequestStatus {
 pub struct DeduplicationStatus {
     /// When the first signal was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Timestamp>")]
     pub first_seen_at: Option<Time>,
     /// When the newest signal was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Timestamp>")]
     pub last_seen_at: Option<Time>,
     /// Signals counted, the one that created the object included.
     pub occurrence_count: i32,
@@ -202,5 +220,6 @@ pub struct CompletionStatus {
 pub struct RoutingStatus {
     /// Until then a terminal RemediationRequest still counts further signals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Timestamp>")]
     pub next_allowed_execution: Option<Time>,
 }
