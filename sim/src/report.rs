@@ -1,8 +1,7 @@
 //! The result of a storm as a page of its own: no script, nothing loaded from elsewhere, the same for the same outcome.
 
-use std::fmt::Write as _;
-
 use harness::{load::Percentiles, oracles::Violation, replica::pod_name};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::outcome::{Outcome, named, plural};
 
@@ -19,18 +18,39 @@ pub(crate) fn page(outcome: &Outcome) -> String {
     let failed = !outcome.violations.is_empty();
     let (class, verdict) = if failed { ("fail", "FAIL") } else { ("pass", "PASS") };
     let title = format!("{verdict}: storm of {} under {}", plural(outcome.signals, "webhook"), outcome.protocol);
-    let sections = [figures, violations, answers, latency, requests, counts].map(|section| section(outcome)).concat();
-    let words = escape(&sentence(&outcome.in_words()));
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         <header class=\"{class}\">\n<p class=\"verdict\">{verdict}</p>\n<h1>{words}</h1>\n<p>{}</p>\n</header>\n\
-         {sections}</main>\n</body>\n</html>\n",
-        escape(&title),
-        escape(&subject(outcome)),
+    document(
+        &title,
+        STYLE,
+        html! {
+            main {
+                header class=(class) {
+                    p.verdict { (verdict) }
+                    h1 { (sentence(&outcome.in_words())) }
+                    p { (subject(outcome)) }
+                }
+                (figures(outcome)) (violations(outcome)) (answers(outcome))
+                (latency(outcome)) (requests(outcome)) (counts(outcome))
+            }
+        },
     )
+    .into_string()
+}
+
+/// A page with nothing loaded from elsewhere. `style` is CSS of ours.
+pub(crate) fn document(title: &str, style: &str, body: Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) }
+                style { (PreEscaped(style)) }
+            }
+            body { (body) }
+        }
+    }
 }
 
 fn sentence(text: &str) -> String {
@@ -47,7 +67,7 @@ fn subject(outcome: &Outcome) -> String {
 }
 
 /// The numbers that decide, as a grid.
-fn figures(outcome: &Outcome) -> String {
+fn figures(outcome: &Outcome) -> Markup {
     let Percentiles { p50, p95, p99, max } = outcome.latency_ms;
     let counted: u64 = outcome.occurrence_counts.iter().sum();
     let figures = [
@@ -63,11 +83,13 @@ fn figures(outcome: &Outcome) -> String {
         ("Median answer", ms(p50), ms(p95), "p95"),
         ("Slowest answer", ms(max), ms(p99), "p99"),
     ];
-    let mut html = "<dl class=\"figures\">\n".to_owned();
-    for (what, value, beside, of) in figures {
-        let _ = writeln!(html, "<div><dt>{what}</dt><dd><b>{value}</b> <span>{beside} {of}</span></dd></div>");
+    html! {
+        dl.figures {
+            @for (what, value, beside, of) in figures {
+                div { dt { (what) } dd { b { (value) } " " span { (beside) " " (of) } } }
+            }
+        }
     }
-    html + "</dl>\n"
 }
 
 fn per_signal(outcome: &Outcome) -> String {
@@ -78,82 +100,79 @@ fn ms(value: f64) -> String {
     format!("{value:.1} ms")
 }
 
-fn answers(outcome: &Outcome) -> String {
+fn answers(outcome: &Outcome) -> Markup {
     let rows = outcome.statuses.iter().map(|(status, count)| (named(*status), *count, strip::class(*status)));
-    section("Answers", &bars(rows.collect()))
+    section("Answers", bars(rows.collect()))
 }
 
-fn requests(outcome: &Outcome) -> String {
+fn requests(outcome: &Outcome) -> Markup {
     let mut rows: Vec<_> = outcome.api_requests.by.iter().map(|(what, count)| (what.clone(), *count, "api")).collect();
     rows.sort_by_key(|(_, count, _)| std::cmp::Reverse(*count));
-    section("Requests to the Kubernetes API", &bars(rows))
+    section("Requests to the Kubernetes API", bars(rows))
 }
 
 /// A table with a bar to each number.
-fn bars(rows: Vec<(String, usize, &str)>) -> String {
+fn bars(rows: Vec<(String, usize, &str)>) -> Markup {
     let most = rows.iter().map(|(_, count, _)| *count).max().unwrap_or(0).max(1);
-    let mut html = "<table class=\"bars\">\n".to_owned();
-    for (what, count, class) in rows {
-        let percent = count as f64 * 100.0 / most as f64;
-        let bar = format!("<span class=\"bar {class}\" style=\"width:{percent:.1}%\"></span>");
-        let _ = writeln!(
-            html,
-            "<tr><th scope=\"row\">{}</th><td class=\"n\">{count}</td><td>{bar}</td></tr>",
-            escape(&what)
-        );
-    }
-    html + "</table>\n"
-}
-
-fn latency(outcome: &Outcome) -> String {
-    let Percentiles { p50, p95, p99, max } = outcome.latency_ms;
-    let scale = strip::Scale::of(max);
-    let mut html = "<p class=\"key\">".to_owned();
-    for (class, what) in strip::CLASSES {
-        if outcome.statuses.keys().any(|status| strip::class(*status) == class) {
-            let _ = write!(html, "<span><i class=\"dot {class}\"></i>{what}</span> ");
+    let width = |count: usize| format!("width:{:.1}%", count as f64 * 100.0 / most as f64);
+    html! {
+        table.bars {
+            @for (what, count, class) in rows {
+                tr {
+                    th scope="row" { (what) }
+                    td.n { (count) }
+                    td { span class={ "bar " (class) } style=(width(count)) {} }
+                }
+            }
         }
     }
-    html += "</p>\n";
-    html += "<div class=\"strips\">\n";
-    for gateway in 0..outcome.replicas {
-        let answers = outcome.answers.iter().filter(|answer| answer.gateway == gateway);
-        let pod = escape(&pod_name(gateway + 1));
-        let svg = strip::svg(&scale, &pod, answers, outcome.latency_ms);
-        let _ = writeln!(html, "<span class=\"pod\">{pod}</span>{svg}");
-    }
-    html += &strip::axis(&scale);
-    html += "</div>\n";
-    let _ = writeln!(
-        html,
-        "<p class=\"key\">One dot per answer. Lines: p50 {}, p95 {}, p99 {}; slowest {}.</p>",
-        ms(p50),
-        ms(p95),
-        ms(p99),
-        ms(max)
-    );
-    section("Time to answer", &html)
+}
+
+fn latency(outcome: &Outcome) -> Markup {
+    let Percentiles { p50, p95, p99, max } = outcome.latency_ms;
+    let scale = strip::Scale::of(max);
+    let drawn = |class: &str| outcome.statuses.keys().any(|status| strip::class(*status) == class);
+    let answers = |gateway: usize| outcome.answers.iter().filter(move |answer| answer.gateway == gateway);
+    let body = html! {
+        p.key {
+            @for (class, what) in strip::CLASSES {
+                @if drawn(class) { span { i class={ "dot " (class) } {} (what) } " " }
+            }
+        }
+        div.strips {
+            @for gateway in 0..outcome.replicas {
+                @let pod = pod_name(gateway + 1);
+                span.pod { (pod) }
+                (strip::svg(&scale, &pod, answers(gateway), outcome.latency_ms))
+            }
+            (strip::axis(&scale))
+        }
+        p.key {
+            "One dot per answer. Lines: p50 " (ms(p50)) ", p95 " (ms(p95)) ", p99 " (ms(p99)) "; slowest " (ms(max)) "."
+        }
+    };
+    section("Time to answer", body)
 }
 
 /// What was counted, equal counts together; largest first, as in the outcome.
-fn counts(outcome: &Outcome) -> String {
+fn counts(outcome: &Outcome) -> Markup {
     let groups: Vec<&[u64]> = outcome.occurrence_counts.chunk_by(|a, b| a == b).collect();
-    let mut html = "<p class=\"counts\">".to_owned();
-    for group in groups.iter().take(COUNTS_SHOWN) {
-        if let Some(count) = group.first() {
-            let on = if group.len() > 1 { format!(" <small>on {}</small>", group.len()) } else { String::new() };
-            let _ = write!(html, "<span>{count}{on}</span> ");
-        }
-    }
     let more = groups.len().saturating_sub(COUNTS_SHOWN);
-    if more > 0 {
-        let _ = write!(html, "and {more} other counts");
-    }
-    section("Signals counted on each RemediationRequest", &(html + "</p>\n"))
+    let body = html! {
+        p.counts {
+            @for group in groups.iter().take(COUNTS_SHOWN) {
+                @if let Some(count) = group.first() {
+                    span { (count) @if group.len() > 1 { " " small { "on " (group.len()) } } } " "
+                }
+            }
+            @if more > 0 { "and " (more) " other counts" }
+        }
+    };
+    section("Signals counted on each RemediationRequest", body)
 }
 
 /// What does not hold, by oracle: the first ones, and the others folded away.
-fn violations(outcome: &Outcome) -> String {
+fn violations(outcome: &Outcome) -> Markup {
     let mut oracles: Vec<(&str, Vec<&Violation>)> = Vec::new();
     for violation in &outcome.violations {
         match oracles.iter_mut().find(|(oracle, _)| *oracle == violation.oracle) {
@@ -161,45 +180,33 @@ fn violations(outcome: &Outcome) -> String {
             None => oracles.push((violation.oracle, vec![violation])),
         }
     }
-    let mut html = String::new();
-    for (oracle, found) in oracles {
-        let (first, more) = found.split_at(found.len().min(VIOLATIONS_SHOWN));
-        let _ = write!(html, "<h3>{}</h3>\n<ul class=\"violations\">\n{}</ul>\n", escape(oracle), items(first));
-        if !more.is_empty() {
-            let (count, items) = (more.len(), items(more));
-            let more = format!("<summary>{count} more</summary>\n<ul class=\"violations\">\n{items}</ul>\n");
-            let _ = writeln!(html, "<details>{more}</details>");
-        }
+    if oracles.is_empty() {
+        return html! {};
     }
-    if html.is_empty() { html } else { section("What does not hold", &html) }
-}
-
-fn items(violations: &[&Violation]) -> String {
-    let item = |violation: &&Violation| {
-        let at = violation.version.map_or_else(|| "at the end".to_owned(), |version| format!("at version {version}"));
-        format!("<li>{} <span>{at}</span></li>\n", escape(&violation.message))
+    let body = html! {
+        @for (oracle, found) in oracles {
+            @let (first, more) = found.split_at(found.len().min(VIOLATIONS_SHOWN));
+            h3 { (oracle) }
+            (items(first))
+            @if !more.is_empty() {
+                details { summary { (more.len()) " more" } (items(more)) }
+            }
+        }
     };
-    violations.iter().map(item).collect()
+    section("What does not hold", body)
 }
 
-fn section(title: &str, body: &str) -> String {
-    format!("<section>\n<h2>{}</h2>\n{body}</section>\n", escape(title))
-}
-
-/// Text as HTML, in elements and attributes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
+fn items(violations: &[&Violation]) -> Markup {
+    let at = |version: Option<u64>| version.map_or_else(|| "at the end".to_owned(), |at| format!("at version {at}"));
+    html! {
+        ul.violations {
+            @for violation in violations { li { (violation.message) " " span { (at(violation.version)) } } }
         }
     }
-    escaped
+}
+
+fn section(title: &str, body: Markup) -> Markup {
+    html! { section { h2 { (title) } (body) } }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use harness::load::Percentiles;
+use maud::{Markup, html};
 
 use crate::outcome::Answered;
 
@@ -60,13 +61,13 @@ pub(super) const fn class(status: u16) -> &'static str {
     }
 }
 
-/// The strip of the gateway `pod`, which is HTML.
+/// The strip of the gateway `pod`.
 pub(super) fn svg<'a>(
     scale: &Scale,
     pod: &str,
     answers: impl Iterator<Item = &'a Answered>,
     lines: Percentiles,
-) -> String {
+) -> Markup {
     let mut columns: BTreeMap<u64, Vec<(f64, &'static str)>> = BTreeMap::new();
     for answer in answers {
         let share = scale.share(answer.took.as_secs_f64() * 1e3);
@@ -81,22 +82,17 @@ pub(super) fn svg<'a>(
             let _ = write!(paths.entry(class).or_default(), "M{x:.1} {y:.1}h.01");
         }
     }
-    let mut svg = format!(
-        "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" \
-         aria-label=\"how long each answer of {pod} took\">"
-    );
-    for tick in scale.ticks() {
-        line(&mut svg, "tick", scale.share(tick));
-    }
-    for (class, ms) in [("p50", lines.p50), ("p95", lines.p95), ("p99", lines.p99)] {
-        line(&mut svg, class, scale.share(ms));
-    }
-    for (class, _) in CLASSES {
-        if let Some(path) = paths.get(class) {
-            let _ = write!(svg, "<path class=\"{class}\" d=\"{path}\"/>");
+    let lines = [("p50", lines.p50), ("p95", lines.p95), ("p99", lines.p99)];
+    html! {
+        svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
+            aria-label={ "how long each answer of " (pod) " took" } {
+            @for tick in scale.ticks() { (line("tick", scale.share(tick))) }
+            @for (class, ms) in lines { (line(class, scale.share(ms))) }
+            @for (class, _) in CLASSES {
+                @if let Some(path) = paths.get(class) { path class=(class) d=(path) {} }
+            }
         }
     }
-    svg + "</svg>"
 }
 
 /// 0, 1, −1, 2, −2 …: from the middle outwards.
@@ -105,18 +101,20 @@ fn offset(index: usize) -> f64 {
     if index % 2 == 1 { away } else { -away }
 }
 
-fn line(svg: &mut String, class: &str, share: f64) {
-    let _ = write!(svg, "<path class=\"line {class}\" d=\"M{:.1} 0v{HEIGHT}\"/>", share * WIDTH);
+fn line(class: &str, share: f64) -> Markup {
+    html! { path class={ "line " (class) } d=(format!("M{:.1} 0v{HEIGHT}", share * WIDTH)) {} }
 }
 
 /// The axis under all strips.
-pub(super) fn axis(scale: &Scale) -> String {
-    let mut html = "<span></span><div class=\"axis\">".to_owned();
-    for tick in scale.ticks() {
-        let left = scale.share(tick) * 100.0;
-        let _ = write!(html, "<span style=\"left:{left:.1}%\">{}</span>", label(tick, scale.end_ms));
+pub(super) fn axis(scale: &Scale) -> Markup {
+    html! {
+        span {}
+        div.axis {
+            @for tick in scale.ticks() {
+                span style=(format!("left:{:.1}%", scale.share(tick) * 100.0)) { (label(tick, scale.end_ms)) }
+            }
+        }
     }
-    html + "</div>\n"
 }
 
 fn label(ms: f64, end_ms: f64) -> String {
