@@ -18,11 +18,11 @@ use serde_json::{Map, Value, json};
 
 /// A field that another manager owns with another value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Conflict {
+pub(super) struct Conflict {
     /// The other manager's name.
-    pub manager: String,
+    pub(super) manager: String,
     /// The field's path, such as `.spec.replicas` or `.spec.containers[name="a"].image`.
-    pub field: String,
+    pub(super) field: String,
 }
 
 impl fmt::Display for Conflict {
@@ -33,7 +33,7 @@ impl fmt::Display for Conflict {
 }
 
 /// The message of the 409 Status that answers `conflicts`.
-pub fn conflict_message(conflicts: &[Conflict]) -> String {
+pub(super) fn conflict_message(conflicts: &[Conflict]) -> String {
     let mut managers: Vec<&str> = conflicts.iter().map(|conflict| conflict.manager.as_str()).collect();
     managers.sort_unstable();
     managers.dedup();
@@ -59,7 +59,7 @@ pub fn conflict_message(conflicts: &[Conflict]) -> String {
 ///
 /// # Errors
 /// Without `force`, every stated field that another manager owns with another value; with it, they change hands.
-pub fn server_side_apply(
+pub(super) fn server_side_apply(
     existing: Option<&Value>,
     patch: &Value,
     manager: &str,

@@ -12,31 +12,31 @@ mod tests;
 use serde_json::{Value, json};
 
 /// The version that `/version` claims: the one whose behaviour is modelled.
-pub const GIT_VERSION: &str = "v1.36.3";
+pub(super) const GIT_VERSION: &str = "v1.36.3";
 
 /// One resource in one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResourceDescription {
+pub(super) struct ResourceDescription {
     /// The API group, empty for the core group.
-    pub group: String,
+    pub(super) group: String,
     /// The version, such as `v1alpha1`; of several in a group, the first one listed is preferred.
-    pub version: String,
+    pub(super) version: String,
     /// The name in URLs, such as `remediationrequests`.
-    pub plural: String,
+    pub(super) plural: String,
     /// The name for humans, such as `remediationrequest`.
-    pub singular: String,
+    pub(super) singular: String,
     /// The kind, such as `RemediationRequest`.
-    pub kind: String,
+    pub(super) kind: String,
     /// Abbreviations, such as `rr`.
-    pub short_names: Vec<String>,
+    pub(super) short_names: Vec<String>,
     /// Whether its objects live in namespaces.
-    pub namespaced: bool,
+    pub(super) namespaced: bool,
     /// What can be done with it, such as `get` and `watch`.
-    pub verbs: Vec<&'static str>,
+    pub(super) verbs: Vec<&'static str>,
     /// Its subresources, such as `status`.
-    pub subresources: Vec<String>,
+    pub(super) subresources: Vec<String>,
     /// Groups of resources that it belongs to, such as `all`.
-    pub categories: Vec<String>,
+    pub(super) categories: Vec<String>,
 }
 
 impl ResourceDescription {
@@ -74,7 +74,7 @@ impl Subresource {
 ///
 /// `accept` is the Accept header. Documents that exist only as JSON are `None` for a client that takes nothing but
 /// protobuf: let the answer be 406, which old versions of kubectl survive.
-pub fn answer(path: &str, accept: &str, resources: &[ResourceDescription]) -> Option<Value> {
+pub(super) fn answer(path: &str, accept: &str, resources: &[ResourceDescription]) -> Option<Value> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let is_aggregated = aggregated::is_accepted(accept);
     match parts.as_slice() {
@@ -92,7 +92,7 @@ pub fn answer(path: &str, accept: &str, resources: &[ResourceDescription]) -> Op
 }
 
 /// The Content-Type of an [`answer`]: by it a client tells aggregated discovery from the older form.
-pub fn content_type(answer: &Value) -> &'static str {
+pub(super) fn content_type(answer: &Value) -> &'static str {
     match answer.get("kind").and_then(Value::as_str) {
         Some("APIGroupDiscoveryList") => aggregated::CONTENT_TYPE,
         _ => "application/json",

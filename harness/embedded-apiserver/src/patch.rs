@@ -8,7 +8,7 @@ use keys::ListStrategy;
 use serde_json::{Map, Value};
 
 /// Applies a JSON merge patch (RFC 7396): objects merge, null removes, everything else replaces.
-pub fn merge(target: &mut Value, patch: &Value) {
+pub(super) fn merge(target: &mut Value, patch: &Value) {
     json_patch::merge(target, patch);
 }
 
@@ -17,7 +17,7 @@ pub fn merge(target: &mut Value, patch: &Value) {
 /// Follows `k8s.io/apimachinery/pkg/util/strategicpatch` with the `patchStrategy` tags of `k8s.io/api`: the
 /// directives `$patch`, `$retainKeys`, `$deleteFromPrimitiveList/<list>` and `$setElementOrder/<list>`. A list that
 /// is not known to merge is replaced.
-pub fn strategic_merge(target: &mut Value, patch: &Value) {
+pub(super) fn strategic_merge(target: &mut Value, patch: &Value) {
     merge_value(target, patch, "");
 }
 

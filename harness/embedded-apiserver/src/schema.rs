@@ -2,8 +2,8 @@
 //!
 //! The rules and texts are those of `k8s.io/apiextensions-apiserver` 1.36, which validates with
 //! `k8s.io/kube-openapi/pkg/validation`. What is not modelled (logical junctors such as `anyOf`, CEL with functions that the
-//! crate kube-cel lacks, rarer string formats) is never accepted in silence: [`Schema::try_from_crd_version`]
-//! refuses it, and a schema from [`Schema::from_crd_version`] rejects every object with an error that names it.
+//! crate kube-cel lacks, rarer string formats) is never accepted in silence: the schema rejects every
+//! object with an error that names it.
 
 mod cel;
 mod check;
@@ -21,13 +21,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-pub use error::{FieldError, aggregate};
+pub(super) use error::{FieldError, aggregate};
 use node::Node;
 use path::Path;
 
 /// The schema of one version of a CustomResourceDefinition.
 #[derive(Debug)]
-pub struct Schema {
+pub(super) struct Schema {
     root: Node,
     unsupported: Vec<FieldError>,
     /// Whether there is any CEL rule.
@@ -38,7 +38,7 @@ impl Schema {
     /// Reads `schema.openAPIV3Schema` of one element of a CustomResourceDefinition's `spec.versions`.
     ///
     /// Parts that are not supported do not fail here but in every [`Schema::validate`].
-    pub fn from_crd_version(version: &Value) -> Self {
+    pub(super) fn from_crd_version(version: &Value) -> Self {
         let mut unsupported = Vec::new();
         let root = match version.pointer("/schema/openAPIV3Schema") {
             Some(schema) => Node::parse(schema, "", &mut unsupported),
@@ -66,22 +66,13 @@ impl Schema {
         }
     }
 
-    /// Like [`Schema::from_crd_version`], but refuses a schema that is only partly supported.
-    ///
-    /// # Errors
-    /// One error for each keyword, format or rule that is not supported, with its place in the schema.
-    pub fn try_from_crd_version(version: &Value) -> Result<Self, Vec<FieldError>> {
-        let schema = Self::from_crd_version(version);
-        if schema.unsupported.is_empty() { Ok(schema) } else { Err(schema.unsupported) }
-    }
-
     /// Removes the fields that the schema does not know; apiVersion, kind and metadata at the root always stay.
-    pub fn prune(&self, object: &mut Value) {
+    pub(super) fn prune(&self, object: &mut Value) {
         shape::prune(object, Some(&self.root), true);
     }
 
     /// Removes nulls that are neither nullable nor defaulted, then fills in defaults.
-    pub fn default(&self, object: &mut Value) {
+    pub(super) fn default(&self, object: &mut Value) {
         shape::drop_nulls(object, Some(&self.root));
         shape::default(object, &self.root);
     }
@@ -91,7 +82,7 @@ impl Schema {
     /// With an `old` value, errors in unchanged parts are forgiven (CRD validation ratcheting, on since Kubernetes
     /// 1.30), and transition rules are evaluated. CEL rules run only if nothing more basic is wrong. A write `of_status`
     /// validates the status by itself.
-    pub fn validate(&self, new: &Value, old: Option<&Value>, of_status: bool) -> Vec<FieldError> {
+    pub(super) fn validate(&self, new: &Value, old: Option<&Value>, of_status: bool) -> Vec<FieldError> {
         let mut errors = self.unsupported.clone();
         match (new.get("status"), self.root.property("status")) {
             (Some(status), Some(node)) if of_status => {

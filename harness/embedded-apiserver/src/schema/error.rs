@@ -6,13 +6,13 @@ use serde_json::Value;
 
 /// One reason why an object is not valid: an element of a Status' `details.causes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FieldError {
+pub(crate) struct FieldError {
     /// The field's path, such as `spec.targetResource.name`; `<nil>` when the error belongs to no field.
-    pub field: String,
+    pub(crate) field: String,
     /// The cause's type, such as `FieldValueInvalid`.
-    pub reason: &'static str,
+    pub(crate) reason: &'static str,
     /// What is wrong, without the field.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl fmt::Display for FieldError {
@@ -22,7 +22,7 @@ impl fmt::Display for FieldError {
 }
 
 /// The errors as one text, as a Status' message shows them: several in brackets, each only once.
-pub fn aggregate(errors: &[FieldError]) -> String {
+pub(crate) fn aggregate(errors: &[FieldError]) -> String {
     let mut texts: Vec<String> = Vec::new();
     for error in errors {
         let text = error.to_string();

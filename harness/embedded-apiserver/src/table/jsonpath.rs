@@ -7,7 +7,7 @@ use serde_json::Value;
 
 /// A parsed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonPath(Option<Vec<Step>>);
+pub(crate) struct JsonPath(Option<Vec<Step>>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -21,12 +21,12 @@ enum Step {
 
 impl JsonPath {
     /// Parses a path such as `.status.conditions[?(@.type=="Ready")].status`.
-    pub fn parse(path: &str) -> Self {
+    pub(crate) fn parse(path: &str) -> Self {
         Self(steps(path.trim()))
     }
 
     /// The first value that the path leads to.
-    pub fn first<'a>(&self, object: &'a Value) -> Option<&'a Value> {
+    pub(crate) fn first<'a>(&self, object: &'a Value) -> Option<&'a Value> {
         let mut found = vec![object];
         for step in self.0.as_deref()? {
             found = found.into_iter().flat_map(|value| step.follow(value)).collect();
