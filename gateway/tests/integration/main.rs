@@ -5,6 +5,7 @@ mod audit;
 mod chart;
 mod config;
 mod crd;
+mod documents;
 mod http_server;
 mod image;
 mod imports;
