@@ -22,9 +22,9 @@ check:
     cargo clippy --workspace --all-targets --locked -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-# Licenses, sources and duplicates of dependencies (cargo install cargo-deny)
+# Licenses, sources and second versions of dependencies
 deny:
-    cargo deny --locked check bans licenses sources
+    "$(scripts/tools cargo-deny)" --locked check bans licenses sources
 
 # All that must pass before a change lands; installs what it needs (Debian, root)
 ci:
