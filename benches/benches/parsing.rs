@@ -20,11 +20,11 @@ const BODIES: [(&str, &[u8], usize); 2] = [
 
 fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
     let webhook = alertmanager::parse(body, NOW).expect("a fixture");
-    let drafts = webhook.alerts.into_iter().filter_map(|alert| match alert {
-        Ok(Parsed::Draft(draft)) => Some(draft),
+    let signals = webhook.alerts.into_iter().filter_map(|alert| match alert {
+        Ok(Parsed::Signal(signal)) => Some(signal),
         _ => None,
     });
-    drafts.map(|draft| Fingerprint::of_target(draft.cluster_id.as_deref(), &draft.target)).collect()
+    signals.map(|signal| signal.as_sent().fingerprint.clone()).collect()
 }
 
 fn parsing(criterion: &mut Criterion) {

@@ -12,7 +12,7 @@ use crate::{
     dedup::{self, Deduplicate},
     metrics::Metrics,
     remediation::Source,
-    signal::{Draft, Parsed, Rejection, ResolveError, Resolver, alertmanager, event},
+    signal::{Parsed, Rejection, ResolveError, Resolver, UnresolvedSignal, alertmanager, event},
 };
 
 /// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups
@@ -65,7 +65,7 @@ impl Intake {
 
     async fn item(&self, parsed: Result<Parsed, Rejection>, deadline: Monotonic) -> Item {
         match parsed {
-            Ok(Parsed::Draft(draft)) => self.process(*draft, deadline).await,
+            Ok(Parsed::Signal(unresolved)) => self.process(*unresolved, deadline).await,
             Ok(Parsed::Ignored(why)) => Item::Ignored { message: why.to_string() },
             Err(rejection) => {
                 let Rejection { reason, message } = &rejection;
@@ -76,11 +76,12 @@ impl Intake {
         }
     }
 
-    async fn process(&self, draft: Draft, deadline: Monotonic) -> Item {
-        let severity = SEVERITIES.iter().find(|known| draft.severity.eq_ignore_ascii_case(known));
+    async fn process(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Item {
+        let sent = unresolved.as_sent();
+        let severity = SEVERITIES.iter().find(|known| sent.severity.eq_ignore_ascii_case(known));
         let severity = severity.copied().unwrap_or("other");
-        self.metrics.signals_received.with_label_values(&[draft.source.as_str(), severity]).inc();
-        let signal = match self.resolver.resolve(draft, deadline).await {
+        self.metrics.signals_received.with_label_values(&[sent.source.as_str(), severity]).inc();
+        let signal = match self.resolver.resolve(unresolved, deadline).await {
             Ok(signal) => signal,
             Err(error @ ResolveError::OutOfScope { .. }) => {
                 self.metrics.signals_rejected.with_label_values(&["out_of_scope"]).inc();

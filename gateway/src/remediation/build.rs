@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::Value;
 
 use super::{
     crd::{RemediationRequest, RemediationRequestSpec, TargetType},
@@ -62,7 +63,7 @@ pub fn build(
         received_time: Time(signal.received_time),
         signal_labels: signal.labels.clone(),
         signal_annotations: signal.annotations.clone(),
-        provider_data: Some(signal.provider_data.clone()),
+        provider_data: Some(Value::Object(signal.provider_data.clone()).to_string()),
         original_payload: Some(signal.original_payload.clone()),
     };
     RemediationRequest { metadata, spec, status: None }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 use super::{crd::TargetResource, fingerprint::Fingerprint};
 
@@ -26,7 +27,7 @@ impl Source {
 }
 
 /// One signal, ready to be deduplicated.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Signal {
     /// The incident it belongs to.
     pub fingerprint: Fingerprint,
@@ -48,8 +49,8 @@ pub struct Signal {
     pub labels: BTreeMap<String, String>,
     /// As sent.
     pub annotations: BTreeMap<String, String>,
-    /// JSON of what the provider says beyond the fields above.
-    pub provider_data: String,
-    /// JSON of the alert or event as received.
+    /// What the provider says beyond the fields above.
+    pub provider_data: Map<String, Value>,
+    /// JSON of the alert or event as received, byte for byte.
     pub original_payload: String,
 }

@@ -10,15 +10,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    draft::{Draft, Ignored, Parsed},
     limits::{
         MAX_ALERTS, MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, MAX_SEVERITY_BYTES, check_entries,
         check_line, check_size, provider_text,
     },
     rejection::{Rejection, echo, reason},
     strict, target, time,
+    unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
-use crate::remediation::Source;
+use crate::remediation::{Fingerprint, Signal, Source};
 
 /// A webhook's alerts, each judged on its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +127,8 @@ fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
     }
     let mut provider_data = common.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
-    Ok(Parsed::Draft(Box::new(Draft {
+    Ok(Parsed::Signal(Box::new(UnresolvedSignal(Signal {
+        fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
         name,
         severity,
         source: Source::Prometheus,
@@ -137,9 +138,9 @@ fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
         received_time: common.now,
         labels,
         annotations,
-        provider: provider_data,
+        provider_data,
         original_payload: text.to_owned(),
-    })))
+    }))))
 }
 
 /// Whether an alert's own status is `resolved`. The webhook's counts only where the alert has none: it says `firing` as

@@ -2,7 +2,7 @@
 
 use crate::kubernetes;
 
-/// Why a draft is no signal.
+/// Why a signal could not be resolved.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// The Kubernetes API failed, and the cache does not know the object: to be tried again (500; 504 if `source` is

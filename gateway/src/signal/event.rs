@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
-    draft::{Draft, Ignored, Parsed},
     kind::Kind,
     limits::{
         MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, check_entries, check_line, check_size, invalid_name,
@@ -20,8 +19,9 @@ use super::{
     strict,
     target::DEFAULT_NAMESPACE,
     time,
+    unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
-use crate::remediation::{Source, TargetResource};
+use crate::remediation::{Fingerprint, Signal, Source, TargetResource};
 
 /// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`.
 #[derive(Deserialize)]
@@ -104,9 +104,12 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Parsed, Rejection> {
     check_entries("label", &labels, MAX_LABEL_BYTES)?;
     check_entries("annotation", &annotations, MAX_ANNOTATION_BYTES)?;
     let (field, time) = newest_time(&event);
-    Ok(Parsed::Draft(Box::new(Draft {
-        firing_time: time::firing(field, time, now)?,
-        target: target(&event.involved_object, event.metadata.namespace.as_deref())?,
+    let firing_time = time::firing(field, time, now)?;
+    let target = target(&event.involved_object, event.metadata.namespace.as_deref())?;
+    Ok(Parsed::Signal(Box::new(UnresolvedSignal(Signal {
+        fingerprint: Fingerprint::of_target(None, &target),
+        firing_time,
+        target,
         name: event.reason.clone(),
         severity: severity.to_owned(),
         source: Source::KubernetesEvents,
@@ -114,9 +117,9 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Parsed, Rejection> {
         received_time: now,
         labels,
         annotations,
-        provider: provider(event),
+        provider_data: provider(event),
         original_payload: text.to_owned(),
-    })))
+    }))))
 }
 
 fn check_type_meta(api_version: Option<&str>, kind: Option<&str>) -> Result<(), Rejection> {

@@ -1,15 +1,14 @@
 //! Signals: what senders say, brought into one form.
 //!
-//! A body is parsed into [`Draft`]s, one per alert or event; a draft whose target's owner and scope are known becomes a
-//! [`Signal`], which is what the deduplication works on.
+//! A body is parsed into [`UnresolvedSignal`]s, one per alert or event; one whose target's owner and scope are known
+//! becomes a [`Signal`](crate::remediation::Signal), which is what the deduplication works on.
 //!
 //! ```text
-//! bytes → strict → alertmanager | event → Draft → resolve (owner, scope; one cache) → Signal
+//! bytes → strict → alertmanager | event → UnresolvedSignal → resolve (owner, scope; one cache) → Signal
 //! ```
 
 pub mod alertmanager;
 mod cache;
-mod draft;
 mod error;
 pub mod event;
 mod kind;
@@ -25,8 +24,9 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unresolved;
 
-pub use draft::{Draft, Ignored, Parsed};
 pub use error::ResolveError;
 pub use rejection::{Rejection, reason};
 pub use resolve::Resolver;
+pub use unresolved::{Ignored, Parsed, UnresolvedSignal};

@@ -1,10 +1,10 @@
-//! From a [`Draft`] to a [`Signal`]: its owner, its scope, its fingerprint.
+//! From an [`UnresolvedSignal`] to a [`Signal`]: its owner, its scope, its fingerprint.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 use serde_json::json;
 
-use super::{cache::MetadataCache, draft::Draft, error::ResolveError, object::ObjectKey, owner, scope};
+use super::{cache::MetadataCache, error::ResolveError, object::ObjectKey, owner, scope, unresolved::UnresolvedSignal};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
@@ -15,7 +15,7 @@ use crate::{
 
 /// Looks up what a signal is about; cheap to clone, all clones share one cache.
 ///
-/// Owners and labels are looked up in the cluster that this gateway runs in, also for a draft with a `clusterID`: where
+/// Owners and labels are looked up in the cluster that this gateway runs in, also for a signal with a `clusterID`: where
 /// one gateway serves several clusters, theirs are not known here, and their objects are answered as unknown ones are.
 #[derive(Clone)]
 pub struct Resolver {
@@ -36,56 +36,32 @@ impl Resolver {
         Self { inner: Arc::new(Inner { cache, metrics, require_managed_label }) }
     }
 
-    /// Resolves `draft`, until `deadline` at most.
+    /// Resolves `unresolved`, until `deadline` at most.
     ///
     /// # Errors
     /// See [`ResolveError`].
-    pub async fn resolve(&self, draft: Draft, deadline: Monotonic) -> Result<Signal, ResolveError> {
-        let target = self.owner(&draft, deadline).await?;
+    pub async fn resolve(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Result<Signal, ResolveError> {
+        let UnresolvedSignal(mut signal) = unresolved;
+        let target = self.owner(&signal, deadline).await?;
         if self.inner.require_managed_label {
-            scope::check(&self.inner.cache, &draft.target, &target, deadline).await?;
+            scope::check(&self.inner.cache, &signal.target, &target, deadline).await?;
         }
-        let Draft {
-            name,
-            severity,
-            source,
-            target: original,
-            cluster_id,
-            firing_time,
-            received_time,
-            labels,
-            annotations,
-            mut provider,
-            original_payload,
-        } = draft;
-        let TargetResource { api_version, kind, name: original_name, namespace } = original;
-        let original = json!({"apiVersion": api_version, "kind": kind, "name": original_name, "namespace": namespace});
-        provider.insert("originalTarget".to_owned(), original);
-        Ok(Signal {
-            fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
-            name,
-            severity,
-            source,
-            target,
-            cluster_id,
-            firing_time,
-            received_time,
-            labels,
-            annotations,
-            provider_data: serde_json::Value::Object(provider).to_string(),
-            original_payload,
-        })
+        let TargetResource { api_version, kind, name, namespace } = mem::replace(&mut signal.target, target);
+        let original = json!({"apiVersion": api_version, "kind": kind, "name": name, "namespace": namespace});
+        signal.provider_data.insert("originalTarget".to_owned(), original);
+        signal.fingerprint = Fingerprint::of_target(signal.cluster_id.as_deref(), &signal.target);
+        Ok(signal)
     }
 
-    /// The last owner of the draft's target, or the target itself.
-    async fn owner(&self, draft: &Draft, deadline: Monotonic) -> Result<TargetResource, ResolveError> {
-        let Some(start) = ObjectKey::of(&draft.target).filter(|key| key.kind.owned) else {
-            return Ok(draft.target.clone());
+    /// The last owner of the signal's target, or the target itself.
+    async fn owner(&self, signal: &Signal, deadline: Monotonic) -> Result<TargetResource, ResolveError> {
+        let Some(start) = ObjectKey::of(&signal.target).filter(|key| key.kind.owned) else {
+            return Ok(signal.target.clone());
         };
-        let (owner, outcome) = owner::follow(&self.inner.cache, &start, draft.received_time, deadline).await?;
+        let (owner, outcome) = owner::follow(&self.inner.cache, &start, signal.received_time, deadline).await?;
         self.inner.metrics.owner_resolution.with_label_values(&[start.kind.name, outcome.as_str()]).inc();
         if owner == start {
-            return Ok(draft.target.clone());
+            return Ok(signal.target.clone());
         }
         let ObjectKey { kind, namespace, name } = owner;
         Ok(TargetResource { api_version: kind.api_version(), kind: kind.name.to_owned(), name, namespace })

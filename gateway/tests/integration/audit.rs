@@ -104,7 +104,7 @@ fn signal() -> Signal {
         received_time: Timestamp::UNIX_EPOCH,
         labels: BTreeMap::from([("pod".to_owned(), "api-0".to_owned())]),
         annotations: BTreeMap::new(),
-        provider_data: String::new(),
+        provider_data: serde_json::Map::new(),
         original_payload: String::new(),
     }
 }

@@ -28,7 +28,7 @@ fn signal(source: Source) -> Signal {
         received_time: Timestamp::UNIX_EPOCH,
         labels: BTreeMap::from([("pod".to_owned(), "checkout-1".to_owned())]),
         annotations: BTreeMap::new(),
-        provider_data: String::new(),
+        provider_data: serde_json::Map::new(),
         original_payload: String::new(),
     }
 }

@@ -38,7 +38,7 @@ fn signal(name: &str) -> Signal {
         received_time: Timestamp::UNIX_EPOCH,
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        provider_data: String::new(),
+        provider_data: serde_json::Map::new(),
         original_payload: String::new(),
     }
 }

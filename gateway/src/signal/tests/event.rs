@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{draft, now};
+use super::{now, sent};
 use crate::{
     remediation::{Source, TargetResource},
     signal::{Ignored, Parsed, event, reason},
@@ -48,20 +48,20 @@ fn resource(api_version: &str, kind: &str, name: &str, namespace: &str) -> Targe
     resource("cert-manager.io/v1", "Certificate", "shop-tls", "shop"),
     "2026-11-23T22:56:20.000001Z"
 )]
-fn an_event_becomes_a_draft(
+fn an_event_becomes_a_sent(
     #[case] body: &str,
     #[case] name: &str,
     #[case] severity: &str,
     #[case] target: TargetResource,
     #[case] firing_time: Timestamp,
 ) {
-    let draft = draft(event::parse(body.as_bytes(), now()));
-    assert_eq!((draft.name.as_str(), draft.severity.as_str()), (name, severity));
-    assert_eq!(draft.target, target);
-    assert_eq!(draft.firing_time, firing_time);
-    assert_eq!((draft.source, draft.cluster_id), (Source::KubernetesEvents, None));
-    assert_eq!(draft.original_payload, body);
-    assert!(draft.provider["message"].as_str().is_some_and(|message| !message.is_empty()));
+    let signal = sent(event::parse(body.as_bytes(), now()));
+    assert_eq!((signal.name.as_str(), signal.severity.as_str()), (name, severity));
+    assert_eq!(signal.target, target);
+    assert_eq!(signal.firing_time, firing_time);
+    assert_eq!((signal.source, signal.cluster_id), (Source::KubernetesEvents, None));
+    assert_eq!(signal.original_payload, body);
+    assert!(signal.provider_data["message"].as_str().is_some_and(|message| !message.is_empty()));
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn a_normal_event_is_ignored() {
 
 #[test]
 fn the_count_is_that_of_the_series_if_there_is_one() {
-    assert_eq!(draft(event::parse(CORE_WARNING.as_bytes(), now())).provider["count"], 84);
-    assert_eq!(draft(event::parse(NEW_SERIES.as_bytes(), now())).provider["count"], 7);
+    assert_eq!(sent(event::parse(CORE_WARNING.as_bytes(), now())).provider_data["count"], 84);
+    assert_eq!(sent(event::parse(NEW_SERIES.as_bytes(), now())).provider_data["count"], 7);
 }
 
 fn core_warning_with(pointer: &str, value: Value) -> String {
@@ -90,7 +90,7 @@ fn core_warning_with(pointer: &str, value: Value) -> String {
 #[case("/lastTimestamp", json!("0001-01-01T00:00:00Z"), "2026-11-23T23:00:00Z")]
 fn the_newest_time_present_counts(#[case] pointer: &str, #[case] value: Value, #[case] firing_time: Timestamp) {
     let body = core_warning_with(pointer, value);
-    assert_eq!(draft(event::parse(body.as_bytes(), now())).firing_time, firing_time);
+    assert_eq!(sent(event::parse(body.as_bytes(), now())).firing_time, firing_time);
 }
 
 #[rstest]
@@ -99,7 +99,7 @@ fn the_newest_time_present_counts(#[case] pointer: &str, #[case] value: Value, #
 #[case("/metadata", json!({}), "shop")]
 fn the_namespace_is_the_objects_else_the_events(#[case] pointer: &str, #[case] value: Value, #[case] namespace: &str) {
     let body = core_warning_with(pointer, value);
-    assert_eq!(draft(event::parse(body.as_bytes(), now())).target.namespace, namespace);
+    assert_eq!(sent(event::parse(body.as_bytes(), now())).target.namespace, namespace);
 }
 
 #[rstest]

@@ -15,7 +15,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Draft, Parsed, Rejection, alertmanager, alertmanager::Webhook};
+use super::{Parsed, Rejection, alertmanager, alertmanager::Webhook};
+use crate::remediation::Signal;
 
 /// A moment after all fixtures.
 fn now() -> Timestamp {
@@ -37,15 +38,15 @@ fn webhook(alerts: &[Value]) -> Value {
 }
 
 #[track_caller]
-fn draft(parsed: Result<Parsed, Rejection>) -> Draft {
+fn sent(parsed: Result<Parsed, Rejection>) -> Signal {
     match parsed {
-        Ok(Parsed::Draft(draft)) => *draft,
-        other => panic!("no draft: {other:?}"),
+        Ok(Parsed::Signal(unresolved)) => unresolved.0,
+        other => panic!("no signal: {other:?}"),
     }
 }
 
-/// The draft of an alert with these labels beside `alertname` and `namespace`.
+/// The signal of an alert with these labels beside `alertname` and `namespace`.
 #[track_caller]
-fn draft_of(labels: &[(&str, &str)]) -> Draft {
-    draft(parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0))
+fn sent_of(labels: &[(&str, &str)]) -> Signal {
+    sent(parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0))
 }

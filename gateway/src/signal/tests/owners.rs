@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::{draft_of, now, world::World};
+use super::{now, sent_of, world::World};
 use crate::signal::{kind::Kind, naming};
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
@@ -17,16 +17,15 @@ const LONG: Duration = Duration::from_secs(600);
 async fn pods_of_one_deployment_share_its_fingerprint() {
     let world = World::unscoped();
     world.put_checkout();
-    let one = world.resolve(draft_of(&[("pod", POD)])).await.unwrap();
-    let other = world.resolve(draft_of(&[("pod", "checkout-7d9f8b6c5d-8zq7w")])).await.unwrap();
-    let deployment = world.resolve(draft_of(&[("deployment", "checkout")])).await.unwrap();
+    let one = world.resolve(sent_of(&[("pod", POD)])).await.unwrap();
+    let other = world.resolve(sent_of(&[("pod", "checkout-7d9f8b6c5d-8zq7w")])).await.unwrap();
+    let deployment = world.resolve(sent_of(&[("deployment", "checkout")])).await.unwrap();
     assert_eq!(one.target.api_version, "apps/v1");
     assert_eq!(one.fingerprint, other.fingerprint);
     assert_eq!(one.fingerprint, deployment.fingerprint);
     assert_eq!(world.requests().len(), 3, "two pods, one ReplicaSet, and nothing for the Deployment");
     assert_eq!(world.outcome("Pod", "api"), 2);
-    let provider: serde_json::Value = serde_json::from_str(&one.provider_data).unwrap();
-    assert_eq!(provider["originalTarget"]["name"], POD);
+    assert_eq!(one.provider_data["originalTarget"]["name"], POD);
 }
 
 #[rstest]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::{alert, now, webhook};
 use crate::{
-    remediation::{Fingerprint, TargetResource},
-    signal::{Parsed, Rejection, alertmanager, event},
+    remediation::{Fingerprint, Signal, TargetResource},
+    signal::{Parsed, Rejection, UnresolvedSignal, alertmanager, event},
 };
 
 const GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
@@ -114,10 +114,11 @@ proptest! {
         let other = text(&pairs, true);
         let read = |body: &str| alertmanager::parse(body.as_bytes(), now()).unwrap().alerts.remove(0);
         match (read(&one), read(&other)) {
-            (Ok(Parsed::Draft(one)), Ok(Parsed::Draft(other))) => {
+            (Ok(Parsed::Signal(one)), Ok(Parsed::Signal(other))) => {
+                let (UnresolvedSignal(one), UnresolvedSignal(other)) = (*one, *other);
                 prop_assert_eq!(Fingerprint::of_target(None, &one.target), Fingerprint::of_target(None, &other.target));
-                let same_payload = crate::signal::Draft { original_payload: one.original_payload.clone(), ..*other };
-                prop_assert_eq!(*one, same_payload);
+                let same_payload = Signal { original_payload: one.original_payload.clone(), ..other };
+                prop_assert_eq!(one, same_payload);
             }
             (one, other) => prop_assert_eq!(one, other),
         }
@@ -146,8 +147,8 @@ fn group(alerts: &[Value]) -> Vec<u8> {
 
 fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
     let alerts = alertmanager::parse(body, now()).unwrap().alerts;
-    let drafts = alerts.into_iter().map(super::draft);
-    drafts.map(|draft| Fingerprint::of_target(draft.cluster_id.as_deref(), &draft.target)).collect()
+    let signals = alerts.into_iter().map(super::sent);
+    signals.map(|signal| Fingerprint::of_target(signal.cluster_id.as_deref(), &signal.target)).collect()
 }
 
 /// A resource as two sources may name it, and its cluster.
@@ -192,7 +193,7 @@ proptest! {
             "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "BackOff",
             "involvedObject": {"kind": "Pod", "name": pod, "namespace": namespace},
         });
-        let event = super::draft(event::parse(event.to_string().as_bytes(), now()));
+        let event = super::sent(event::parse(event.to_string().as_bytes(), now()));
         let of_event = Fingerprint::of_target(event.cluster_id.as_deref(), &event.target);
         prop_assert_eq!(fingerprints(&group(&[alert])), [of_event]);
     }
@@ -204,9 +205,10 @@ proptest! {
         let field = fields.keys().nth(place.index(fields.len())).cloned().unwrap();
         fields.insert(field, value);
         match event::parse(event.to_string().as_bytes(), now()) {
-            Ok(Parsed::Draft(draft)) => {
-                prop_assert!((1..=253).contains(&draft.name.len()));
-                prop_assert_eq!(draft.original_payload, event.to_string());
+            Ok(Parsed::Signal(unresolved)) => {
+                let signal = unresolved.as_sent();
+                prop_assert!((1..=253).contains(&signal.name.len()));
+                prop_assert_eq!(&signal.original_payload, &event.to_string());
             }
             Ok(Parsed::Ignored(_)) => {}
             Err(rejection) => prop_assert!(bounded(&rejection), "{}", rejection.message),

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::{alert, draft_of, parse, webhook};
+use super::{alert, parse, sent_of, webhook};
 use crate::{
     remediation::{Fingerprint, TargetResource},
     signal::{kind, reason, target},
 };
 
 fn target_of(labels: &[(&str, &str)]) -> String {
-    let TargetResource { api_version, kind, name, namespace } = draft_of(labels).target;
+    let TargetResource { api_version, kind, name, namespace } = sent_of(labels).target;
     format!("{api_version} {kind} {namespace}/{name}")
 }
 
@@ -52,7 +52,7 @@ fn what_describes_the_scrape_is_never_a_target() {
     let known = kind::KINDS.iter().flat_map(|kind| kind.labels);
     assert!(known.into_iter().all(|label| !reserved.contains(label)));
     let labels = reserved.map(|label| (label, "kube-state-metrics"));
-    assert_eq!(draft_of(&labels).target.kind, target::ALERT_KIND);
+    assert_eq!(sent_of(&labels).target.kind, target::ALERT_KIND);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_name_that_kubernetes_would_not_take_is_rejected_by_its_label(
 
 #[test]
 fn alerts_that_name_no_resource_have_incidents_of_their_own() {
-    let (one, other) = (draft_of(&[("queue", "a")]).target, draft_of(&[("queue", "b")]).target);
+    let (one, other) = (sent_of(&[("queue", "a")]).target, sent_of(&[("queue", "b")]).target);
     assert_eq!((one.kind.as_str(), one.namespace.as_str(), one.api_version.as_str()), ("Alert", "shop", ""));
     assert_ne!(one, other);
     assert_ne!(Fingerprint::of_target(None, &one), Fingerprint::of_target(None, &other));
@@ -116,7 +116,7 @@ fn a_fingerprint_that_is_sent_counts_if_it_is_one(#[case] sent: Option<&str>, #[
 
 #[test]
 fn the_incident_is_the_sha256_of_namespace_kind_and_name() {
-    let target = draft_of(&[("deployment", "checkout")]).target;
+    let target = sent_of(&[("deployment", "checkout")]).target;
     assert_eq!(Fingerprint::of_target(None, &target), Fingerprint::of("shop:Deployment:checkout"));
     assert_eq!(Fingerprint::of_target(Some("eu-1"), &target), Fingerprint::of("eu-1:shop:Deployment:checkout"));
 }

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{alert, draft, draft_of, now, parse, webhook};
+use super::{alert, now, parse, sent, sent_of, webhook};
 use crate::{
     remediation::Source,
     signal::{Ignored, Parsed, alertmanager, alertmanager::Webhook},
@@ -28,38 +28,38 @@ fn resolved(webhook: &Webhook) -> Vec<bool> {
 
 #[test]
 fn a_single_firing_alert_is_read_with_its_cluster_and_everything_it_says() {
-    let draft = draft(read(FIRING_SINGLE).alerts.remove(0));
-    assert_eq!((draft.name.as_str(), draft.severity.as_str()), ("KubeNodeNotReady", "critical"));
-    assert_eq!(draft.source, Source::Prometheus);
-    assert_eq!((draft.target.kind.as_str(), draft.target.name.as_str()), ("Node", "worker-1"));
-    assert_eq!((draft.target.api_version.as_str(), draft.target.namespace.as_str()), ("v1", ""));
-    assert_eq!(draft.cluster_id.as_deref(), Some("prod-eu-1"));
-    assert_eq!(draft.annotations["summary"], "Node is not ready.");
-    assert_eq!(draft.received_time, now());
-    assert!(draft.firing_time < now());
-    assert_eq!(draft.provider["receiver"], "signal-gateway");
-    assert_eq!(draft.provider["externalURL"], "http://alertmanager.example:9093");
-    assert_eq!(draft.provider["groupKey"], r#"{}:{cluster="prod-eu-1"}"#);
+    let signal = sent(read(FIRING_SINGLE).alerts.remove(0));
+    assert_eq!((signal.name.as_str(), signal.severity.as_str()), ("KubeNodeNotReady", "critical"));
+    assert_eq!(signal.source, Source::Prometheus);
+    assert_eq!((signal.target.kind.as_str(), signal.target.name.as_str()), ("Node", "worker-1"));
+    assert_eq!((signal.target.api_version.as_str(), signal.target.namespace.as_str()), ("v1", ""));
+    assert_eq!(signal.cluster_id.as_deref(), Some("prod-eu-1"));
+    assert_eq!(signal.annotations["summary"], "Node is not ready.");
+    assert_eq!(signal.received_time, now());
+    assert!(signal.firing_time < now());
+    assert_eq!(signal.provider_data["receiver"], "signal-gateway");
+    assert_eq!(signal.provider_data["externalURL"], "http://alertmanager.example:9093");
+    assert_eq!(signal.provider_data["groupKey"], r#"{}:{cluster="prod-eu-1"}"#);
     let sent: Value = serde_json::from_str(FIRING_SINGLE).unwrap();
-    let kept: Value = serde_json::from_str(&draft.original_payload).unwrap();
+    let kept: Value = serde_json::from_str(&signal.original_payload).unwrap();
     assert_eq!(kept, sent["alerts"][0]);
-    assert!(FIRING_SINGLE.contains(&draft.original_payload), "the payload is kept byte for byte");
-    assert_eq!(draft.provider["fingerprint"], sent["alerts"][0]["fingerprint"]);
+    assert!(FIRING_SINGLE.contains(&signal.original_payload), "the payload is kept byte for byte");
+    assert_eq!(signal.provider_data["fingerprint"], sent["alerts"][0]["fingerprint"]);
 }
 
 #[test]
 fn alerts_of_several_clusters_in_one_group_stay_apart() {
     let alert_of = |cluster| alert(&[("pod", "web-0"), ("cluster", cluster)]);
     let webhook = parse(&webhook(&[alert_of("eu"), alert_of("us")])).unwrap();
-    let clusters: Vec<_> = webhook.alerts.into_iter().map(|alert| draft(alert).cluster_id).collect();
+    let clusters: Vec<_> = webhook.alerts.into_iter().map(|alert| sent(alert).cluster_id).collect();
     assert_eq!(clusters, [Some("eu".to_owned()), Some("us".to_owned())]);
 }
 
 #[test]
 fn a_group_keeps_its_order_and_its_unicode() {
     let webhook = read(FIRING_GROUP);
-    let drafts: Vec<_> = webhook.alerts.into_iter().map(draft).collect();
-    let targets: Vec<_> = drafts.iter().map(|d| format!("{}/{}", d.target.kind, d.target.name)).collect();
+    let signals: Vec<_> = webhook.alerts.into_iter().map(sent).collect();
+    let targets: Vec<_> = signals.iter().map(|d| format!("{}/{}", d.target.kind, d.target.name)).collect();
     assert_eq!(
         targets,
         [
@@ -71,11 +71,11 @@ fn a_group_keeps_its_order_and_its_unicode() {
             "Node/worker-2",
         ]
     );
-    assert!(drafts[1].annotations["description"].ends_with("\nLes dernières 5 minutes: ⚠ 再起動 × 7 <b>&amp;</b>"));
+    assert!(signals[1].annotations["description"].ends_with("\nLes dernières 5 minutes: ⚠ 再起動 × 7 <b>&amp;</b>"));
 }
 
 #[test]
-fn a_repetition_reads_as_the_same_drafts() {
+fn a_repetition_reads_as_the_same_signals() {
     assert_eq!(read(REPEAT).alerts, read(FIRING_GROUP).alerts);
 }
 
@@ -126,8 +126,8 @@ fn unknown_and_absent_fields_are_tolerated(#[case] fields: Value) {
 
 #[test]
 fn an_alert_without_severity_is_of_unknown_severity() {
-    assert_eq!(draft_of(&[("pod", "a")]).severity, "unknown");
-    assert_eq!(draft_of(&[("pod", "a"), ("severity", "P1 – page")]).severity, "P1 – page");
+    assert_eq!(sent_of(&[("pod", "a")]).severity, "unknown");
+    assert_eq!(sent_of(&[("pod", "a"), ("severity", "P1 – page")]).severity, "P1 – page");
 }
 
 #[rstest]
@@ -137,7 +137,7 @@ fn an_alert_that_does_not_say_since_when_fires_since_now(#[case] starts_at: Valu
     let mut alert = alert(&[("pod", "a")]);
     alert["startsAt"] = starts_at;
     let parsed = parse(&webhook(&[alert])).unwrap().alerts.remove(0);
-    assert_eq!(draft(parsed).firing_time, now());
+    assert_eq!(sent(parsed).firing_time, now());
 }
 
 #[test]
@@ -145,15 +145,15 @@ fn the_sender_may_use_any_offset() {
     let mut alert = alert(&[("pod", "a")]);
     alert["startsAt"] = json!("2026-11-24T00:30:00.5+02:00");
     let parsed = parse(&webhook(&[alert])).unwrap().alerts.remove(0);
-    assert_eq!(draft(parsed).firing_time, "2026-11-23T22:30:00.5Z".parse().unwrap());
+    assert_eq!(sent(parsed).firing_time, "2026-11-23T22:30:00.5Z".parse().unwrap());
 }
 
 #[test]
 fn texts_for_people_are_cut_not_refused() {
     let mut body = webhook(&[alert(&[("pod", "a")])]);
     body["groupKey"] = json!("é".repeat(50_000));
-    let draft = draft(parse(&body).unwrap().alerts.remove(0));
-    assert_eq!(draft.provider["groupKey"].as_str().unwrap().len(), 4096);
+    let signal = sent(parse(&body).unwrap().alerts.remove(0));
+    assert_eq!(signal.provider_data["groupKey"].as_str().unwrap().len(), 4096);
 }
 
 #[test]
@@ -163,9 +163,9 @@ fn the_largest_signal_fits_into_an_object_of_etcd() {
     labels.extend((0..20).map(|i| (format!("label_{i}"), json!("\\\"".repeat(2000)))));
     alert["annotations"] = json!({"description": "\n\"".repeat(15_000)});
     alert["generatorURL"] = json!("\"".repeat(5000));
-    let draft = draft(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
-    assert!(draft.original_payload.len() > 200 * 1024);
-    let provider = Value::Object(draft.provider).to_string();
-    let spec = json!([draft.labels, draft.annotations, provider, draft.original_payload]);
+    let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    assert!(signal.original_payload.len() > 200 * 1024);
+    let provider = Value::Object(signal.provider_data).to_string();
+    let spec = json!([signal.labels, signal.annotations, provider, signal.original_payload]);
     assert!(spec.to_string().len() < 1024 * 1024, "{}", spec.to_string().len());
 }

@@ -18,7 +18,7 @@ use crate::{
     kubernetes::Kubernetes,
     metrics::Metrics,
     remediation::Signal,
-    signal::{Draft, ResolveError, Resolver},
+    signal::{ResolveError, Resolver, UnresolvedSignal},
 };
 
 /// How the API answers.
@@ -120,13 +120,13 @@ impl World {
         self.context.monotonic() + DEADLINE
     }
 
-    pub(super) async fn resolve(&self, draft: Draft) -> Result<Signal, ResolveError> {
-        self.resolver.resolve(draft, self.deadline()).await
+    pub(super) async fn resolve(&self, sent: Signal) -> Result<Signal, ResolveError> {
+        self.resolver.resolve(UnresolvedSignal(sent), self.deadline()).await
     }
 
     /// What became of a `shop` alert with this label, as `Kind/name`.
     pub(super) async fn owner_of(&self, label: &str, name: &str) -> String {
-        let signal = self.resolve(super::draft_of(&[(label, name)])).await.unwrap();
+        let signal = self.resolve(super::sent_of(&[(label, name)])).await.unwrap();
         format!("{}/{}", signal.target.kind, signal.target.name)
     }
 
