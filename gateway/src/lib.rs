@@ -1,17 +1,27 @@
 //! The signal gateway: Alertmanager webhooks and Kubernetes events in, one active RemediationRequest per fingerprint out.
 //!
-//! The data's way is `http` → `signal` → `dedup` → `remediation`, and back:
+//! The data's way is `http` → `intake` → `signal` → `dedup` → `remediation`, and back as results. Imports lead down this list
+//! only, which `tests/integration/imports` checks:
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`http`] | routes, authentication, limits, problem+json; knows `signal` and `dedup`, not kube |
+//! | [`runtime`] | wiring: the only place that knows all parts |
+//! | [`http`] | routes, limits, problem+json; knows nothing of Kubernetes |
 //! | [`intake`] | from a body to what became of each alert in it |
-//! | [`signal`] | one module per source; target, owner, scope, fingerprint |
+//! | [`auth`] | who may send: bearer tokens, judged by the Kubernetes API |
+//! | [`audit`] | what became of each signal, told to DataStorage |
+//! | [`signal`] | one module per source; target, owner, scope: a resolved signal |
 //! | [`dedup`] | the heart: view, decision, lock, fence, group commit |
-//! | [`remediation`] | the RemediationRequest type, its phases and names |
+//! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
+//! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Around it: [`config`], [`runtime`] (the only place that knows all parts), [`audit`], [`metrics`], [`telemetry`],
-//! [`kubernetes`] (the one policy for API calls), [`ttl_cache`], [`crypto`] and [`context`] (time, randomness, tasks).
+//! Below all of them: [`ttl_cache`], [`crypto`], [`telemetry`], [`metrics`], [`config`] and [`context`] (time, randomness,
+//! tasks).
+//!
+//! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
+//! [`signal::event`]), an [`UnresolvedSignal`](signal::UnresolvedSignal), a [`Signal`](remediation::Signal), a
+//! [`RemediationRequest`](remediation::RemediationRequest); back come [`Accepted`](dedup::Accepted), an
+//! [`Item`](intake::Item), and the answer.
 
 pub mod audit;
 pub mod auth;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::{context::Monotonic, kubernetes, remediation::Signal};
 
-/// What makes resolved signals durable: the [`Deduplicator`], or another protocol that is compared with it.
+/// What makes resolved signals durable: the [`Deduplicator`](super::Deduplicator), or another protocol that is compared with it.
 pub trait Deduplicate: Send + Sync + 'static {
     /// Makes `signal` durable, until `deadline` at most: an acknowledged signal is counted on a RemediationRequest.
     ///

@@ -7,7 +7,7 @@ pub const PROMETHEUS: &str = "/api/v1/signals/prometheus";
 /// Where Kubernetes events are posted.
 pub const KUBERNETES_EVENT: &str = "/api/v1/signals/kubernetes-event";
 
-/// What is not a problem: the statuses of [`answer`] below 300.
+/// What is not a problem: the statuses of [`answer`](super::answer) below 300.
 const SUCCESSES: [u16; 4] = [200, 201, 202, 207];
 
 /// Every route of every listener, with its method and the statuses it may answer with; for the API description.

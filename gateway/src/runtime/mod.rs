@@ -1,6 +1,6 @@
 //! Wiring: the only place that knows all parts of a gateway.
 //!
-//! [`run`] is the gateway as a process. Whatever else runs one, in process or with another [`Deduplicate`], builds it with
+//! [`run()`] is the gateway as a process. Whatever else runs one, in process or with another [`Deduplicate`], builds it with
 //! [`Gateway::builder`].
 //!
 //! [`Deduplicate`]: crate::dedup::Deduplicate

@@ -27,8 +27,6 @@ pub struct Webhook {
     pub alerts: Vec<Result<Parsed, Rejection>>,
     /// How many alerts Alertmanager left out because of its own `max_alerts`.
     pub truncated_alerts: u64,
-    /// The receiver's name in Alertmanager's configuration, empty if absent.
-    pub receiver: String,
 }
 
 /// Alertmanager's `template.Data` and the fields its webhook adds.
@@ -92,11 +90,11 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Webhook, Rejection> {
     if let Some(cluster) = &cluster_id {
         check_line("commonLabels: label `cluster`", cluster, MAX_NAME_BYTES)?;
     }
-    let receiver = receiver.unwrap_or_default();
-    let texts = [("receiver", Some(receiver.clone())), ("groupKey", group_key), ("externalURL", external_url)];
+    let texts =
+        [("receiver", Some(receiver.unwrap_or_default())), ("groupKey", group_key), ("externalURL", external_url)];
     let common = Common { status, cluster_id, provider: provider(texts), now };
     let alerts = alerts.into_iter().map(|alert| parse_alert(alert.get(), &common)).collect();
-    Ok(Webhook { alerts, truncated_alerts: truncated_alerts.unwrap_or_default(), receiver })
+    Ok(Webhook { alerts, truncated_alerts: truncated_alerts.unwrap_or_default() })
 }
 
 fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
