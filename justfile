@@ -16,6 +16,10 @@ test *ARGS:
 only CRATE *WORDS:
     cargo test -p {{ CRATE }} -- {{ WORDS }}
 
+# Every test ten times on a busy machine, to find those that fail now and then
+repeat-tests *ARGS:
+    scripts/repeat-tests {{ ARGS }}
+
 # What is quick among the checks of a change: formatting, lints, documentation
 check:
     cargo fmt --all --check
