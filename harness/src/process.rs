@@ -183,7 +183,7 @@ mod tests {
     }
 
     fn reaches(pid: u32, expected: Option<char>) -> bool {
-        for _ in 0..500 {
+        for _ in 0..6_000 {
             if state(pid) == expected {
                 return true;
             }

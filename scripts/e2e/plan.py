@@ -174,6 +174,12 @@ def logs(checks, when):
     checks.check(f"no permission denied in the pods' logs {when}", not denied, denied[:1] or "none")
 
 
+# How long a killed pod's lease and claims may stay: asserted against the gateway's own bounds (harness, `virtual_time/bounds.rs`).
+LEFT_BEHIND_SECONDS = 420
+# How long after its last answer a gateway may take to release its locks.
+SETTLED_SECONDS = 60
+
+
 def leases(checks, seconds):
     """Locks are released, or collected."""
 

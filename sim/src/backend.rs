@@ -37,8 +37,8 @@ pub(crate) enum Error {
     Witness(String),
 }
 
-/// How long gateways may take to open their watches.
-const WATCH_PATIENCE: Duration = Duration::from_secs(5);
+/// How long gateways may take to open their watches, on a busy machine.
+const WATCH_PATIENCE: Duration = Duration::from_secs(60);
 const WATCH_POLL: Duration = Duration::from_millis(5);
 
 /// What the gateways talk to.

@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// Decides on what goes wrong; drawn if absent
     #[arg(long)]
     seed: Option<u64>,
-    /// How long things go wrong; healing takes up to three minutes more
+    /// How long things go wrong; healing takes up to six minutes more
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(LENGTH_MIN_MS / 1000..=86_400))]
     seconds: u64,
     /// Signals per second
@@ -72,6 +72,19 @@ fn now() -> u64 {
     jiff::Timestamp::now().as_microsecond().unsigned_abs()
 }
 
+/// The command that repeats the plan.
+fn again(drawn: u64, args: &Args) -> String {
+    let Args { seed: _, seconds, rate, resources, gateway, json } = args;
+    let mut command = format!("sim chaos --seed {drawn} --seconds {seconds} --rate {rate} --resources {resources}");
+    if let Some(gateway) = gateway {
+        command.push_str(&format!(" --gateway '{}'", gateway.display()));
+    }
+    if *json {
+        command.push_str(" --json");
+    }
+    command
+}
+
 fn tell(report: &Report, args: &Args) {
     let Report {
         seed,
@@ -96,7 +109,7 @@ fn tell(report: &Report, args: &Args) {
     println!("  RemediationRequests    {remediation_requests} for {} resources", args.resources);
     println!("  writes judged          {writes}");
     println!("  incidents              {incidents}");
-    println!("  again                  sim chaos --seed {seed} --seconds {}\n", args.seconds);
+    println!("  again                  {}\n", again(*seed, args));
     for violation in violations {
         println!("  {violation}");
     }
@@ -109,5 +122,26 @@ fn tell(report: &Report, args: &Args) {
         );
     } else {
         println!("FAIL");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_repeated_with_all_options_that_it_had() {
+        let args = Args {
+            seed: None,
+            seconds: 45,
+            rate: 20,
+            resources: 3,
+            gateway: Some(PathBuf::from("/my builds/gateway")),
+            json: true,
+        };
+        let expected = "sim chaos --seed 7 --seconds 45 --rate 20 --resources 3 --gateway '/my builds/gateway' --json";
+        assert_eq!(again(7, &args), expected);
+        let args = Args { gateway: None, json: false, ..args };
+        assert_eq!(again(7, &args), "sim chaos --seed 7 --seconds 45 --rate 20 --resources 3");
     }
 }

@@ -76,7 +76,7 @@ pub(crate) enum Error {
     Interrupt(std::io::Error),
 }
 
-/// How long the gateways may take to end.
+/// How long the gateways may take to end; what drags on ends with this process.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The line that `--json` prints. An interface: fields are added, never changed.

@@ -3,12 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use bytes::Bytes;
-use gateway::{context::Context, http::PROMETHEUS};
+use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
 use harness::{
     controls::Protocol,
     load::{self, webhook},
     oracles::{End, Violation, occurrences},
-    replica::{ReplicaSpec, Served, metric, pod_name},
+    replica::{ReplicaSpec, Served, config, metric, pod_name},
 };
 use jiff::Timestamp;
 use tokio::task::JoinSet;
@@ -69,12 +69,13 @@ pub(crate) enum Error {
     Report { path: String, source: std::io::Error },
 }
 
-/// How long releases and first statuses may take after the last answer.
-const REST_PATIENCE: Duration = Duration::from_secs(10);
+/// Beyond the gateways' own bounds: other programs want the processor.
+const MARGIN: Duration = Duration::from_secs(15);
 const REST_POLL: Duration = Duration::from_millis(20);
 /// So many polls in a row must find no lease and no further request.
 const REST_POLLS: usize = 5;
-/// How long the gateways may take to end.
+
+/// How long the gateways may take to end; nothing is under way any more, and what drags on ends with this process.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a storm; returns the exit code.
@@ -166,7 +167,8 @@ async fn post(
 /// Waits until no lease is left and no request is sent any more, such as the first status after a 201.
 async fn rest(backend: &Backend) -> Result<(), Error> {
     let (mut quiet, mut before) = (0, 0);
-    for _ in 0..REST_PATIENCE.as_millis() / REST_POLL.as_millis() {
+    let patience = bounds::settled_within(&config()) + MARGIN;
+    for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
         let sent: usize = backend.requests().values().sum();
         let rests = sent == before && backend.leases().await?.is_empty();
         (quiet, before) = (if rests { quiet + 1 } else { 0 }, sent);

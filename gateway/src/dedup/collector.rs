@@ -1,6 +1,6 @@
 //! Clears what crashed replicas leave behind: leases nobody renews, claims whose successor never came.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -10,6 +10,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
+    bounds::{EXPIRED_DURATIONS, REQUEST_TIMEOUT, SWEEP_MAX, decision_life},
     core::Core,
     observed::{Observed, lease_duration},
 };
@@ -22,11 +23,6 @@ use crate::{
 const LIST: Operation = Operation { verb: "list", resource: "leases" };
 const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
-/// Leases looked at per sweep at most; further ones wait for the next.
-const SWEEP_MAX: u32 = 1000;
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest a request may take effect after it was sent: the API server gives up on it after a minute.
-const REQUEST_LIFE: Duration = Duration::from_secs(60);
 
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
@@ -55,7 +51,7 @@ async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Erro
         let Some(name) = lease.metadata.name.as_deref().filter(|name| LeaseName::is_one(name)) else { continue };
         let duration = lease_duration(lease, core.config.lock.duration);
         let expired_for = observed.expired_for(lease, &core.context, &core.config.lock);
-        if expired_for <= duration.saturating_mul(2) {
+        if expired_for <= duration.saturating_mul(EXPIRED_DURATIONS.cast_signed()) {
             continue;
         }
         let version = Preconditions {
@@ -81,8 +77,7 @@ async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Erro
 async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion, Monotonic)>) {
     let claimed = core.view.claimed();
     seen.retain(|uid, (version, _)| claimed.iter().any(|record| record.uid == *uid && record.version == *version));
-    let view = &core.config.view;
-    let longest = view.freshness + view.attempt_timeout + REQUEST_LIFE;
+    let longest = decision_life(&core.config.view);
     for record in claimed {
         let now = core.context.monotonic();
         let (_, since) = *seen.entry(record.uid.clone()).or_insert((record.version, now));

@@ -10,7 +10,7 @@
 //! | [`commit`] | [`count`] | count a batch exactly once |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
 //!
-//! [`lock`] is the Lease per key, [`collector`] clears what crashed replicas leave behind, [`core`] is what all share.
+//! [`lock`] is the Lease per key, [`collector`] clears what crashed replicas leave behind, within the [`bounds`], [`core`] is what all share.
 
 use std::{
     sync::{
@@ -40,6 +40,7 @@ use crate::{
 };
 
 mod attempt;
+pub mod bounds;
 mod collector;
 mod commit;
 mod core;

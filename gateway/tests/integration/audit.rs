@@ -12,13 +12,14 @@ use gateway::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use wiremock::{
     Mock, MockServer, Request, ResponseTemplate,
     matchers::{body_string_contains, header, method, path},
 };
 
 const PATH: &str = "/storage/api/v1/audit/events/batch";
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A gateway's audit trail and the service it talks to.
 struct Rig {
@@ -198,9 +199,10 @@ async fn missing_permission_costs_one_request_per_batch() {
 
 #[tokio::test]
 async fn events_survive_a_service_that_is_down_and_comes_back() {
-    let gone = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = gone.local_addr().unwrap().port();
-    drop(gone);
+    // Bound, so that nobody else gets the port, but not listening: connections are refused.
+    let down = TcpSocket::new_v4().unwrap();
+    down.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let port = down.local_addr().unwrap().port();
     let (context, metrics) = (Context::system(), Metrics::new().unwrap());
     let buffer = Buffer { flush_interval: Duration::from_millis(10), max_retries: 8, ..quick(10) };
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
@@ -208,7 +210,7 @@ async fn events_survive_a_service_that_is_down_and_comes_back() {
     let pipeline = start(&settings, &context, &metrics).unwrap();
     pipeline.recorder().record(event(1));
     context.sleep(Duration::from_millis(30)).await;
-    let listener = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = down.listen(16).unwrap().into_std().unwrap();
     let back = MockServer::builder().listener(listener).start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(202)).mount(&back).await;
     pipeline.shutdown(context.monotonic() + SOON).await;

@@ -34,8 +34,6 @@ pub use self::plan::{Incident, LENGTH_MIN_MS, Target, What, draw};
 
 /// Gateways in a run: as many as the control plane has users for.
 pub const GATEWAYS: usize = 3;
-/// A lease that a crashed gateway has left is collected when it has been expired for twice its 30 s.
-const REST_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the remediation controller waits for an answer.
 const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -139,7 +137,7 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
         pod.ready(&http).await?;
     }
     say("waiting until no lease is left");
-    let mut violations = stage.finish_within(REST_PATIENCE).await;
+    let mut violations = stage.finish(&pod::config()).await;
     for pod in &pods {
         violations.extend(pod.complaints(&http).await);
     }

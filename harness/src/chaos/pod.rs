@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use gateway::config::Config;
+
 use super::Error;
 use crate::{
     control_plane::{ControlPlane, free_port},
@@ -13,9 +15,19 @@ use crate::{
     replica::{metric, pod_name},
 };
 
-const READY_PATIENCE: Duration = Duration::from_secs(60);
+const READY_PATIENCE: Duration = Duration::from_secs(120);
 const READY_POLL: Duration = Duration::from_millis(100);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What crashed gateways leave is collected as soon as it may be.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What the pods are configured with, as far as it says how long anything may take.
+pub(super) fn config() -> Config {
+    let mut config = Config::default();
+    config.lock.collect_interval = COLLECT_INTERVAL;
+    config
+}
 
 /// `gateway-pod-<number>`.
 pub(super) struct Pod {
@@ -42,8 +54,7 @@ impl Pod {
             .env("GATEWAY__SERVER__METRICS_ADDR", &metrics)
             .env("GATEWAY__AUTH__MODE", "none")
             .env("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "false")
-            // What crashed gateways leave is collected as soon as it may be.
-            .env("GATEWAY__LOCK__COLLECT_INTERVAL", "5s");
+            .env("GATEWAY__LOCK__COLLECT_INTERVAL", format!("{}s", COLLECT_INTERVAL.as_secs()));
         let log = plane.directory().join(format!("{name}.log"));
         let failed = |source| Error::Start { program: binary.to_owned(), source };
         Ok(Self { process: Process::start(&name, command, &log).map_err(failed)?, api, health, metrics })

@@ -27,7 +27,7 @@ pub use self::{
 };
 
 /// How long a cluster may take to serve a CRD that was just applied.
-const CRD_PATIENCE: Duration = Duration::from_secs(30);
+const CRD_PATIENCE: Duration = Duration::from_secs(60);
 const CRD_POLL: Duration = Duration::from_millis(200);
 
 /// Why a cluster cannot be used.

@@ -2,7 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use gateway::{config::Config, context::Context, http::PROMETHEUS};
+use gateway::{config::Config, context::Context, dedup::bounds, http::PROMETHEUS};
 use kube::Client;
 use serde_json::Value;
 
@@ -16,8 +16,8 @@ use crate::{
 
 /// A sender gives up later than any gateway.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long releases, first statuses and finalizers may take after the last answer.
-const REST_PATIENCE: Duration = Duration::from_secs(15);
+/// Beyond the gateways' own bounds: the watches lag, and other programs want the processor.
+const MARGIN: Duration = Duration::from_secs(60);
 const REST_POLL: Duration = Duration::from_millis(200);
 
 /// One namespace, watched by the oracles, with senders that keep account.
@@ -94,14 +94,10 @@ impl Stage {
         act(&mut self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Waits until no lease is left and every RemediationRequest has a status and no finalizer, then says what all oracles
-    /// found, the end included.
-    pub async fn finish(&self) -> Vec<Violation> {
-        self.finish_within(REST_PATIENCE).await
-    }
-
-    /// As [`Stage::finish`], with another patience.
-    pub async fn finish_within(&self, patience: Duration) -> Vec<Violation> {
+    /// Waits until no lease is left and every RemediationRequest has a status and no finalizer, at most for what gateways
+    /// of this configuration need after the last failure, then says what all oracles found, the end included.
+    pub async fn finish(&self, config: &Config) -> Vec<Violation> {
+        let patience = bounds::left_behind_for(config) + MARGIN;
         let blind = |message| vec![Violation { oracle: "witness", version: None, message }];
         for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
             match self.witness.catch_up().await {

@@ -28,7 +28,7 @@ use crate::oracles::{Oracles, REMEDIATION_REQUESTS, Write, name};
 /// Before a watch that ended is opened again.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long the watches may lag behind a list.
-const CATCH_UP_PATIENCE: Duration = Duration::from_secs(20);
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 
 /// One write, as a watch shows it.

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gateway::dedup::bounds::left_behind_for;
 use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
@@ -17,13 +18,13 @@ use crate::{
     controls::Protocol,
     fleet::Fleet,
     oracles::{REMEDIATION_REQUESTS, Violation, is_claimed},
+    replica::config,
     trace::{Mode, Trace},
 };
 
-/// After healing, leases and claims left behind must be gone within this. A crashed replica's claim is cleared by a
-/// collector that has itself seen it unchanged for *D* (160 s), which a straggler may prolong once; then it sweeps every
-/// minute.
-const REST_MAX: Duration = Duration::from_secs(900);
+/// After healing, leases and claims left behind must be gone within so many times the gateways' own bound: some scenarios
+/// send what takes effect later than requests live.
+const REST_BOUNDS: u32 = 3;
 const REST_POLL: Duration = Duration::from_secs(2);
 
 /// How a run ended.
@@ -107,8 +108,8 @@ async fn rest(world: &World, protocol: Protocol) {
         // Nobody collects what these leave behind.
         return tokio::time::sleep(REST_POLL).await;
     }
-    let began = Instant::now();
-    while began.elapsed() < REST_MAX {
+    let (began, longest) = (Instant::now(), left_behind_for(&config()) * REST_BOUNDS);
+    while began.elapsed() < longest {
         tokio::time::sleep(REST_POLL).await;
         let Fleet { api, .. } = &world.fleet;
         let is_claimed = |request: &Arc<Value>| is_claimed(request);

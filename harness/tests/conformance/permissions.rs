@@ -260,7 +260,7 @@ async fn answers(server: &Server, scenario: &Scenario, names: &Names) -> Vec<(bo
             if review(server, who.clone(), &mark, names).await["allowed"] == true {
                 break;
             }
-            assert!(tries < 300, "{kind} is not heeded");
+            assert!(tries < 6_000, "{kind} is not heeded");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

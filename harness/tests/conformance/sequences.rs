@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How long an event that must come is waited for, and one that must not.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A server with what its clients know.

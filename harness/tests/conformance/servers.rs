@@ -55,7 +55,7 @@ pub(crate) async fn real() -> Option<(Server, Arc<ControlPlane>)> {
             if server.answer(&Call::get(&path)).await["code"] == 200 {
                 break;
             }
-            assert!(tries < 400, "{path} is not served");
+            assert!(tries < 2_400, "{path} is not served");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }

@@ -37,8 +37,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-/// How long an authorizer may take to learn of Roles and Bindings.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an authorizer may take to learn of Roles and Bindings, and a view of an update, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Tools {
     plane: Arc<ControlPlane>,

@@ -51,7 +51,7 @@ async fn a_user_may_do_what_a_role_says_and_nothing_else() {
     Api::namespaced(admin.clone(), &namespace).create(&PostParams::default(), &binding).await.unwrap();
     // The authorizer learns of it by a watch.
     let mut listed = leases.list(&ListParams::default()).await;
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         if listed.is_ok() {
             break;
         }

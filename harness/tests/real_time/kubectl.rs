@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
 /// How long a watch may take to show what has happened.
-const WATCH_PATIENCE: Duration = Duration::from_secs(20);
+const WATCH_PATIENCE: Duration = Duration::from_secs(60);
 
 const CONFIG_MAP: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap",
     "metadata": {"name": "settings", "namespace": "team"}, "data": {"a": "1", "b": "2"}}"#;

@@ -2,7 +2,7 @@
 //! any one of them there are.
 //!
 //! The large bounds take a minute of one core and 215 MiB at most in a release build:
-//! `cargo test --release -p harness --test fence_model -- --ignored --nocapture`.
+//! `cargo test --release -p harness --test virtual_time -- fence_model --ignored --nocapture`.
 
 use harness::model::{Bounds, Outcome, Rule, Rules, check};
 use rstest::rstest;
@@ -37,14 +37,14 @@ fn with_all_rules_there_are_never_twins(#[case] bounds: Bounds, #[case] states: 
     assert_eq!(outcome.states, states);
 }
 
-/// As [`with_all_rules_there_are_never_twins`], with `cargo test --release -p harness --test fence_model -- --ignored
-/// --nocapture`.
+/// As [`with_all_rules_there_are_never_twins`], with `cargo test --release -p harness --test virtual_time -- fence_model
+/// --ignored --nocapture`.
 #[rstest]
 #[case::four_creations_two_in_flight(Bounds::new(2, 4, 2, 0), 2_139_867)]
 #[case::and_an_active_one_is_deleted(Bounds::new(2, 4, 2, 1), 2_302_179)]
 #[case::and_other_finalizers(WIDE, 2_649_412)]
 #[case::three_replicas_four_creations(Bounds::new(3, 4, 1, 0), 7_963_191)]
-#[ignore = "large: cargo test --release -p harness --test fence_model -- --ignored --nocapture"]
+#[ignore = "large: cargo test --release -p harness --test virtual_time -- fence_model --ignored --nocapture"]
 fn with_all_rules_there_are_never_twins_within_large_bounds(#[case] bounds: Bounds, #[case] states: u32) {
     let outcome = holds(&bounds);
     assert!(outcome.complete);

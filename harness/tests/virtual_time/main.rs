@@ -4,6 +4,7 @@
 
 mod access;
 mod bad_input;
+mod bounds;
 mod controls;
 mod determinism;
 mod documented_metrics;

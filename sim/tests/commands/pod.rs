@@ -43,13 +43,13 @@ async fn get(address: &str, path: &str) -> Option<String> {
 }
 
 async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
+    for _ in 0..2_400 {
         if let Some(seen) = look().await {
             return seen;
         }
         thread::sleep(Duration::from_millis(50));
     }
-    panic!("not within half a minute");
+    panic!("not within two minutes");
 }
 
 /// Five signals on one resource, one after the other; `leases` and `patches` are what only some protocols need.

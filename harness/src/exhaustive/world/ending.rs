@@ -3,13 +3,11 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use gateway::http::PROMETHEUS;
+use gateway::{dedup::bounds::left_behind_for, http::PROMETHEUS};
 
 use super::World;
-use crate::{exhaustive::seed, oracles::Violation};
+use crate::{exhaustive::seed, oracles::Violation, replica::config};
 
-/// For leases to expire and be collected, claims to be cleared.
-const REST: Duration = Duration::from_secs(400);
 /// Where nothing was left behind.
 const SHORT_REST: Duration = Duration::from_secs(2);
 
@@ -25,15 +23,16 @@ impl World {
             violated("liveness", format!("a signal is answered {status} although nothing went wrong"));
         }
         self.hub.open_all();
+        let long = left_behind_for(&config());
         let quick = calm && !self.case.predecessor && self.case.action.is_none();
-        tokio::time::sleep(if quick { SHORT_REST } else { REST }).await;
+        tokio::time::sleep(if quick { SHORT_REST } else { long }).await;
         if let Some(replica) = self.places.iter().find_map(|place| place.replica.clone()) {
             let (body, fingerprint) = seed::signal();
             let answer = self.fleet.send(&replica, PROMETHEUS, body, fingerprint).await;
             if !matches!(answer.status.as_u16(), 201 | 202) {
                 violated("liveness", format!("a signal after everything is answered {}", answer.status));
             }
-            tokio::time::sleep(if quick { SHORT_REST } else { REST }).await;
+            tokio::time::sleep(if quick { SHORT_REST } else { long }).await;
         }
         for request in self.fleet.requests() {
             let finalizers = request["metadata"]["finalizers"].as_array();

@@ -1,14 +1,16 @@
 //! Signals of one fingerprint at several replicas: one RemediationRequest, all counted.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use gateway::context::Context;
 use harness::{
     cluster::Permissions,
     control_plane::for_tests,
     oracles::occurrences,
+    replica::config,
     testing::{answered, lease_of, wait_ms},
 };
+use tokio::sync::Semaphore;
 
 use super::world::{World, before_creates, client};
 
@@ -30,16 +32,32 @@ async fn three_replicas_and_fifteen_concurrent_signals_make_one_remediation_requ
 async fn of_two_pods_that_receive_a_signal_at_once_the_second_tries_again_and_counts() {
     let Some(plane) = for_tests().await else { return };
     let mut world = World::empty(&plane, Permissions::Full).await;
-    // The first keeps the lock long enough for the second to meet it more than once.
-    let slow = before_creates(client(&plane, 1).await, || wait_ms(300));
-    world.start(1, slow, Context::system()).await;
+    // The first keeps the lock until the second has met it, which does not go on without it meanwhile.
+    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let held = before_creates(client(&plane, 1).await, {
+        let (came, go) = (Arc::clone(&came), Arc::clone(&go));
+        move || {
+            came.add_permits(1);
+            let go = Arc::clone(&go);
+            async move { drop(go.acquire().await) }
+        }
+    });
+    world.start(1, held, Context::system()).await;
+    let mut patient = config();
+    patient.lock.patience = patient.server.kubernetes_request_timeout - Duration::from_secs(1);
     let second = client(&plane, 2).await;
-    world.start(2, second, Context::system()).await;
+    world.start_with(2, patient, second, Context::system()).await;
     let later = async {
-        wait_ms(100).await;
+        drop(came.acquire().await);
         world.send(1, "contention-test").await
     };
-    let (first, second) = futures::join!(world.send(0, "contention-test"), later);
+    let met = async {
+        while world.metric(1, "gateway_lock_contention_total").await < 1.0 {
+            wait_ms(10).await;
+        }
+        go.add_permits(1);
+    };
+    let (first, second, ()) = futures::join!(world.send(0, "contention-test"), later, met);
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 202), "{first:?} {second:?}");
     assert_eq!(second.body["remediationRequestName"], first.body["remediationRequestName"]);
     assert!(world.metric(1, "gateway_lock_contention_total").await >= 1.0);

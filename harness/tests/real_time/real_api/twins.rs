@@ -7,6 +7,7 @@ use harness::{
     cluster::{Permissions, remediation_requests},
     control_plane::for_tests,
     oracles::{Violation, occurrences},
+    replica::config,
     testing::{fingerprint, wait_ms},
 };
 use kube::{
@@ -37,7 +38,7 @@ async fn twins_that_a_foreign_creator_makes_are_detected_by_every_replica_and_si
         let answer = world.send(index, "twins").await;
         assert_eq!((answer.status.as_u16(), &answer.body["remediationRequestName"]), (202, &ours), "{answer:?}");
     }
-    let found: Vec<&str> = world.stage.finish().await.iter().map(|Violation { oracle, .. }| *oracle).collect();
+    let found: Vec<&str> = world.stage.finish(&config()).await.iter().map(|Violation { oracle, .. }| *oracle).collect();
     assert_eq!(found, ["single-active"], "the oracle sees what the replicas see");
     let mut counts: Vec<u64> = world.requests("twins").await.iter().map(occurrences).collect();
     counts.sort_unstable();
@@ -50,11 +51,12 @@ async fn twins_that_a_foreign_creator_makes_are_detected_by_every_replica_and_si
 async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_replica() {
     let Some(plane) = for_tests().await else { return };
     let mut world = World::empty(&plane, Permissions::Full).await;
-    let go = Arc::new(Semaphore::new(0));
+    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     // As if the process had been stopped right before it sent the create: sent later, whoever waits for it then.
     let held = before_creates(client(&plane, 1).await, {
-        let go = Arc::clone(&go);
+        let (came, go) = (Arc::clone(&came), Arc::clone(&go));
         move || {
+            came.add_permits(1);
             let go = Arc::clone(&go);
             async move { drop(go.acquire().await) }
         }
@@ -65,8 +67,8 @@ async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_
     }
     let api = objects(&world);
     let (stopped, others) = futures::join!(world.send(0, "late"), async {
-        // The stopped one has the lock by then; the others go on without it when their patience ends.
-        wait_ms(200).await;
+        // The stopped one has the lock; the others go on without it when their patience ends.
+        drop(came.acquire().await);
         let first = world.send_until_accepted(1, "late").await.body["remediationRequestName"].clone();
         let first = first.as_str().unwrap_or_default().to_owned();
         set_phase(&api, &first, "Completed").await;
@@ -85,7 +87,7 @@ async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_
     for index in 0..3 {
         assert_twins_are_detected_by(&world, index).await;
     }
-    let found: Vec<&str> = world.stage.finish().await.iter().map(|Violation { oracle, .. }| *oracle).collect();
+    let found: Vec<&str> = world.stage.finish(&config()).await.iter().map(|Violation { oracle, .. }| *oracle).collect();
     assert!(found.contains(&"single-active"), "the oracle sees what the replicas see: {found:?}");
 }
 
@@ -105,7 +107,7 @@ async fn is_claimed(api: &Api<DynamicObject>, name: &str) -> bool {
 
 async fn assert_twins_are_detected_by(world: &World, index: usize) {
     let mut detected = 0.0;
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         detected = world.metric(index, "gateway_twins_detected_total").await;
         if detected > 0.0 {
             break;

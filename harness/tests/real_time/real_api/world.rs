@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use gateway::context::Context;
+use gateway::{config::Config, context::Context};
 use harness::{
     cluster::{Permissions, Stage},
     control_plane::ControlPlane,
@@ -40,7 +40,12 @@ impl World {
 
     /// Starts `gateway-pod-<number>` and waits until it is ready.
     pub(crate) async fn start(&mut self, number: usize, client: Client, context: Context) {
-        let served = self.stage.serve(number, config(), client, context).await;
+        self.start_with(number, config(), client, context).await;
+    }
+
+    /// As [`World::start`], with another configuration.
+    pub(crate) async fn start_with(&mut self, number: usize, config: Config, client: Client, context: Context) {
+        let served = self.stage.serve(number, config, client, context).await;
         self.replicas.push(served.unwrap_or_else(|error| panic!("gateway-pod-{number}: {error}")));
     }
 
@@ -93,7 +98,7 @@ impl World {
     pub(crate) fn quiet(&self) -> impl Future<Output = ()> {
         let at = std::panic::Location::caller();
         async move {
-            let violations = self.stage.finish().await;
+            let violations = self.stage.finish(&config()).await;
             assert!(violations.is_empty(), "{at}: {violations:#?}");
         }
     }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use embedded_apiserver::{Fault, RequestInfo, Script};
 use futures::future::join_all;
+use gateway::dedup::bounds;
 use harness::{
     controls::Protocol,
     fleet::{Fleet, Skew},
@@ -16,9 +17,6 @@ use kube::{
     api::{ApiResource, DynamicObject, GroupVersionKind},
 };
 use serde_json::{Value, json};
-
-/// Long enough for leases to expire, and for those abandoned to be collected.
-const REST: Duration = Duration::from_secs(300);
 
 pub(crate) struct Stage {
     pub(crate) fleet: Fleet,
@@ -114,7 +112,7 @@ impl Stage {
     /// Waits until all is at rest, and says what does not hold; `statuses` of signals that nothing must keep from being
     /// acknowledged.
     pub(crate) async fn finish(self, statuses: &[u16]) -> Vec<Violation> {
-        wait(REST).await;
+        wait(bounds::left_behind_for(&config())).await;
         let mut violations = self.fleet.finish();
         if let Some(refused) = statuses.iter().find(|status| !(200..300).contains(*status)) {
             let message = format!("a signal is answered {refused}");

@@ -4,7 +4,7 @@ mod claims;
 mod deletion;
 mod doubt;
 mod faults;
-mod lineage;
+pub(crate) mod lineage;
 mod random;
 mod twins;
 mod waiting;

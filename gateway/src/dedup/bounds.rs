@@ -1,0 +1,52 @@
+//! How long it takes until what replicas leave behind is gone, as functions of their configuration: whoever waits for it
+//! waits for so long.
+//!
+//! The bounds hold while a replica runs whose collector reaches an API server that answers within [`REQUEST_TIMEOUT`], and
+//! no more than [`SWEEP_MAX`] leases are left.
+
+use std::time::Duration;
+
+use crate::config::{Config, View};
+
+/// Leases looked at per sweep at most; further ones wait for the next.
+pub(super) const SWEEP_MAX: u32 = 1000;
+/// For each of the collector's requests.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest a request may take effect after it was sent: the API server gives up on it after a minute.
+const REQUEST_LIFE: Duration = Duration::from_secs(60);
+/// A lease is collected when it has been expired for more than so many of its durations.
+pub(super) const EXPIRED_DURATIONS: u32 = 2;
+
+/// The longest from reading the view to the effect of a request decided on it (protocol: *D*).
+pub fn decision_life(view: &View) -> Duration {
+    view.freshness + view.attempt_timeout + REQUEST_LIFE
+}
+
+/// Between two looks of a collector at the same object: a pause, and the list of leases.
+fn sweep(config: &Config) -> Duration {
+    config.lock.collect_interval + REQUEST_TIMEOUT
+}
+
+/// How long a lease stays that nobody renews. A holder's wall clock may be anywhere, so that a collector may know no more
+/// than since when it has itself seen the lease: from one sweep on, to be deleted by another.
+pub fn lease_collected_within(config: &Config) -> Duration {
+    sweep(config) + config.lock.duration * (1 + EXPIRED_DURATIONS) + sweep(config)
+}
+
+/// How long a claim stays whose successor never comes: a collector sees it in one sweep, and clears it in another when it
+/// is older than any decision made on it.
+pub fn claim_cleared_within(config: &Config) -> Duration {
+    sweep(config) + decision_life(&config.view) + sweep(config)
+}
+
+/// How long after the last signal was answered its lease is released, its RemediationRequest has its first status, and its
+/// predecessor is free of its claim, unless a replica or the API server fails meanwhile.
+pub fn settled_within(config: &Config) -> Duration {
+    config.lock.release_timeout.max(config.server.kubernetes_request_timeout).max(REQUEST_TIMEOUT)
+}
+
+/// How long after the last failure nothing of it is left, no lease and no claim: what was sent before it takes effect
+/// within its life, and is collected then.
+pub fn left_behind_for(config: &Config) -> Duration {
+    REQUEST_LIFE + lease_collected_within(config).max(claim_cleared_within(config))
+}
