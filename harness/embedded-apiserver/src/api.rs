@@ -37,8 +37,8 @@ impl EmbeddedApi {
     }
 
     /// A client of the user `user`, whose default namespace is `namespace`.
-    pub fn client(&self, user: &str, namespace: &str) -> kube::Client {
-        kube::Client::new(self.service(Caller::new(user)), namespace)
+    pub fn client(&self, user: &str, namespace: &str) -> kube_client::Client {
+        kube_client::Client::new(self.service(Caller::new(user)), namespace)
     }
 
     /// Serves HTTP/1.1 on `listener` until `shutdown` completes.

@@ -1,19 +1,8 @@
-//! The embedded Kubernetes API: a generic kube-apiserver in memory.
-//!
-//! Production code reaches it through an ordinary `kube::Client`, in process ([`EmbeddedApi::client`]) or over a socket
-//! ([`EmbeddedApi::serve`]). In process and under paused tokio time, the same calls give the same history every time.
-//!
-//! What it does is what kube-apiserver 1.36 does, as far as clients can tell, error texts included: `tests/conformance` sends
-//! the same requests to both. It differs on purpose in this:
-//!
-//! - `managedFields` say what server-side apply owns, not what other writes do.
-//! - No `Warning` headers. A field that is there twice counts as the last one says, also where a strict client would be
-//!   refused. Syntax errors are told in the words of other parsers.
-//! - Of built-in resources, Leases and RBAC are decoded and validated as Go's types are; the others keep what they are sent,
-//!   metadata apart, and get no defaults.
-//! - Roles and Bindings hold from the next request on, without escalation checks; aggregated ClusterRoles are not filled in;
-//!   everybody may impersonate.
-//! - A POST to the path of a custom object is refused.
+#![doc = include_str!("../README.md")]
+
+// The way of a request: `serve` (a socket) and `service` (in process, where faults strike) → `handle` (permissions, routes,
+// verbs) → `write` and `delete`, `list`, `watch` → `store`. `schema` and `typed` say what objects may look like, `apply` and
+// `patch` what changes make of them, `render` and `table` how they are shown. `api` is the whole of it for its users.
 
 mod api;
 mod apply;
