@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 
 use crate::settings::Settings;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 
 use crate::{case::Row, run::Measured};
 

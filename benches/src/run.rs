@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use gateway::http::PROMETHEUS;
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     load::webhook,
     oracles::occurrences,
     replica::{Replica, post},

@@ -9,7 +9,7 @@ use gateway::{
     remediation::{Fingerprint, RemediationRequest, remediation_request_name},
 };
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     fleet::EPOCH,
     replica::{NAMESPACE, Replica, ReplicaSpec, pod_name},
 };

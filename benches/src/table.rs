@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 
 use crate::{
     case::{PROTOCOLS, Row},

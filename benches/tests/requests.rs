@@ -5,7 +5,7 @@ use benches::{
     run::{Measured, measure_in_virtual_time},
     settings::Settings,
 };
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 use rstest::rstest;
 
 fn measured(row: Row, protocol: Protocol) -> Measured {

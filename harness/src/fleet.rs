@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    controls::Protocol,
+    baselines::Protocol,
     load::Ledger,
     oracles::{Oracles, Signal, Told, Violation, Write},
     replica::{Answer, NAMESPACE, Replica, ReplicaSpec, config, pod_name},

@@ -8,7 +8,7 @@
 //! | [`cluster`] | real clusters: what gateways need there, and the oracles fed by a watch |
 //! | [`control_plane`] | a real etcd and kube-apiserver |
 //! | [`datastorage`] | a stand-in for the audit service, which checks what it is sent |
-//! | [`controls`] | other protocols than the product's, to be compared and to fail |
+//! | [`baselines`] | other protocols than the product's, to be compared and to fail |
 //! | [`explore`] | scenarios drawn from seeds, run in virtual time, made small when they fail |
 //! | [`model`] | the fence as an explicit-state model: every order of steps within bounds |
 //! | [`load`] | signals to send, and what came of them |
@@ -18,10 +18,10 @@
 //! | [`trace`] | the record of one run: its hash, its events |
 //! | [`oracles`] | what must hold, one file each |
 
+pub mod baselines;
 pub mod chaos;
 pub mod cluster;
 pub mod control_plane;
-pub mod controls;
 pub mod datastorage;
 pub mod exhaustive;
 pub mod explore;

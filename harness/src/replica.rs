@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::controls::Protocol;
+use crate::baselines::Protocol;
 
 /// The namespace of the gateway's pods, leases and RemediationRequests.
 pub const NAMESPACE: &str = "kubernaut-system";

@@ -9,7 +9,7 @@ use std::{
 };
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     exhaustive::{Bounds, Case, Progress, Report, deepen},
 };
 use serde::Serialize;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     explore::{Campaign, Mix, Progress, campaign::Found},
 };
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! `--faults` on the command line.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use harness::{controls::Protocol, explore::Mix};
+use harness::{baselines::Protocol, explore::Mix};
 
 /// Parses the name of a mix of faults; `--help` says what each is.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Mix> {

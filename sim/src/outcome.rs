@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-use harness::{controls::Protocol, load::Percentiles, oracles::Violation};
+use harness::{baselines::Protocol, load::Percentiles, oracles::Violation};
 use serde::{Serialize, Serializer};
 
 /// The result of a storm. Its JSON is an interface: fields are added, never changed.

@@ -6,7 +6,7 @@ use gateway::{
     kubernetes::cluster,
     runtime::{self, Listeners},
 };
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 use tokio_util::sync::CancellationToken;
 
 use crate::{exit, protocol, serve::until_told};

@@ -1,7 +1,7 @@
 //! `--protocol` on the command line.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use harness::controls::Protocol;
+use harness::baselines::Protocol;
 
 /// Parses the name of a protocol; `--help` says what each is.
 pub(crate) fn parser() -> impl TypedValueParser<Value = Protocol> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     exhaustive::{Case, Choice, NoChoice},
     explore::{Mix, Scenario, draw::draw},
     oracles::Violation,

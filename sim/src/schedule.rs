@@ -23,7 +23,7 @@ pub(crate) enum Error {
 pub(crate) struct Told {
     command: String,
     profile: Vec<(String, String)>,
-    protocol: harness::controls::Protocol,
+    protocol: harness::baselines::Protocol,
     seed: u64,
     replayed: Replayed,
     trace: std::sync::Arc<Trace>,

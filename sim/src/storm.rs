@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use bytes::Bytes;
 use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     load::{self, webhook},
     oracles::{End, Violation, occurrences},
     replica::{ReplicaSpec, Served, config, metric, pod_name},

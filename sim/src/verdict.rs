@@ -3,7 +3,7 @@
 use std::{fs, io, path::Path, thread, time::Duration};
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     explore::{Mix, Report, Scenario, minimise::minimise, run},
     oracles::Violation,
     trace::Mode,

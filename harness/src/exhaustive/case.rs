@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::controls::Protocol;
+use crate::baselines::Protocol;
 
 /// A small system whose schedules are all tried.
 #[derive(Clone, Debug)]

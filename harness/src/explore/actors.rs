@@ -17,7 +17,7 @@ use super::{
     world::{self, World},
 };
 use crate::{
-    controls::Protocol,
+    baselines::Protocol,
     oracles::{REMEDIATION_REQUESTS, fingerprint, is_active, name},
     replica::NAMESPACE,
 };

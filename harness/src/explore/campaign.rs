@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{Mix, draw::draw, run::run};
-use crate::{controls::Protocol, oracles::Violation, trace::Mode};
+use crate::{baselines::Protocol, oracles::Violation, trace::Mode};
 
 /// Seeds to be run.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! A *peer* uses the names that replicas derive, and not their lease. The fence does not need the lease, so a peer must do
 //! no harm as long as it keeps the fence's rules: it decides on a consistent read, claims the predecessor in the version
 //! read before it creates, sends nothing for a decision that is older than a replica's may be, and leaves alone what it
-//! finds taken. A creator with these names that does not claim is no actor but the control `derived-only`: between its
+//! finds taken. A creator with these names that does not claim is no actor but the baseline `derived-only`: between its
 //! read and its create retention may remove the predecessor, others then derive another name, and nobody can tell.
 //!
 //! A *foreign* creator uses names of its own, which no fence can see: it takes part only where twins are to be detected.

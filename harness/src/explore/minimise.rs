@@ -4,7 +4,7 @@ use super::{
     run::run,
     scenario::{Arrival, Clocks, Incident, Network, Scenario, When},
 };
-use crate::{controls::Protocol, trace::Mode};
+use crate::{baselines::Protocol, trace::Mode};
 
 /// Leaves out of `scenario` whatever is not needed for a violation of `oracle`, in `runs_max` runs at most; `ran` is told
 /// of each.

@@ -15,7 +15,7 @@ use super::{
     world::World,
 };
 use crate::{
-    controls::Protocol,
+    baselines::Protocol,
     fleet::Fleet,
     oracles::{REMEDIATION_REQUESTS, Violation, is_claimed},
     replica::config,

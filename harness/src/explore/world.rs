@@ -15,7 +15,7 @@ use super::{
     scenario::{Arrival, Clocks, Promise, Scenario},
 };
 use crate::{
-    controls::Protocol,
+    baselines::Protocol,
     fleet::{Fleet, Skew},
     load::webhook,
     oracles::Detected,

@@ -9,7 +9,7 @@ use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault}
 use futures::future::join_all;
 use gateway::remediation::Fingerprint;
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     fleet::Fleet,
     load::webhook,
     trace::{Event, Life, Mode, Trace, What, first_difference},

@@ -1,7 +1,7 @@
 //! Every schedule of small cases, with the real replicas. Larger ones: `sim explore --exhaustive`.
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     exhaustive::{Action, Bounds, Case, FaultKinds, Progress, Report, deepen, explore, replay},
 };
 use rstest::rstest;

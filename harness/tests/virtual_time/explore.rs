@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     explore::{Campaign, Mix, Progress, draw::draw, minimise::minimise, run},
     trace::{Mode, first_difference},
 };

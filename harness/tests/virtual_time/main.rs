@@ -4,8 +4,8 @@
 
 mod access;
 mod bad_input;
+mod baselines;
 mod bounds;
-mod controls;
 mod determinism;
 mod documented_metrics;
 mod exhaustive;

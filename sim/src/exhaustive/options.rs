@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use clap::ValueEnum;
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     exhaustive::{Action, Arrivals, Case, FaultKinds},
 };
 

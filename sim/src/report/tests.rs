@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use harness::{controls::Protocol, oracles::Violation};
+use harness::{baselines::Protocol, oracles::Violation};
 
 use super::*;
 use crate::outcome::{Answered, ApiRequests};

@@ -7,7 +7,7 @@
 //! | [`text()`] | columns for a terminal |
 //! | [`page`] | one HTML file, drawn by a script from the story as JSON |
 
-use harness::{controls::Protocol, oracles::Violation, trace::Trace};
+use harness::{baselines::Protocol, oracles::Violation, trace::Trace};
 
 mod names;
 mod page;

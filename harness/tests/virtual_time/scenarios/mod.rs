@@ -7,7 +7,7 @@ mod any;
 use std::path::{Path, PathBuf};
 
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     explore::{Scenario, run},
     trace::Mode,
 };

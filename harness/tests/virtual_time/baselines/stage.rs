@@ -6,7 +6,7 @@ use embedded_apiserver::{Fault, RequestInfo, Script};
 use futures::future::join_all;
 use gateway::dedup::bounds;
 use harness::{
-    controls::Protocol,
+    baselines::Protocol,
     fleet::{Fleet, Skew},
     oracles::Violation,
     replica::{Answer, NAMESPACE, Replica, config, pod_name},

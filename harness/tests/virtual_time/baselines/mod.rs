@@ -1,7 +1,7 @@
 //! The oracles see what other protocols than the product's do wrong, and find nothing where nothing is wrong.
 
 use futures::{future::join_all, join};
-use harness::{controls::Protocol, oracles::Violation, testing::wait_ms};
+use harness::{baselines::Protocol, oracles::Violation, testing::wait_ms};
 use rstest::rstest;
 
 mod go_defects;

@@ -2,7 +2,7 @@
 
 use embedded_apiserver::{Effect, Fault};
 use futures::join;
-use harness::{controls::Protocol, oracles::Violation};
+use harness::{baselines::Protocol, oracles::Violation};
 
 use super::stage::{Stage, late};
 

@@ -1,4 +1,4 @@
-//! RemediationRequests as the controls read, create and count them: no view, every answer from the API server.
+//! RemediationRequests as the baselines read, create and count them: no view, every answer from the API server.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ impl Store {
         self.accepted(name, outcome, counted)
     }
 
-    /// Counts one signal on `name`, again until `deadline`, and acknowledges it if that succeeded: what a control does
+    /// Counts one signal on `name`, again until `deadline`, and acknowledges it if that succeeded: what a baseline does
     /// whose weakness lies elsewhere.
     pub(super) async fn count_or_fail(
         &self,
