@@ -15,8 +15,8 @@
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
 //! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Below all of them: [`ttl_cache`], [`crypto`], [`telemetry`], [`metrics`], [`config`] and [`context`] (time, randomness,
-//! tasks).
+//! Below all of them: [`ttl_cache`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names) and [`context`]
+//! (time, randomness, tasks).
 //!
 //! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
 //! [`signal::event`]), an [`UnresolvedSignal`](signal::UnresolvedSignal), a [`Signal`](remediation::Signal), a
@@ -34,6 +34,7 @@ pub mod intake;
 pub mod kubernetes;
 pub mod metrics;
 pub mod remediation;
+pub mod rfc1123;
 pub mod runtime;
 pub mod signal;
 pub mod telemetry;

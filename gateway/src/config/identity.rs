@@ -1,6 +1,7 @@
 //! Who this replica is, as the downward API tells it.
 
 use super::error::Error;
+use crate::rfc1123::{is_label, is_subdomain};
 
 /// The pod this process runs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,11 +13,6 @@ pub struct Identity {
     /// `POD_UID`: owner of this replica's leases; they have no owner if absent.
     pub pod_uid: Option<String>,
 }
-
-/// RFC 1123 subdomain, as the Kubernetes API limits names of pods.
-const SUBDOMAIN_MAX: usize = 253;
-/// RFC 1123 label, as the Kubernetes API limits names of namespaces.
-const LABEL_MAX: usize = 63;
 
 impl Identity {
     /// Reads `POD_NAME`, `POD_NAMESPACE` and `POD_UID`.
@@ -54,17 +50,4 @@ fn required(
         _ => "it is not set".to_owned(),
     };
     Err(Error::Identity { variable, problem, field_path })
-}
-
-fn is_subdomain(text: &str) -> bool {
-    text.len() <= SUBDOMAIN_MAX && text.split('.').all(is_label_of_any_length)
-}
-
-fn is_label(text: &str) -> bool {
-    text.len() <= LABEL_MAX && is_label_of_any_length(text)
-}
-
-fn is_label_of_any_length(text: &str) -> bool {
-    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text.bytes().all(allowed) && !text.starts_with('-') && !text.ends_with('-')
 }

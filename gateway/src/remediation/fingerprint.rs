@@ -18,7 +18,7 @@ pub struct InvalidFingerprint;
 impl Fingerprint {
     /// The SHA-256 of `identity`.
     pub fn of(identity: &str) -> Self {
-        Self(hex(&Sha256::digest(identity.as_bytes())))
+        Self(hex::encode(Sha256::digest(identity.as_bytes())))
     }
 
     /// The incident of `target`: one per resource, whatever the alert's name (contract: `namespace:kind:name`, prefixed by
@@ -52,12 +52,4 @@ impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Lower-case hexadecimal digits of `bytes`.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-    let mut text = String::with_capacity(bytes.len() * 2);
-    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
-    text
 }

@@ -14,7 +14,6 @@ pub use crd::{
     CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
     RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, Writer, crd_yaml,
 };
-pub(crate) use fingerprint::hex;
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use metadata::{
     CLAIM, COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::fingerprint::{Fingerprint, hex};
+use super::fingerprint::Fingerprint;
 
 /// Characters of the key in a lease's name (contract: Lease).
 const LEASE_KEY_LEN: usize = 14;
@@ -19,7 +19,7 @@ impl LeaseName {
     /// (RFC 1123 subdomain), is hashed first.
     pub fn for_key(key: &str) -> Self {
         let start = key.get(..LEASE_KEY_LEN).filter(|start| is_name_end(start));
-        let hashed = || hex(&Sha256::digest(key.as_bytes()));
+        let hashed = || hex::encode(Sha256::digest(key.as_bytes()));
         let start = start.map_or_else(|| hashed()[..LEASE_KEY_LEN].to_owned(), str::to_owned);
         Self(format!("{LEASE_PREFIX}{start}"))
     }
@@ -67,7 +67,7 @@ pub fn remediation_request_name(fingerprint: &Fingerprint, predecessor: Option<&
     let mut digest = Sha256::new();
     digest.update(fingerprint.as_str());
     digest.update(predecessor.unwrap_or_default());
-    let suffix = hex(&digest.finalize());
+    let suffix = hex::encode(digest.finalize());
     format!("rr-{}-{}", &fingerprint.as_str()[..12], &suffix[..8])
 }
 
@@ -89,7 +89,7 @@ mod tests {
     #[case::empty("", None)]
     fn a_lease_name_starts_with_the_key_or_its_hash(#[case] key: &str, #[case] expected: Option<&str>) {
         let name = LeaseName::for_key(key);
-        let hashed = format!("gw-lock-{}", &hex(&Sha256::digest(key.as_bytes()))[..14]);
+        let hashed = format!("gw-lock-{}", &hex::encode(Sha256::digest(key.as_bytes()))[..14]);
         assert_eq!(name.as_str(), expected.unwrap_or(&hashed));
         assert!(LeaseName::is_one(name.as_str()));
     }

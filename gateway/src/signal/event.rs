@@ -13,7 +13,7 @@ use super::{
     kind::Kind,
     limits::{
         MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, check_entries, check_line, check_size, invalid_name,
-        is_label, is_subdomain, provider_text,
+        provider_text,
     },
     rejection::{Rejection, echo, reason},
     strict,
@@ -21,7 +21,10 @@ use super::{
     time,
     unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
-use crate::remediation::{Fingerprint, Signal, Source, TargetResource};
+use crate::{
+    remediation::{Fingerprint, Signal, Source, TargetResource},
+    rfc1123::{is_label, is_subdomain},
+};
 
 /// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`.
 #[derive(Deserialize)]

@@ -88,25 +88,6 @@ fn is_unprintable(c: char) -> bool {
     c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t')
 }
 
-/// Whether `name` is an RFC 1123 subdomain, as nearly all Kubernetes names are.
-pub(crate) fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label_of_any_length)
-}
-
-/// Whether `name` is an RFC 1123 label, as namespaces are.
-pub(crate) fn is_label(name: &str) -> bool {
-    name.len() <= 63 && is_label_of_any_length(name)
-}
-
-/// Kubernetes bounds a subdomain as a whole, not its parts.
-fn is_label_of_any_length(label: &str) -> bool {
-    let bytes = label.as_bytes();
-    let alphanumeric = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    bytes.first().is_some_and(alphanumeric)
-        && bytes.last().is_some_and(alphanumeric)
-        && bytes.iter().all(|b| alphanumeric(b) || *b == b'-')
-}
-
 /// The rejection of `value`, which `what` holds and no Kubernetes object can have as its name.
 pub(crate) fn invalid_name(what: &str, value: &str) -> Rejection {
     let rule = "lower-case letters, digits, `-` and `.`, as RFC 1123 asks of Kubernetes names";

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use super::{
     kind::{KINDS, Kind},
-    limits::{invalid_name, is_label, is_subdomain},
+    limits::invalid_name,
     rejection::Rejection,
 };
-use crate::remediation::{TargetResource, hex};
+use crate::{
+    remediation::TargetResource,
+    rfc1123::{is_label, is_subdomain},
+};
 
 /// The kind of an alert that names no resource.
 ///
@@ -72,5 +75,5 @@ pub(crate) fn alertmanager_fingerprint(labels: &BTreeMap<String, String>) -> Str
     let texts = labels.iter().flat_map(|(name, value)| [name, value]);
     let bytes = texts.flat_map(|text| text.bytes().chain([0xff]));
     let hash = bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
-    hex(&hash.to_be_bytes())
+    format!("{hash:016x}")
 }

@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{Circle, circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 16] = [
+const LAYERS: [&str; 17] = [
     "main",
     "runtime",
     "http",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 16] = [
     "telemetry",
     "metrics",
     "config",
+    "rfc1123",
     "context",
 ];
 
