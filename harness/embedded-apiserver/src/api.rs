@@ -14,6 +14,7 @@ use super::{
     server::{RequestRecord, Server},
     service::ApiService,
     store::Commit,
+    tokens::Token,
     tracer::Tracer,
 };
 
@@ -109,6 +110,12 @@ impl EmbeddedApi {
         Ok(())
     }
 
+    /// Puts there what kube-apiserver puts into a new cluster: the roles that every cluster begins with, the Service
+    /// `kubernetes`, the health of the control plane's parts, an APIService for each API.
+    pub fn bootstrap(&self) {
+        self.server.bootstrap();
+    }
+
     /// Removes an object at once, past faults, permissions and finalizers. `resource` as for [`EmbeddedApi::objects`].
     pub fn unseed(&self, resource: &str, namespace: &str, name: &str) {
         self.server.unseed(resource, namespace, name);
@@ -117,7 +124,7 @@ impl EmbeddedApi {
     /// Lets `token` authenticate as `user`, in bearer headers and TokenReviews.
     pub fn add_token(&self, token: &str, user: &str, groups: &[&str]) {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();
-        self.server.add_token(token, Caller { user: user.to_owned(), groups });
+        self.server.add_token(token.to_owned(), Token::of(Caller { user: user.to_owned(), groups }));
     }
 
     /// Revokes `token`.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    defaults,
     names::invalid,
     object,
     resources::Resource,
@@ -38,6 +39,7 @@ fn decode_as(target: Target<'_>, object: &mut Value) -> std::result::Result<(), 
         whole_numbers(object);
     } else {
         typed::decode(resource, object)?;
+        defaults::apply(resource, object);
     }
     let Some(sent) = sent else { return Ok(()) };
     let mut kept = object.clone();

@@ -1,7 +1,8 @@
 //! Deletion: preconditions, finalizers, propagation.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
@@ -32,7 +33,9 @@ pub(super) struct Options {
     uid: Option<String>,
     version: Option<String>,
     propagation: Option<Propagation>,
-    dry_run: bool,
+    /// How long the object may take to go.
+    grace_s: Option<i64>,
+    pub(super) dry_run: bool,
 }
 
 impl Options {
@@ -43,7 +46,12 @@ impl Options {
         } else {
             serde_json::from_slice(body).map_err(|error| Failure::bad_request(error.to_string()))?
         };
-        let kind = object::kind(&sent);
+        Self::read(&sent, query)
+    }
+
+    /// Reads options that came with something else, an eviction for example; null is none.
+    pub(super) fn read(sent: &Value, query: &Query) -> Result<Self> {
+        let kind = object::kind(sent);
         if !matches!(kind, "" | "DeleteOptions") {
             let version = sent["apiVersion"].as_str().unwrap_or("");
             return Err(Failure::bad_request(format!(
@@ -69,7 +77,10 @@ impl Options {
         };
         let dry_run = query.get("dryRun") == "All"
             || sent.get("dryRun").is_some_and(|value| value == &serde_json::json!(["All"]));
-        Ok(Self { uid: precondition("uid"), version: precondition("resourceVersion"), propagation, dry_run })
+        let grace_s = sent.get("gracePeriodSeconds").and_then(Value::as_i64);
+        let grace_s = grace_s.or_else(|| query.get("gracePeriodSeconds").parse().ok());
+        let (uid, version) = (precondition("uid"), precondition("resourceVersion"));
+        Ok(Self { uid, version, propagation, grace_s, dry_run })
     }
 
     /// What the garbage collector deletes with.
@@ -94,17 +105,17 @@ pub(super) fn delete(
     }
     check_preconditions(resource, &existing, options)?;
     let finalizers = finalizers(&existing, options.propagation);
-    let held = is_held_namespace(resource, &existing);
-    if finalizers.is_empty() && !held {
-        if !options.dry_run {
-            remove(store, resource, namespace, name, origin);
-        }
-        return Ok(Done::Status(status::deleted(resource, name, object::uid(&existing))));
-    }
+    let grace_s = is_graceful(resource).then(|| grace_s(&existing, options));
+    let stays = !finalizers.is_empty() || is_held_namespace(resource, &existing) || grace_s.is_some_and(|s| s > 0);
     let mut object = Value::clone(&existing);
     object::set_finalizers(&mut object, finalizers);
-    if !object::is_terminating(&existing) {
-        mark(store, resource, &mut object);
+    let is_shortened = grace_s.is_some_and(|grace_s| grace_s < deletion_grace_s(&existing));
+    if !object::is_terminating(&existing) || is_shortened {
+        mark(store, resource, &mut object, grace_s.unwrap_or(0));
+    }
+    if !stays {
+        let shown = if grace_s.is_some() { Arc::new(object) } else { existing };
+        return Ok(gone(store, resource, shown, options, origin));
     }
     if options.dry_run {
         return Ok(Done::Object(Arc::new(object)));
@@ -155,18 +166,66 @@ fn finalizers(existing: &Value, propagation: Option<Propagation>) -> Vec<String>
     others.chain(own).map(str::to_owned).collect()
 }
 
-fn mark(store: &Store, resource: &Resource, object: &mut Value) {
-    object::set(object, "deletionTimestamp", Some(store.clock.seconds().into()));
+/// Deletes what nothing holds. A graceful deletion that is over at once is still seen as one: the object is marked first.
+fn gone(store: &mut Store, resource: &Resource, last: Arc<Value>, options: &Options, origin: Origin<'_>) -> Done {
+    let (namespace, name) = (object::namespace(&last).to_owned(), object::name(&last).to_owned());
+    if !options.dry_run {
+        if is_graceful(resource) {
+            store.put(resource, Value::clone(&last), origin);
+        }
+        remove(store, resource, &namespace, &name, origin);
+    }
+    if !resource.returns_deleted {
+        return Done::Status(status::deleted(resource, &name, object::uid(&last)));
+    }
+    let mut last = Arc::unwrap_or_clone(last);
+    if !options.dry_run {
+        object::set(&mut last, "resourceVersion", Some(store.version.to_string().into()));
+    }
+    Done::Object(Arc::new(last))
+}
+
+/// Only pods take their time.
+fn is_graceful(resource: &Resource) -> bool {
+    resource.plural == "pods" && resource.group.is_empty()
+}
+
+/// How long a pod may take to go: no time if no kubelet has it (`podStrategy.CheckGracefulDelete`).
+fn grace_s(pod: &Value, options: &Options) -> i64 {
+    const DEFAULT: i64 = 30;
+    let has = |pointer: &str| pod.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+    if has("/spec/nodeName").is_empty() || matches!(has("/status/phase").as_str(), "Failed" | "Succeeded") {
+        return 0;
+    }
+    let own = pod.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    options.grace_s.or(own).unwrap_or(DEFAULT).max(0)
+}
+
+fn deletion_grace_s(object: &Value) -> i64 {
+    object["metadata"].get("deletionGracePeriodSeconds").and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn mark(store: &Store, resource: &Resource, object: &mut Value, grace_s: i64) {
+    let grace = Duration::from_secs(grace_s.unsigned_abs());
+    let was_terminating = object::is_terminating(object);
+    let at = store.clock.now().saturating_add(grace).unwrap_or(Timestamp::MAX);
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    object::set(object, "deletionTimestamp", Some(at.to_string().into()));
     if is_held_namespace(resource, object) {
         let status = object::map_mut(object).entry("status").or_insert(Value::Null);
         object::map_mut(status).insert("phase".to_owned(), "Terminating".into());
     } else {
-        object::set(object, "deletionGracePeriodSeconds", Some(0.into()));
+        object::set(object, "deletionGracePeriodSeconds", Some(grace_s.into()));
     }
     let generation = object::generation(object);
-    if generation > 0 {
+    if generation > 0 && !was_terminating {
         object::set(object, "generation", Some((generation + 1).into()));
     }
+}
+
+/// Whether a terminating `object` stays although it has no finalizers: a namespace with content, a pod that may still run.
+pub(super) fn is_held(resource: &Resource, object: &Value) -> bool {
+    is_held_namespace(resource, object) || deletion_grace_s(object) > 0
 }
 
 /// Whether `object` is a namespace whose content is still to be deleted.

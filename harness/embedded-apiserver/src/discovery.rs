@@ -62,6 +62,18 @@ impl Subresource {
             "scale" => ("autoscaling", "v1", "Scale", &["get", "patch", "update"]),
             "eviction" => ("policy", "v1", "Eviction", &["create"]),
             "token" => ("authentication.k8s.io", "v1", "TokenRequest", &["create"]),
+            "approval" | "ephemeralcontainers" | "resize" => {
+                (&resource.group, &resource.version, &resource.kind, &["get", "patch", "update"])
+            }
+            "finalize" => (&resource.group, &resource.version, &resource.kind, &["update"]),
+            "attach" => ("", "v1", "PodAttachOptions", &["create", "get"]),
+            "exec" => ("", "v1", "PodExecOptions", &["create", "get"]),
+            "portforward" => ("", "v1", "PodPortForwardOptions", &["create", "get"]),
+            "proxy" => {
+                let kind = format!("{}ProxyOptions", resource.kind);
+                let verbs = &["create", "delete", "get", "patch", "update"];
+                return Self { group: String::new(), version: "v1".to_owned(), kind, verbs };
+            }
             "binding" => ("", "v1", "Binding", &["create"]),
             "log" => (&resource.group, &resource.version, &resource.kind, &["get"]),
             _ => (&resource.group, &resource.version, &resource.kind, &["get", "patch", "update"]),

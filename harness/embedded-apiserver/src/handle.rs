@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     collection::Event,
-    delete, discovery, list, object, options,
+    delete, discovery, list, node, object, options,
     patching::Patch,
     rbac::Attributes,
     render::{Listing, Renderer},
@@ -19,6 +19,7 @@ use super::{
     selectors::Selector,
     server::Server,
     status::{Failure, Result},
+    subresource::{self, Subresource},
     target::{Done, Target},
     watch::Watch,
     write,
@@ -26,6 +27,11 @@ use super::{
 
 /// The largest body that kube-apiserver reads.
 const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
+
+/// What a typed Go client is told, and does not find in its own documentation.
+const NO_PROTOBUF: &str = "the body of the request is protobuf, which this server does not read - accepted media types \
+    include: application/json, application/yaml. Hint: set ContentType of the client's rest.Config to \"application/json\" \
+    (client-go and controller-runtime; flag --kube-api-content-type=application/json of Kubernetes' own components)";
 
 /// Serves one request.
 pub(super) async fn handle(server: &Arc<Server>, request: Request) -> Reply {
@@ -72,8 +78,21 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
     match info.subresource.as_str() {
         "" => {}
         "status" if resource.status && matches!(info.verb, "get" | "update" | "patch") => {}
-        "scale" if resource.scale => return scale(server, &resource, &request),
+        "scale" if resource.scale.is_some() => return scale(server, &resource, &request),
         "status" if resource.status && resource.custom => return Err(Failure::not_supported(&resource, info.verb)),
+        path if resource.has_subresource(path) => match Subresource::of(path) {
+            Some(Subresource::Part(part)) if part.verbs.contains(&info.verb) => {}
+            Some(Subresource::Action(action)) if info.verb == "create" => {
+                let sent = parse(&resource, &request)?;
+                let target = Target { resource: &resource, info, query: &request.query };
+                return subresource::act(server, target, action, sent);
+            }
+            Some(Subresource::Node(way)) if way.takes(info.verb) => {
+                let target = Target { resource: &resource, info, query: &request.query };
+                return node::reach(&server.store(), target, way);
+            }
+            _ => return Err(Failure::method_not_allowed()),
+        },
         _ if resource.custom => return Err(Failure::not_found(&resource, &info.name)),
         _ => return Err(Failure::no_such_resource()),
     }
@@ -83,6 +102,9 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
     let renderer =
         Renderer { form: Form::negotiate(&request.headers, &request.query), clock: *server.clock(), resource };
     match request.info.verb {
+        verb if renderer.resource.kept == Kept::ReadOnly && !matches!(verb, "get" | "list") => {
+            Err(Failure::method_not_allowed())
+        }
         "get" => get(server, &renderer, &request),
         "list" => list(server, &renderer, &request).await,
         "watch" => watch(server, renderer, request),
@@ -112,16 +134,17 @@ fn is_in_scope(resource: &Resource, info: &RequestInfo) -> bool {
 
 fn scale(server: &Arc<Server>, resource: &Resource, request: &Request) -> Result<Reply> {
     let target = Target { resource, info: &request.info, query: &request.query };
+    let Some(scalable) = &resource.scale else { return Err(Failure::no_such_resource()) };
     let scale = match request.info.verb {
-        "get" => scale::get(&server.store(), target)?,
+        "get" => scale::get(&server.store(), target, scalable)?,
         "update" => {
             let change = Change::To(parse(resource, request)?);
-            server.write(|store| scale::change(store, target, change))?
+            server.write(|store| scale::change(store, target, scalable, change))?
         }
         "patch" => {
             let content_type = header_text(&request.headers, &header::CONTENT_TYPE);
             let change = Change::By(Patch::parse(target, content_type, &request.body)?);
-            server.write(|store| scale::change(store, target, change))?
+            server.write(|store| scale::change(store, target, scalable, change))?
         }
         _ => return Err(Failure::method_not_allowed()),
     };
@@ -143,6 +166,9 @@ fn parse(resource: &Resource, request: &Request) -> Result<Value> {
     let parsed = match content_type {
         "" | "application/json" => serde_json::from_slice(body).map_err(|error| error.to_string()),
         "application/yaml" => serde_saphyr::from_str(&String::from_utf8_lossy(body)).map_err(|error| error.to_string()),
+        "application/vnd.kubernetes.protobuf" => {
+            return Err(Failure::new(415, "UnsupportedMediaType", NO_PROTOBUF));
+        }
         _ => {
             let message = "the body of the request was in an unknown format - accepted media types include: \
                 application/json, application/yaml";

@@ -1,6 +1,7 @@
 //! Validation of `metadata` and of built-in objects, as far as clients can meet it.
 
 pub(super) mod roles;
+pub(super) mod workloads;
 
 use serde_json::Value;
 

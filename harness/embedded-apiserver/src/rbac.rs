@@ -130,6 +130,23 @@ pub(super) fn decide(store: &Store, caller: &Caller, asked: &Attributes<'_>) -> 
     Decision { allowed: false, reason }
 }
 
+/// The rules of all roles that `caller` has in `namespace`.
+pub(super) fn rules(store: &Store, caller: &Caller, namespace: &str) -> Vec<Value> {
+    let everywhere = objects(store, "clusterrolebindings", "").map(|binding| (binding, ""));
+    let here = objects(store, "rolebindings", namespace).map(|binding| (binding, namespace));
+    let mut rules = Vec::new();
+    for (binding, namespace) in everywhere.chain(here.filter(|_| !namespace.is_empty())) {
+        if !list(binding, "subjects").iter().any(|subject| includes(subject, namespace, caller)) {
+            continue;
+        }
+        let (kind, name) = (text(&binding["roleRef"], "kind"), text(&binding["roleRef"], "name"));
+        let (plural, of) = if kind == "Role" { ("roles", namespace) } else { ("clusterroles", "") };
+        let role = objects(store, plural, of).find(|role| text(&role["metadata"], "name") == name);
+        rules.extend(role.into_iter().flat_map(|role| list(role, "rules")).cloned());
+    }
+    rules
+}
+
 /// The objects of one resource of the group in one namespace, which is empty for those of the cluster.
 fn objects<'a>(store: &'a Store, plural: &str, namespace: &str) -> impl Iterator<Item = &'a Value> {
     let resource = store.registry.find(GROUP, "v1", plural);

@@ -39,15 +39,19 @@ pub(super) struct Listing {
 impl Renderer {
     /// One object.
     pub(super) fn object(&self, object: &Value) -> Bytes {
-        if self.shows_as_stored(object) { to_bytes(object) } else { to_bytes(&self.value(object)) }
+        if self.shows_as_stored(object) { self.encode(object) } else { to_bytes(&self.value(object)) }
     }
 
     /// One object as JSON; `stored` keeps it where it is what is stored, for all who want it so.
     pub(super) fn text(&self, object: &Value, stored: &OnceLock<Bytes>) -> Bytes {
         if self.shows_as_stored(object) {
-            return stored.get_or_init(|| to_bytes(object)).clone();
+            return stored.get_or_init(|| self.encode(object)).clone();
         }
         to_bytes(&self.value(object))
+    }
+
+    fn encode(&self, object: &Value) -> Bytes {
+        if self.resource.custom { to_bytes(object) } else { to_bytes(&Typed(object)) }
     }
 
     fn shows_as_stored(&self, object: &Value) -> bool {
@@ -104,6 +108,26 @@ impl Renderer {
                 to_bytes(&table)
             }
         }
+    }
+}
+
+/// An object in the order of Go's types, which clients see where they report a position: what it is comes first.
+struct Typed<'a>(&'a Value);
+
+impl Serialize for Typed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        const FIRST: [&str; 3] = ["kind", "apiVersion", "metadata"];
+        let fields = self.0.as_object();
+        let mut map = serializer.serialize_map(None)?;
+        for key in FIRST {
+            if let Some(value) = self.0.get(key) {
+                map.serialize_entry(key, value)?;
+            }
+        }
+        for (key, value) in fields.into_iter().flatten().filter(|(key, _)| !FIRST.contains(&key.as_str())) {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
     }
 }
 

@@ -39,6 +39,11 @@ impl Reply {
         Self::Full { code, content_type: "text/plain; charset=utf-8", retry_after_s: None, body }
     }
 
+    /// Nothing, with success.
+    pub(super) fn no_content() -> Self {
+        Self::Full { code: 204, content_type: "", retry_after_s: None, body: Bytes::new() }
+    }
+
     /// What go-restful says about a path that no resource has.
     pub(super) fn unknown_path() -> Self {
         Self::text(404, "404 page not found\n")

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     discovery::ResourceDescription,
+    scalable::Scalable,
     schema::Schema,
     table::{Column, columns_for},
 };
@@ -30,12 +31,19 @@ pub(super) struct SelectableField {
     pub(super) label: String,
     /// The steps from the object's root.
     pub(super) path: Vec<String>,
+    /// The value of an object without the field: a Go type's zero value.
+    pub(super) absent: String,
 }
 
 impl SelectableField {
     pub(super) fn new(label: &str) -> Self {
         let path = label.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect();
-        Self { label: label.trim_start_matches('.').to_owned(), path }
+        Self { label: label.trim_start_matches('.').to_owned(), path, absent: String::new() }
+    }
+
+    /// A field whose value is `absent` in an object without it.
+    pub(super) fn or(label: &str, absent: &str) -> Self {
+        Self { absent: absent.to_owned(), ..Self::new(label) }
     }
 }
 
@@ -46,6 +54,8 @@ pub(super) enum Kept {
     Stored,
     /// Create-only: the answer is computed (reviews).
     Computed,
+    /// Objects are there, and only read.
+    ReadOnly,
 }
 
 /// One served version of one resource.
@@ -67,13 +77,17 @@ pub(super) struct Resource {
     /// Has the status subresource.
     pub(super) status: bool,
     /// Has the scale subresource.
-    pub(super) scale: bool,
+    pub(super) scale: Option<Scalable>,
+    /// Further subresources, see [`super::subresource`].
+    pub(super) subresources: &'static [&'static str],
     /// The server counts `metadata.generation`.
     pub(super) generation: bool,
     /// PUT without resourceVersion overwrites (`AllowUnconditionalUpdate`).
     pub(super) unconditional_update: bool,
     /// PUT of a name that does not exist creates it (`AllowCreateOnUpdate`).
     pub(super) create_on_update: bool,
+    /// DELETE answers with the object, not with a Status (`ReturnDeletedObject`).
+    pub(super) returns_deleted: bool,
     pub(super) names: NameRule,
     /// Beside `metadata.name` and `metadata.namespace`.
     pub(super) fields: Vec<SelectableField>,
@@ -100,10 +114,12 @@ impl Resource {
             kept: Kept::Stored,
             custom: false,
             status: false,
-            scale: false,
+            scale: None,
+            subresources: &[],
             generation: false,
             unconditional_update: true,
             create_on_update: false,
+            returns_deleted: false,
             names: NameRule::Subdomain,
             fields: Vec::new(),
             schema: None,
@@ -129,6 +145,7 @@ impl Resource {
         resource.namespaced = text(spec, "scope") != Some("Cluster");
         resource.custom = true;
         resource.status = version.pointer("/subresources/status").is_some();
+        resource.scale = version.pointer("/subresources/scale").map(Scalable::custom);
         resource.generation = true;
         resource.unconditional_update = false;
         resource.fields = version
@@ -144,6 +161,11 @@ impl Resource {
         Some(resource)
     }
 
+    /// Whether it has the subresource at this path, beside status and scale.
+    pub(super) fn has_subresource(&self, path: &str) -> bool {
+        path.split('/').next().is_some_and(|name| self.subresources.contains(&name))
+    }
+
     /// `plural.group`, as error messages name the resource.
     pub(super) fn qualified(&self) -> String {
         qualified(&self.plural, &self.group)
@@ -154,7 +176,12 @@ impl Resource {
         let verbs: &[&'static str] = match self.kept {
             Kept::Stored => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
             Kept::Computed => &["create"],
+            Kept::ReadOnly => &["get", "list"],
         };
+        let mut subresources: Vec<&str> = self.subresources.to_vec();
+        subresources.extend(self.scale.is_some().then_some("scale"));
+        subresources.extend(self.status.then_some("status"));
+        subresources.sort_unstable();
         ResourceDescription {
             group: self.group.clone(),
             version: self.version.clone(),
@@ -164,11 +191,7 @@ impl Resource {
             short_names: self.short_names.clone(),
             namespaced: self.namespaced,
             verbs: verbs.to_vec(),
-            subresources: [("scale", self.scale), ("status", self.status)]
-                .into_iter()
-                .filter(|(_, served)| *served)
-                .map(|(name, _)| name.to_owned())
-                .collect(),
+            subresources: subresources.into_iter().map(str::to_owned).collect(),
             categories: self.categories.clone(),
         }
     }

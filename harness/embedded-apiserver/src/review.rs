@@ -12,13 +12,16 @@ use super::{
     schema::FieldError,
     server::Server,
     status::{Failure, Result},
+    tokens::AUDIENCE,
 };
 
 /// Answers the creation of a review.
 pub(super) fn answer(server: &Server, resource: &Resource, caller: &Caller, mut review: Value) -> Result<Value> {
     let spec = &review["spec"];
     let status = match resource.plural.as_str() {
-        "tokenreviews" => token(server, text(spec, "token"))?,
+        "tokenreviews" => token(server, text(spec, "token"), &texts(spec, "audiences"))?,
+        "selfsubjectreviews" => json!({"userInfo": {"username": caller.user, "groups": caller.groups}}),
+        "selfsubjectrulesreviews" => rules(server, caller, text(spec, "namespace")),
         "selfsubjectaccessreviews" => access(server, resource, caller, spec, Vec::new())?,
         _ => {
             let caller = Caller { user: text(spec, "user").to_owned(), groups: texts(spec, "groups") };
@@ -37,18 +40,32 @@ pub(super) fn answer(server: &Server, resource: &Resource, caller: &Caller, mut 
     Ok(review)
 }
 
-fn token(server: &Server, token: &str) -> Result<Value> {
+/// What `caller` may do in `namespace`.
+fn rules(server: &Server, caller: &Caller, namespace: &str) -> Value {
+    let (paths, resources): (Vec<Value>, Vec<Value>) =
+        server.rules(caller, namespace).into_iter().partition(|rule| rule.get("nonResourceURLs").is_some());
+    json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false})
+}
+
+/// Whose `token` that is, for one of `audiences` at least.
+fn token(server: &Server, token: &str, audiences: &[String]) -> Result<Value> {
     if token.is_empty() {
         return Err(Failure::bad_request("token is required for TokenReview in authentication"));
     }
-    Ok(match server.authenticate(token) {
-        Some(caller) => json!({
-            "authenticated": true,
-            "user": {"username": caller.user, "uid": caller.user, "groups": caller.groups},
-            "audiences": ["https://kubernetes.default.svc"],
-        }),
-        None => json!({"user": {}, "error": "invalid bearer token"}),
-    })
+    let own = [AUDIENCE.to_owned()];
+    let asked = if audiences.is_empty() { &own[..] } else { audiences };
+    let Some(token) = server.authenticate(token) else {
+        return Ok(json!({"user": {}, "error": "invalid bearer token"}));
+    };
+    let shared: Vec<&String> = asked.iter().filter(|audience| token.audiences.contains(audience)).collect();
+    if shared.is_empty() {
+        let error = format!(
+            "[invalid bearer token, token audiences {:?} is invalid for the target audiences {asked:?}]",
+            token.audiences
+        );
+        return Ok(json!({"user": {}, "error": error.replace("\", \"", "\" \"")}));
+    }
+    Ok(json!({"authenticated": true, "user": token.user(), "audiences": shared}))
 }
 
 /// The status of an access review whose user has these `errors`.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     names::{self, invalid},
     object,
+    part::Part,
     resources::Resource,
     schema::FieldError,
     status::{Failure, Result},
@@ -118,6 +119,10 @@ fn restore(fields: &mut serde_json::Map<String, Value>, key: &str, value: Option
 
 /// Keeps main writes off the status, and status writes off everything else.
 pub(super) fn isolate(target: Target<'_>, existing: &Value, object: &mut Value) {
+    if let Some(part) = Part::written(target) {
+        part.isolate(existing, object);
+        return;
+    }
     if target.is_status() {
         let managed = object.pointer("/metadata/managedFields").cloned();
         let kept = |key: &str| key != "status" && (key != "metadata" || target.resource.custom);
@@ -134,9 +139,6 @@ pub(super) fn isolate(target: Target<'_>, existing: &Value, object: &mut Value) 
         }
     } else if target.resource.status {
         restore(object::map_mut(object), "status", existing.get("status").cloned());
-    }
-    if target.resource.plural == "namespaces" && target.resource.group.is_empty() {
-        restore(object::map_mut(object), "spec", existing.get("spec").cloned());
     }
 }
 
@@ -159,6 +161,13 @@ pub(super) fn validate(target: Target<'_>, object: &Value, existing: Option<&Val
         None => Vec::new(),
     };
     errors.extend(names::validate(resource, object));
+    match (target.info.subresource.as_str(), existing) {
+        ("", _) if !resource.custom => errors.extend(names::workloads::validate(resource, object, existing)),
+        ("ephemeralcontainers", Some(existing)) if !resource.custom => {
+            errors.extend(names::workloads::added_containers(existing, object));
+        }
+        _ => {}
+    }
     errors.extend(existing.and_then(|existing| names::roles::moved(existing, object)));
     if let Some(schema) = &resource.schema {
         errors.extend(schema.validate(object, existing, target.is_status()));

@@ -81,7 +81,7 @@ impl FieldTerm {
             Some(Value::String(text)) => *text == self.value,
             Some(Value::Bool(flag)) => flag.to_string() == self.value,
             Some(Value::Number(number)) => number.to_string() == self.value,
-            _ => self.value.is_empty(),
+            _ => self.field.absent == self.value,
         };
         equal == self.equal
     }

@@ -16,6 +16,7 @@ use super::{
     request::Caller,
     server::Server,
     service::{self, AnswerBody, ApiService},
+    tokens::AUDIENCE,
 };
 
 /// After a failed accept, which usually means that there are no more file descriptors.
@@ -60,11 +61,17 @@ async fn answer(server: Arc<Server>, request: Request<Incoming>) -> Result<Respo
     }
 }
 
+/// Whose token that is, if it is one for this server.
+fn bearer(server: &Server, token: &str) -> Option<Caller> {
+    let token = server.authenticate(token)?;
+    token.audiences.iter().any(|audience| audience == AUDIENCE).then_some(token.caller)
+}
+
 /// Who sends a request with these headers; none if the token is unknown.
 fn caller(server: &Server, headers: &HeaderMap) -> Option<Caller> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let caller = match text(header::AUTHORIZATION.as_str()) {
-        Some(authorization) => server.authenticate(authorization.strip_prefix("Bearer ")?.trim())?,
+        Some(authorization) => bearer(server, authorization.strip_prefix("Bearer ")?.trim())?,
         None => match text("x-remote-user") {
             Some(user) => Caller::new(user),
             None => Caller::admin(),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    builtin,
     clock::{self, Clock},
     collection::Event,
     config::Options,
@@ -22,6 +23,7 @@ use super::{
     request::{Caller, RequestInfo},
     signal::Signal,
     store::{Origin, SEEDER, Store},
+    tokens::{Token, Tokens},
     tracer::Tracer,
     write,
 };
@@ -79,7 +81,7 @@ pub(super) struct Server {
 struct Access {
     links: BTreeMap<String, Link>,
     held: BTreeMap<String, u64>,
-    tokens: BTreeMap<String, Caller>,
+    tokens: Tokens,
     rbac: bool,
     lag: Duration,
 }
@@ -228,17 +230,23 @@ impl Server {
         }
     }
 
-    pub(super) fn add_token(&self, token: &str, caller: Caller) {
-        lock(&self.access).tokens.insert(token.to_owned(), caller);
+    pub(super) fn add_token(&self, text: String, token: Token) {
+        lock(&self.access).tokens.add(text, token);
     }
 
     pub(super) fn remove_token(&self, token: &str) {
         lock(&self.access).tokens.remove(token);
     }
 
-    /// Whose token that is.
-    pub(super) fn authenticate(&self, token: &str) -> Option<Caller> {
-        lock(&self.access).tokens.get(token).cloned()
+    /// What the token is good for, if it is a good one.
+    pub(super) fn authenticate(&self, token: &str) -> Option<Token> {
+        let store = self.store();
+        lock(&self.access).tokens.find(token, &store)
+    }
+
+    pub(super) fn bootstrap(self: &Arc<Self>) {
+        let system = builtin::system_objects(&self.store().registry);
+        rbac::bootstrap().into_iter().chain(system).for_each(|object| self.seed(object));
     }
 
     pub(super) fn enforce_rbac(self: &Arc<Self>) {
@@ -252,6 +260,17 @@ impl Server {
             return Decision { allowed: true, reason: String::new() };
         }
         rbac::decide(&self.store(), caller, asked)
+    }
+
+    /// The rules that let `caller` do what it may do in `namespace`.
+    pub(super) fn rules(&self, caller: &Caller, namespace: &str) -> Vec<Value> {
+        if !lock(&self.access).rbac {
+            return vec![
+                serde_json::json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
+                serde_json::json!({"verbs": ["*"], "nonResourceURLs": ["*"]}),
+            ];
+        }
+        rbac::rules(&self.store(), caller, namespace)
     }
 
     /// Notes how a request ended.

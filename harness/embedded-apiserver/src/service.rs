@@ -190,7 +190,9 @@ fn response(reply: Reply) -> Response<AnswerBody> {
     let mut response = Response::new(body);
     *response.status_mut() = code;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !content_type.is_empty() {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
     if let Some(seconds) = retry_after_s {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

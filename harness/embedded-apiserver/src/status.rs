@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     apply,
-    resources::{Resource, qualified},
+    resources::{Kept, Resource, qualified},
     schema::{FieldError, aggregate},
 };
 
@@ -59,8 +59,10 @@ impl Failure {
 
     /// 404 NotFound.
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} {name:?} not found", resource.qualified());
-        Self::new(404, "NotFound", message).about(&resource.group, &resource.plural, name)
+        // The storage of what is only read says the singular.
+        let word = if resource.kept == Kept::ReadOnly { &resource.singular } else { &resource.plural };
+        let message = format!("{} {name:?} not found", qualified(word, &resource.group));
+        Self::new(404, "NotFound", message).about(&resource.group, word, name)
     }
 
     /// 405 MethodNotAllowed.
@@ -168,7 +170,10 @@ impl Failure {
 
     /// Adds one cause.
     pub(super) fn because(mut self, reason: &str, message: String, field: &str) -> Self {
-        let cause = json!([{"reason": reason, "message": message, "field": field}]);
+        let mut cause = json!([{"reason": reason, "message": message}]);
+        if !field.is_empty() {
+            cause[0]["field"] = field.into();
+        }
         self.0.details.insert("causes".to_owned(), cause);
         self
     }

@@ -16,6 +16,7 @@ use super::{
     },
     status::{Failure, Result},
     store::Store,
+    strategy,
     target::{Done, Target},
 };
 
@@ -55,7 +56,9 @@ fn insert(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Do
     if resource.status {
         object::map_mut(&mut object).remove("status");
     }
+    strategy::prepare_create(store, target, &mut object);
     complete(store, resource, &mut object);
+    strategy::identify(resource, &mut object);
     shape(resource, &mut object);
     let mut errors = validate(target, &object, None);
     let base = object::generate_name(&object);
@@ -95,7 +98,8 @@ pub(super) fn complete(store: &mut Store, resource: &Resource, object: &mut Valu
             object::map_mut(labels).insert("kubernetes.io/metadata.name".to_owned(), name.into());
         }
         ("", "pods") => {
-            fields.entry("status").or_insert_with(|| json!({"phase": "Pending", "qosClass": "BestEffort"}));
+            let quality = strategy::quality(object);
+            object::map_mut(object).entry("status").or_insert_with(|| json!({"phase": "Pending", "qosClass": quality}));
         }
         ("apiextensions.k8s.io", "customresourcedefinitions") => crd::establish(store, object),
         _ => {}
@@ -166,6 +170,7 @@ pub(super) fn store_update(
     check_version(target, existing, &object)?;
     keep_system_fields(existing, &mut object);
     isolate(target, existing, &mut object);
+    strategy::prepare_update(store, target, existing, &mut object);
     shape(resource, &mut object);
     refuse_invalid(resource, &object, validate(target, &object, Some(existing)))?;
     if resource.generation && content_changed(resource, existing, &object) {
@@ -175,7 +180,7 @@ pub(super) fn store_update(
         return Ok(Done::Object(Arc::clone(existing)));
     }
     let released = object::is_terminating(&object) && object::finalizers(&object).next().is_none();
-    if released && !delete::is_held_namespace(resource, &object) {
+    if released && !delete::is_held(resource, &object) {
         if !target.dry_run() {
             delete::remove(store, resource, target.namespace(), name, target.origin());
         }

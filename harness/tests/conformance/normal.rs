@@ -4,6 +4,7 @@
 //! |---|---|
 //! | uids and resourceVersions | numbered by first appearance; the versions of collections just marked |
 //! | times, continue tokens, the end of generated names | marked |
+//! | tokens, addresses and ports that a server draws | marked |
 //! | `managedFields` | the embedded API records what server-side apply owns, not what other writes do |
 //! | empty `details`, the header `Warning` | no program reads them |
 //! | the order of causes | a real server walks a schema's properties in any order |
@@ -53,6 +54,19 @@ impl Normaliser {
                 }
                 ("message", Value::String(message)) => sorted(&self.text(message)).into(),
                 ("metadata", Value::Object(metadata)) => self.metadata(metadata, is_list),
+                ("token", Value::String(_)) => "<token>".into(),
+                ("clusterIP", Value::String(text)) if is_address(text) => "<address>".into(),
+                ("clusterIPs", Value::Array(texts))
+                    if texts.iter().all(|text| is_address(text.as_str().unwrap_or(""))) =>
+                {
+                    "<addresses>".into()
+                }
+                ("nodePort", Value::Number(_)) => "<port>".into(),
+                ("expirationTimestamp" | "lastUpdateTime" | "lastTransitionTime", Value::String(text))
+                    if is_time(text) =>
+                {
+                    "<time>".into()
+                }
                 ("object", Value::Object(object)) if is_bookmark => {
                     let mut object = object.clone();
                     if let Some(version) = object.get_mut("metadata").and_then(|it| it.get_mut("resourceVersion")) {
@@ -69,6 +83,10 @@ impl Normaliser {
 
     fn metadata(&mut self, metadata: &Map<String, Value>, is_list: bool) -> Value {
         let mut normal = Map::new();
+        // Labels may say it too.
+        if let Some(uid) = metadata.get("uid").and_then(Value::as_str) {
+            number(&mut self.uids, uid);
+        }
         for (key, value) in metadata {
             let text = value.as_str().unwrap_or("");
             let value = match key.as_str() {
@@ -117,6 +135,11 @@ fn sorted(message: &str) -> String {
 
 fn is_plain_bookmark(event: &Value) -> bool {
     event["type"] == "BOOKMARK" && event["object"]["metadata"].get("annotations").is_none()
+}
+
+/// Of the range that Services get theirs from.
+fn is_address(text: &str) -> bool {
+    text.starts_with("10.96.")
 }
 
 /// Whole seconds of UTC.

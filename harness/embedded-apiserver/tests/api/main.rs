@@ -7,6 +7,7 @@ mod faults;
 mod lists;
 mod runs;
 mod store_model;
+mod subresources;
 mod support;
 mod watches;
 mod writes;
