@@ -98,6 +98,7 @@ struct Addresses {
 #[allow(clippy::disallowed_methods, reason = "runs in real time")]
 pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     let (api, _) = embedded_api(Timestamp::now());
+    api.bootstrap();
     seed(&api);
     let ended = CancellationToken::new();
     let listener = bind(port(&args, args.replicas)?).await?;
