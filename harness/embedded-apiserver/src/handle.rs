@@ -31,7 +31,8 @@ const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 /// What a typed Go client is told, and does not find in its own documentation.
 const NO_PROTOBUF: &str = "the body of the request is protobuf, which this server does not read - accepted media types \
     include: application/json, application/yaml. Hint: set ContentType of the client's rest.Config to \"application/json\" \
-    (client-go and controller-runtime; flag --kube-api-content-type=application/json of Kubernetes' own components)";
+    (client-go and controller-runtime; flag --kube-api-content-type=application/json of Kubernetes' own components); kubectl sends JSON with apply, create -f, \
+    patch and run";
 
 /// Serves one request.
 pub(super) async fn handle(server: &Arc<Server>, request: Request) -> Reply {
