@@ -1,7 +1,6 @@
 //! `sim explore --exhaustive`: every order of requests, answers, watch events, timers and one fault in small cases.
 
 use std::{
-    collections::BTreeMap,
     num::NonZero,
     path::Path,
     thread,
@@ -12,11 +11,10 @@ use harness::{
     baselines::Protocol,
     exhaustive::{Bounds, Case, Progress, Report, deepen},
 };
-use serde::Serialize;
 
 use crate::{
     exit,
-    explore::{Error, First, Outcome},
+    explored::{CaseResult, Error, Exhaustive, First, Outcome},
     progress::Ticker,
     schedule,
 };
@@ -39,34 +37,6 @@ pub(crate) struct Search<'a> {
     pub(crate) jobs: Option<u16>,
     pub(crate) out: &'a Path,
     pub(crate) json: bool,
-}
-
-/// The part of the result for programs that is this mode's own.
-#[derive(Serialize)]
-pub(crate) struct Exhaustive {
-    /// Orders run from their beginning.
-    orders: u64,
-    /// Different states.
-    states: u64,
-    /// Whether every order of every case was tried, with no bound in the way.
-    complete: bool,
-    cases: Vec<CaseResult>,
-}
-
-#[derive(Serialize)]
-struct CaseResult {
-    case: String,
-    /// Departures from the default order at most; null: any number.
-    departures: Option<u32>,
-    /// Whether all orders within that bound were tried.
-    complete_within_bound: bool,
-    /// Whether there are no others.
-    complete: bool,
-    orders: u64,
-    states: u64,
-    ends: u64,
-    choices: BTreeMap<&'static str, u64>,
-    seconds: f64,
 }
 
 /// Searches case after case until one has a violation; returns the exit code.

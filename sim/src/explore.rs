@@ -11,17 +11,17 @@ use harness::{
     baselines::Protocol,
     explore::{Campaign, Mix, Progress, campaign::Found},
 };
-use serde::Serialize;
 
 use crate::{
     exhaustive::{
-        self, Exhaustive,
+        self,
         options::{CaseArgs, Departures},
     },
     exit,
+    explored::{Error, First, Outcome},
     mix::{self, options},
-    protocol, schedule,
-    verdict::{self, Story},
+    protocol,
+    verdict::Story,
 };
 
 /// Options of `sim explore`.
@@ -62,41 +62,6 @@ pub(crate) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
-}
-
-/// Why seeds could not be explored.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("the result cannot be printed as JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    Verdict(#[from] verdict::Error),
-    #[error(transparent)]
-    Schedule(#[from] schedule::Error),
-    #[error("--start {start} --seeds {seeds}: beyond the last seed; use smaller ones")]
-    Range { start: u64, seeds: u64 },
-}
-
-/// The result for programs. Its JSON is an interface: fields are added, never changed.
-#[derive(Serialize)]
-pub(crate) struct Outcome {
-    pub(crate) protocol: &'static str,
-    pub(crate) faults: &'static str,
-    /// None are drawn in the exhaustive mode.
-    pub(crate) seeds: u64,
-    pub(crate) violations: u64,
-    /// Seeds in which twins came to be and were detected, where that is what must hold.
-    pub(crate) twins: u64,
-    pub(crate) first_violation: Option<First>,
-    pub(crate) schedules_per_second: f64,
-    pub(crate) requests: u64,
-    pub(crate) exhaustive: Option<Exhaustive>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct First {
-    pub(crate) seed: Option<u64>,
-    pub(crate) oracle: &'static str,
 }
 
 /// Within a minute or two.

@@ -11,6 +11,7 @@ mod datastorage;
 mod exhaustive;
 mod exit;
 mod explore;
+mod explored;
 mod load;
 mod mix;
 mod outcome;

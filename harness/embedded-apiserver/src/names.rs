@@ -1,9 +1,13 @@
 //! Validation of `metadata` and of built-in objects, as far as clients can meet it.
 
+mod errors;
 pub(super) mod roles;
 pub(super) mod workloads;
 
 use serde_json::Value;
+
+use errors::{LABEL, is_label};
+pub(super) use errors::{forbidden, invalid, not_supported, required};
 
 use super::{
     object,
@@ -12,38 +16,10 @@ use super::{
 };
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SERVICE_LABEL: &str = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
 const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 
 const QUALIFIED_NAME: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
-
-/// `field: Invalid value: …: detail`.
-pub(super) fn invalid(field: impl Into<String>, value: &Value, detail: &str) -> FieldError {
-    FieldError {
-        field: field.into(),
-        reason: "FieldValueInvalid",
-        message: format!("Invalid value: {value}: {detail}"),
-    }
-}
-
-/// `field: Required value[: detail]`.
-pub(super) fn required(field: impl Into<String>, detail: &str) -> FieldError {
-    let message = if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
-    FieldError { field: field.into(), reason: "FieldValueRequired", message }
-}
-
-/// `field: Forbidden: detail`.
-pub(super) fn forbidden(field: impl Into<String>, detail: &str) -> FieldError {
-    FieldError { field: field.into(), reason: "FieldValueForbidden", message: format!("Forbidden: {detail}") }
-}
-
-/// `field: Unsupported value: …: supported values: …`.
-pub(super) fn not_supported(field: impl Into<String>, value: &str, supported: &[&str]) -> FieldError {
-    let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
-    let message = format!("Unsupported value: {value:?}: supported values: {}", supported.join(", "));
-    FieldError { field: field.into(), reason: "FieldValueNotSupported", message }
-}
 
 /// What is wrong with the object, beyond a CustomResourceDefinition's schema.
 pub(super) fn validate(resource: &Resource, object: &Value) -> Vec<FieldError> {
@@ -103,12 +79,6 @@ fn name(rule: NameRule, name: &str, errors: &mut Vec<FieldError>) {
         let unit = if rule == NameRule::Subdomain { "bytes" } else { "characters" };
         errors.push(invalid(FIELD, &name.into(), &format!("must be no more than {limit} {unit}")));
     }
-}
-
-/// Whether `text` is an RFC 1123 label, of whatever length.
-fn is_label(text: &str) -> bool {
-    let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-    !text.is_empty() && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// The keys of labels or annotations.

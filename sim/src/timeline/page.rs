@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 
-use super::{Run, names, story::Story, text};
+use super::{names, run::Run, story::Story, text};
 use crate::report::document;
 
 const STYLE: &str = concat!(include_str!("../report/palette.css"), include_str!("page.css"));

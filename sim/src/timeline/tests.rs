@@ -11,11 +11,12 @@ use embedded_apiserver::{Caller, Fault, Faults, RequestInfo, WatchFault};
 use futures::future::join_all;
 use gateway::remediation::Fingerprint;
 use harness::{
+    baselines::Protocol,
     fleet::Fleet,
     load::webhook,
     oracles::Violation,
     replica::Replica,
-    trace::{API, Life, Mode},
+    trace::{API, Life, Mode, Trace},
 };
 
 use super::*;

@@ -5,7 +5,8 @@ use std::{fmt::Write as _, time::Duration};
 use harness::trace::{API, Event, What, words};
 
 use super::{
-    Run, names,
+    names,
+    run::Run,
     story::{Request, Story},
 };
 

@@ -68,11 +68,6 @@ const KNOWN: &[(&str, &[&str])] = &[
         ],
     ),
     ("harness/src", &["trace", "trace/observe"]),
-    ("harness/embedded-apiserver/src", &["discovery", "discovery/aggregated", "discovery/legacy", "discovery/openapi"]),
-    ("harness/embedded-apiserver/src", &["names", "names/roles"]),
-    ("sim/src", &["exhaustive", "explore"]),
-    ("sim/src", &["timeline", "timeline/page", "timeline/text"]),
-    ("sim/src", &["timeline/story", "timeline/story/request", "timeline/story/teller"]),
 ];
 
 fn graph(src: &str) -> Graph {

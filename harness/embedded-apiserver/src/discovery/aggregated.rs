@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ResourceDescription, Subresource, distinct};
+use super::description::{ResourceDescription, Subresource, distinct};
 
 /// The Content-Type of the document.
 pub(super) const CONTENT_TYPE: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

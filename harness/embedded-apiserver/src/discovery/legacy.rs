@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ResourceDescription, Subresource, distinct};
+use super::description::{ResourceDescription, Subresource, distinct};
 
 /// `/api`: the versions of the core group.
 pub(super) fn core_versions(resources: &[ResourceDescription]) -> Value {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{GIT_VERSION, ResourceDescription};
+use super::description::{GIT_VERSION, ResourceDescription};
 
 /// Answers what follows `/openapi` in a path.
 pub(super) fn answer(path: &[&str], resources: &[ResourceDescription]) -> Option<Value> {

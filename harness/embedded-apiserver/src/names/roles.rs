@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{invalid, not_supported, required};
+use super::errors::{invalid, not_supported, required};
 use crate::schema::FieldError;
 
 const GROUP: &str = "rbac.authorization.k8s.io";

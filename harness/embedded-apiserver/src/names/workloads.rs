@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use super::{FieldError, forbidden, invalid, required};
-use crate::{defaults, object, resources::Resource};
+use super::errors::{LABEL, forbidden, invalid, is_label, required};
+
+use crate::{defaults, object, resources::Resource, schema::FieldError};
 
 const IMMUTABLE: &str = "field is immutable";
 
@@ -50,8 +51,8 @@ fn pod_spec(field: &str, spec: &Value, errors: &mut Vec<FieldError>) {
             let name = text("name");
             if name.is_empty() {
                 errors.push(required(format!("{path}.name"), ""));
-            } else if !super::is_label(name) {
-                errors.push(invalid(format!("{path}.name"), &name.into(), super::LABEL));
+            } else if !is_label(name) {
+                errors.push(invalid(format!("{path}.name"), &name.into(), LABEL));
             } else if list(key)[..at].iter().any(|other| other["name"] == name) {
                 let message = format!("Duplicate value: {name:?}");
                 errors.push(FieldError { field: format!("{path}.name"), reason: "FieldValueDuplicate", message });

@@ -6,7 +6,7 @@ use embedded_apiserver::{Ending, Fault};
 use harness::trace::{Event, Sent, What, words};
 use serde::Serialize;
 
-use super::{Micros, micros};
+use super::time::{Micros, micros};
 use crate::timeline::names;
 
 /// One way that takes longer than this is told.

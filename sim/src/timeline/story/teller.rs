@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use harness::trace::{Committed, Event, Life, Sent, What};
 
-use super::{Band, Bar, Broken, Commit, Delivery, Micros, Note, Request, Signal, Story, micros};
+use super::{
+    parts::{Band, Bar, Broken, Commit, Delivery, Note, Signal, Story},
+    request::Request,
+    time::{Micros, micros},
+};
 use crate::timeline::names;
 
 /// The story so far, and what is needed to go on.
