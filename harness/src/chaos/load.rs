@@ -9,7 +9,7 @@ use std::{
 use gateway::remediation::Fingerprint;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use super::Options;
+use super::options::Options;
 use crate::{cluster::Stage, load::webhook};
 
 /// What every alert says about when it began.

@@ -4,14 +4,14 @@
 //! is up to the machine, so a seed repeats the plan, not the run.
 #![allow(clippy::disallowed_methods, reason = "processes live in real time")]
 
+mod error;
 mod load;
+mod options;
 mod plan;
 mod pod;
 
 use std::{
     collections::BTreeMap,
-    io,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -24,60 +24,19 @@ use serde_json::json;
 
 use self::{load::Load, pod::Pod};
 use crate::{
-    cluster::{self, Permissions, Stage, remediation_requests},
-    control_plane::{self, ControlPlane, USERS},
+    cluster::{Permissions, Stage, remediation_requests},
+    control_plane::{ControlPlane, USERS},
     oracles::{Violation, fingerprint, is_active, name, occurrences},
     process::Process,
 };
 
 pub use self::plan::{Incident, LENGTH_MIN_MS, Target, What, draw};
+pub use self::{error::Error, options::Options};
 
 /// Gateways in a run: as many as the control plane has users for.
 pub const GATEWAYS: usize = 3;
 /// How long the remediation controller waits for an answer.
 const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Decides on the plan, and on who sends what to whom.
-    pub seed: u64,
-    /// How long things go wrong, at least [`LENGTH_MIN_MS`].
-    pub length: Duration,
-    /// Signals per second.
-    pub rate: u32,
-    /// Resources that the signals are about.
-    pub resources: usize,
-    /// The gateway's binary.
-    pub gateway: PathBuf,
-}
-
-/// Why there was no run.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// No control plane.
-    #[error(transparent)]
-    ControlPlane(#[from] control_plane::Error),
-    /// The control plane refuses what gateways need.
-    #[error(transparent)]
-    Cluster(#[from] cluster::Error),
-    /// A program cannot be started at all.
-    #[error("{program} cannot be started: {source}; build it with `cargo build -p gateway`")]
-    Start {
-        /// Which.
-        program: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// A gateway does not become ready.
-    #[error("{name} did not become ready; the end of its log:\n{log}")]
-    NotReady {
-        /// Which.
-        name: String,
-        /// Its last lines.
-        log: String,
-    },
-}
 
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]

@@ -8,7 +8,7 @@ use std::{
 
 use gateway::config::Config;
 
-use super::Error;
+use super::error::Error;
 use crate::{
     control_plane::{ControlPlane, free_port},
     process::Process,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Error;
+use super::error::Error;
 
 const TEMPLATES: [&str; 3] = [
     include_str!("../../../gateway/deploy/chart/templates/role.yaml"),

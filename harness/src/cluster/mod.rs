@@ -2,101 +2,17 @@
 #![allow(clippy::disallowed_methods, reason = "clusters live in real time")]
 
 mod chart;
+mod error;
+mod objects;
 mod permissions;
 mod stage;
 mod witness;
 
-use std::time::Duration;
-
-use gateway::remediation::RemediationRequest;
-use k8s_openapi::{
-    api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
-use kube::{
-    Api, Client, CustomResourceExt, ResourceExt,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
-    core::ApiResource,
-};
-use serde_json::{Value, json};
-
 pub use self::{
     chart::chart_roles,
+    error::Error,
+    objects::{apply_crd, leases, make_namespace, objects, remediation_requests},
     permissions::{Permissions, permit},
     stage::Stage,
     witness::{Seen, Witness},
 };
-
-/// How long a cluster may take to serve a CRD that was just applied.
-const CRD_PATIENCE: Duration = Duration::from_secs(60);
-const CRD_POLL: Duration = Duration::from_millis(200);
-
-/// Why a cluster cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A request that failed.
-    #[error("the cluster cannot be used (hint: try `kubectl --kubeconfig FILE auth can-i --list`)")]
-    Cluster(#[from] kube::Error),
-    /// The CRD is not served.
-    #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
-    CrdNotEstablished,
-    /// The chart's Roles.
-    #[error(
-        "the chart's templates cannot be filled in here ({0}); teach harness/src/cluster/chart.rs what they say now"
-    )]
-    Chart(String),
-}
-
-/// Applies the CRD and waits until it is served.
-///
-/// # Errors
-/// If the cluster refuses it, or is too slow.
-pub async fn apply_crd(client: &Client) -> Result<(), Error> {
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let crd = RemediationRequest::crd();
-    let params = PatchParams::apply("gateway-sim").force();
-    crds.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await?;
-    for _ in 0..CRD_PATIENCE.as_millis() / CRD_POLL.as_millis() {
-        let status = crds.get(&crd.name_any()).await?.status;
-        let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
-        let established = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
-        // The condition comes shortly before the first answer.
-        if established && objects(client, "default", &remediation_requests()).await.is_ok() {
-            return Ok(());
-        }
-        tokio::time::sleep(CRD_POLL).await;
-    }
-    Err(Error::CrdNotEstablished)
-}
-
-/// Makes a namespace whose name begins with `prefix`, and returns its name.
-///
-/// # Errors
-/// If the cluster refuses it.
-pub async fn make_namespace(client: &Client, prefix: &str) -> Result<String, Error> {
-    let namespace = json!({
-        "metadata": { "generateName": prefix, "labels": { "kubernaut.ai/managed": "true" } },
-    });
-    let namespace: Namespace = serde_json::from_value(namespace).unwrap_or_default();
-    let made = Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await?;
-    Ok(made.name_any())
-}
-
-/// All objects of `resource` in `namespace`.
-///
-/// # Errors
-/// If they cannot be listed.
-pub async fn objects(client: &Client, namespace: &str, resource: &ApiResource) -> Result<Vec<Value>, Error> {
-    let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, resource);
-    let objects = api.list(&ListParams::default()).await?.items;
-    Ok(objects.into_iter().filter_map(|object| serde_json::to_value(object).ok()).collect())
-}
-
-/// The resource of the RemediationRequests.
-pub fn remediation_requests() -> ApiResource {
-    ApiResource::erase::<RemediationRequest>(&())
-}
-
-/// The resource of the leases.
-pub fn leases() -> ApiResource {
-    ApiResource::erase::<k8s_openapi::api::coordination::v1::Lease>(&())
-}

@@ -8,7 +8,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::{Error, chart};
+use super::{chart, error::Error};
 
 /// What gateways may do in their namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use gateway::{config::Config, context::Context, dedup::bounds, http::PROMETHEUS}
 use kube::Client;
 use serde_json::Value;
 
-use super::{Error, Permissions, Witness, apply_crd, make_namespace, permit};
+use super::{
+    error::Error, objects::apply_crd, objects::make_namespace, permissions::Permissions, permissions::permit,
+    witness::Witness,
+};
 use crate::{
     control_plane::{self, ControlPlane, USERS},
     load::Ledger,

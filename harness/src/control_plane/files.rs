@@ -9,7 +9,7 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use serde_json::json;
 
-use super::{ADMIN, Error};
+use super::{error::Error, users::ADMIN};
 
 /// The files of one control plane, in its directory.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use super::{Binaries, ControlPlane, Error, Files};
+use super::{binaries::Binaries, error::Error, files::Files, plane::ControlPlane};
 use crate::process::Process;
 
 impl ControlPlane {

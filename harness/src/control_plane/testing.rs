@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Mutex;
 
-use super::{ControlPlane, REQUIRED};
+use super::{binaries::REQUIRED, plane::ControlPlane};
 
 /// The control plane that the tests which run at the moment share; it ends with the last of them. None, and a line that says
 /// so, where there are no binaries.

@@ -4,9 +4,10 @@
 use std::time::Instant;
 
 use super::{
+    bounds::Bounds,
     case::Case,
     report::Report,
-    search::{Bounds, Progress, explore},
+    search::{Progress, explore},
 };
 
 /// Searches `case` with 0, 1, … departures up to those of `bounds`, within its time in all, until a schedule violates

@@ -27,6 +27,7 @@
 //! [`Case::early_timers`] times and only in the first 14 s. Jitter is drawn from one seed. The end of each schedule
 //! (leases expire, claims are cleared, one more signal is accepted) is run in one order.
 
+mod bounds;
 mod case;
 mod choice;
 mod deepen;
@@ -42,10 +43,11 @@ mod visited;
 mod world;
 
 pub use self::{
+    bounds::Bounds,
     case::{Action, Arrivals, Case, FaultKinds},
     choice::{Choice, Item, NoChoice},
     deepen::deepen,
     replay::{Replayed, Step, default_schedule, replay, trace},
     report::{Counterexample, Report},
-    search::{Bounds, Progress, explore},
+    search::{Progress, explore},
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::{case::Case, choice::Choice, search::Bounds};
+use super::{bounds::Bounds, case::Case, choice::Choice};
 use crate::oracles::Violation;
 
 /// What a search found.

@@ -7,10 +7,11 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
+    bounds::Bounds,
     case::Case,
     choice::{Candidate, Choice},
     report::{Counterexample, Report},
@@ -18,30 +19,6 @@ use super::{
     world::World,
 };
 use crate::{oracles::Violation, trace::Mode};
-
-/// How far a search goes.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// How often at most a schedule departs from the default order, in which what has waited longest goes on first:
-    /// something else goes on, and what it overtakes then waits behind all that waits. Faults are free. `None`: any
-    /// number.
-    pub departures: Option<u32>,
-    /// Runs at most; a search that needs more is not complete.
-    pub runs_max: u64,
-    /// Real time at most; a search that needs more is not complete.
-    pub time_max: Duration,
-    /// Threads that search. With one, the same case gives the same report.
-    pub threads: usize,
-    /// Whether choices that commute are tried in one order only.
-    pub reduce: bool,
-}
-
-impl Default for Bounds {
-    /// All schedules, in one thread.
-    fn default() -> Self {
-        Self { departures: None, runs_max: u64::MAX, time_max: Duration::MAX, threads: 1, reduce: true }
-    }
-}
 
 /// How far a search has come; to be looked at while it runs.
 #[derive(Debug, Default)]

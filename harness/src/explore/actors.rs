@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use tokio::{task::JoinSet, time::Instant};
 
 use super::{
-    creators::{Creator, FOREIGN, PEER},
+    creators::{Creator, FOREIGN},
+    network::PEER,
     scenario::{Actor, Arrival, Scenario},
     world::{self, World},
 };

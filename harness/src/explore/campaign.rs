@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{Mix, draw::draw, run::run};
+use super::{draw::draw, mix::Mix, run::run};
 use crate::{baselines::Protocol, oracles::Violation, trace::Mode};
 
 /// Seeds to be run.

@@ -26,8 +26,6 @@ use tokio::time::Instant;
 use super::world::{STARTS_AT, World, fingerprint, resource_name};
 use crate::replica::NAMESPACE;
 
-/// The peer's user.
-pub const PEER: &str = "peer-creator";
 /// The foreign creator's user.
 pub const FOREIGN: &str = "foreign-creator";
 /// A decision is sent within this of its read. A replica's may be as old as the view's freshness and an attempt together,

@@ -12,8 +12,11 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{creators::PEER, scenario::Network};
+use super::scenario::Network;
 use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
+
+/// The peer's user.
+pub const PEER: &str = "peer-creator";
 
 /// Of callers that are no replicas, and of all after healing.
 const CALM: Network = Network {

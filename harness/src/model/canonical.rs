@@ -5,7 +5,9 @@
 //! claimed again. So every state stands for many, and a step that is possible in one of them is possible in all.
 
 use super::{
-    Bounds, Rule, Rules,
+    bounds::Bounds,
+    rules::Rule,
+    rules::Rules,
     state::{FORGOTTEN, NONE, OBJECTS_MAX, Object, Phase, Replica, Request, Revision, Sight, Stage, State, Uid},
 };
 

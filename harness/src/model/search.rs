@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Bounds, Outcome, Rules,
+    bounds::Bounds,
     canonical::{Packed, bits, canonical, unpack},
+    outcome::Outcome,
+    rules::Rules,
     state::{IN_FLIGHT_MAX, OBJECTS_MAX, REPLICAS_MAX, State},
     steps::{self, Step},
 };

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{
-    Bounds, Rule, Rules,
+    bounds::Bounds,
+    rules::Rule,
+    rules::Rules,
     state::{NONE, Object, Phase, Replica, Request, Revision, Sight, Stage, State, Uid},
 };
 

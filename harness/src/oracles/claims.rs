@@ -3,7 +3,7 @@
 use gateway::remediation::SUCCESSION_FINALIZER;
 use serde_json::Value;
 
-use super::{End, Oracle, name};
+use super::{oracle::End, oracle::Oracle, read::name};
 
 /// Looks at finalizers.
 #[derive(Debug, Default)]

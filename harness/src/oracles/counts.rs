@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{End, Oracle, REMEDIATION_REQUESTS, Write, fingerprint, is_gateway, name, occurrences};
+use super::{
+    oracle::End, oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint, read::is_gateway,
+    read::name, read::occurrences,
+};
 
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.
 ///

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Oracle, REMEDIATION_REQUESTS, Signal, Told, Write, fingerprint, name, occurrences};
+use super::{
+    oracle::Oracle, oracle::Signal, oracle::Told, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint,
+    read::name, read::occurrences,
+};
 
 /// Knows the highest count that was ever committed on each RemediationRequest.
 #[derive(Debug, Default)]

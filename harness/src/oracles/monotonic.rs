@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Oracle, REMEDIATION_REQUESTS, Write, name, occurrences};
+use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::name, read::occurrences};
 
 /// Compares each version with the one before it.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@
 use gateway::remediation::{CLAIM, SUCCESSION_FINALIZER};
 use serde_json::Value;
 
-use super::{Oracle, REMEDIATION_REQUESTS, Write, is_gateway, name};
+use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::is_gateway, read::name};
 
 /// Compares each version that a replica wrote with the one before it.
 #[derive(Debug, Default)]

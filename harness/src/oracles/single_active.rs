@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Oracle, REMEDIATION_REQUESTS, Write, fingerprint, name};
+use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint, read::name};
 
 const TERMINAL: [&str; 5] = ["Completed", "Failed", "TimedOut", "Skipped", "Cancelled"];
 

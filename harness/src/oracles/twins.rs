@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{Detected, Oracle, REMEDIATION_REQUESTS, Signal, Told, Write, fingerprint, is_active, name};
+use super::{
+    oracle::Detected, oracle::Oracle, oracle::Signal, oracle::Told, oracle::Write, read::REMEDIATION_REQUESTS,
+    read::fingerprint, read::name, single_active::is_active,
+};
 
 /// After healing and after the last change of a fingerprint's active ones, every view knows of them within this: a watch
 /// that hangs ends after 40 s. What was decided before is sent by then, too.

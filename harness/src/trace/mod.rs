@@ -8,24 +8,12 @@
 //!
 //! [`Trace::observe`] shows a trace all that happens at the embedded API; `Fleet::with_trace` adds signals and starts.
 //! Whoever crashes, pauses or cuts off replicas tells it by [`Trace::life`], and everything else by [`Trace::note`].
-#![allow(clippy::disallowed_methods, reason = "reads virtual time")]
-
-use std::{
-    fmt,
-    hash::{Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use tokio::time::Instant;
-
-use self::digest::Digest;
-use crate::oracles::Violation;
 
 pub mod difference;
 mod digest;
 pub mod event;
 mod observe;
+mod record;
 mod summary;
 pub mod words;
 
@@ -33,127 +21,5 @@ pub use self::{
     difference::{Difference, first_difference},
     event::{API, Committed, Event, Life, Sent, What},
     observe::Posted,
+    record::{Mode, Trace},
 };
-
-/// What a trace keeps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Nothing.
-    #[default]
-    Off,
-    /// A hash of all events.
-    Hash,
-    /// The events too, up to a bound.
-    Full,
-}
-
-/// Events that a trace keeps at most. A run that has more has long gone wrong.
-const EVENTS_MAX: usize = 200_000;
-
-/// The record of one run. Times are tokio's, counted from its creation: it is made where and when the run begins.
-pub struct Trace {
-    mode: Mode,
-    began: Instant,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    ended: bool,
-    hash: Digest,
-    events: Vec<Event>,
-    count: u64,
-    requests: u64,
-    signals: u64,
-    /// Violations already recorded.
-    violations: usize,
-}
-
-impl Trace {
-    /// An empty trace that begins now.
-    pub fn new(mode: Mode) -> Arc<Self> {
-        Arc::new(Self { mode, began: Instant::now(), state: Mutex::default() })
-    }
-
-    /// What it keeps.
-    pub const fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Records one event: `key` is all that tells it from others, `what` the part of that to be read.
-    fn record(&self, actor: &str, key: impl Hash, what: impl FnOnce() -> What) {
-        if self.mode == Mode::Off {
-            return;
-        }
-        let at_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let mut digest = Digest::default();
-        (at_us, actor, key).hash(&mut digest);
-        let digest = digest.finish();
-        let mut state = self.state();
-        if state.ended {
-            return;
-        }
-        state.hash.write_u64(digest);
-        let number = state.count;
-        state.count += 1;
-        if self.mode == Mode::Full {
-            let what = what();
-            let is_traffic = !matches!(what, What::Life(_) | What::Note(_) | What::Violation { .. });
-            if !is_traffic || state.events.len() < EVENTS_MAX {
-                let at = Duration::from_micros(at_us);
-                state.events.push(Event { at, number, actor: actor.to_owned(), what, digest });
-            }
-        }
-    }
-
-    /// The life of the replica `name`, or of [`API`].
-    pub fn life(&self, name: &str, life: Life) {
-        self.record(name, ("life", life), || What::Life(life));
-    }
-
-    /// Anything that `actor` did, in words.
-    pub fn note(&self, actor: &str, text: &str) {
-        self.record(actor, ("note", text), || What::Note(text.to_owned()));
-    }
-
-    /// Something that does not hold. Those that [`Trace::observe`]d oracles find at a write come by themselves.
-    pub fn violation(&self, violation: &Violation) {
-        let Violation { oracle, version, message } = violation;
-        let what = || What::Violation { oracle: (*oracle).to_owned(), version: *version, message: message.clone() };
-        self.record(API, ("violation", oracle, version, message), what);
-    }
-
-    /// Ends the record with what was found at the end of the run: what comes later, when its tasks are dropped, is no part
-    /// of it.
-    pub fn end(&self, violations: &[Violation]) {
-        for violation in violations.iter().filter(|violation| violation.version.is_none()) {
-            self.violation(violation);
-        }
-        self.state().ended = true;
-    }
-
-    /// A hash of all events so far, the same for every mode but [`Mode::Off`].
-    pub fn hash(&self) -> u64 {
-        self.state().hash.finish()
-    }
-
-    /// How many events there were so far; none were counted when off.
-    pub fn count(&self) -> u64 {
-        self.state().count
-    }
-
-    /// The events so far, if they are kept: the first ones, and of those after them all that are no requests.
-    pub fn events(&self) -> Vec<Event> {
-        self.state().events.clone()
-    }
-}
-
-impl fmt::Debug for Trace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trace").field("mode", &self.mode).field("count", &self.count()).finish_non_exhaustive()
-    }
-}

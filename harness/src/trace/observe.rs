@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Mode, Trace, event::What, summary};
+use super::{
+    event::{API, What},
+    record::{Mode, Trace},
+    summary,
+};
 use crate::{oracles::Oracles, replica::Answer};
 use embedded_apiserver::{Commit, EmbeddedApi, Ending, SentRequest, Tracer};
 
@@ -120,7 +124,7 @@ impl Tracer for Trace {
     }
 
     fn controlled(&self, user: &str, what: &'static str) {
-        let actor = if user.is_empty() { super::API } else { user };
+        let actor = if user.is_empty() { API } else { user };
         self.record(actor, ("controlled", what), || What::Note(what.to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::graph::{Graph, Import, Module};
 
 /// The files of a circle, by their modules.
-pub(crate) type Circle = BTreeSet<Module>;
+type Circle = BTreeSet<Module>;
 
 /// Imports that lead up, given the crate's top-level modules from the highest to the lowest, and modules that the list
 /// does not have.
@@ -40,20 +40,17 @@ pub(crate) fn walled(graph: &Graph, walls: &[(&str, &str)]) -> Vec<String> {
     found
 }
 
-/// Circles between files that are not `known`, with the imports that make them, and known ones that are gone or smaller.
-pub(crate) fn circular(graph: &Graph, known: &[Circle]) -> Vec<String> {
-    let circles = circles(graph);
-    let new = circles.iter().filter(|circle| !known.contains(circle)).map(|circle| {
+/// Circles between files, with the imports that make them.
+pub(crate) fn circular(graph: &Graph) -> Vec<String> {
+    let told = |circle: &Circle| {
         let inside = graph
             .imports
             .iter()
             .filter(|import| circle.contains(&import.from) && import.to.as_ref().is_some_and(|to| circle.contains(to)));
         let lines: Vec<String> = inside.map(|import| tell(import, "part of the circle")).collect();
         format!("files import each other in a circle, {}:\n  {}", names(circle), lines.join("\n  "))
-    });
-    let gone = known.iter().filter(|circle| !circles.contains(circle));
-    let gone = gone.map(|circle| format!("this circle is gone or another: list it no more: {}", names(circle)));
-    new.chain(gone).collect()
+    };
+    circles(graph).iter().map(told).collect()
 }
 
 /// The strongly connected components of two files and more.
@@ -92,10 +89,6 @@ fn names(circle: &Circle) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn circle(modules: &[&str]) -> Circle {
-        modules.iter().map(|module| (*module).to_owned()).collect()
-    }
 
     #[test]
     fn an_import_that_leads_up_is_told_with_its_line_and_one_that_leads_down_is_not() {
@@ -145,7 +138,7 @@ mod tests {
             ("c.rs", "\nuse crate::a::A;"),
             ("d.rs", "use crate::a::A;"),
         ]);
-        let [told] = &circular(&graph, &[])[..] else { panic!("one circle") };
+        let [told] = &circular(&graph)[..] else { panic!("one circle") };
         assert_eq!(
             told.lines().collect::<Vec<_>>(),
             [
@@ -155,7 +148,6 @@ mod tests {
                 "  c.rs:2 imports crate::a::A: part of the circle",
             ]
         );
-        assert!(circular(&graph, &[circle(&["a", "b", "c"])]).is_empty(), "it is known");
     }
 
     #[test]
@@ -168,20 +160,7 @@ mod tests {
                 ("a/c.rs", ""),
             ])
         };
-        assert_eq!(circular(&sources("use super::C;"), &[]).len(), 1);
-        assert!(circular(&sources("use super::c::C;"), &[]).is_empty());
-    }
-
-    #[test]
-    fn a_known_circle_that_is_gone_or_smaller_is_told() {
-        let graph = Graph::of_sources(&[
-            ("lib.rs", "mod a; mod b; mod c;"),
-            ("a.rs", "use crate::b::B;"),
-            ("b.rs", "use crate::a::A;"),
-            ("c.rs", ""),
-        ]);
-        let told = circular(&graph, &[circle(&["a", "b"]), circle(&["b", "c"])]);
-        assert_eq!(told, ["this circle is gone or another: list it no more: b ⇄ c"]);
-        assert_eq!(circular(&graph, &[circle(&["a", "b", "c"])]).len(), 2, "the smaller one is new");
+        assert_eq!(circular(&sources("use super::C;")).len(), 1);
+        assert!(circular(&sources("use super::c::C;")).is_empty());
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use self::state::StoreDigest;
+use self::store::StoreDigest;
 use super::{
     case::{Arrivals, Case},
     hub::Hub,
@@ -32,6 +32,7 @@ mod candidates;
 mod ending;
 mod perform;
 mod state;
+mod store;
 
 /// Yields without any act of a replica after which nothing will happen: a yield lets all that is ready run.
 const QUIET_YIELDS: usize = 3;
@@ -84,7 +85,7 @@ impl World {
         let (api, oracles) = crate::fleet::embedded_api_with(options());
         let store = Arc::new(Mutex::new(StoreDigest::default()));
         let names = Names::default();
-        state::digest_commits(&api, &store, &names);
+        store::digest_commits(&api, &store, &names);
         if case.predecessor {
             api.seed(seed::predecessor());
         }

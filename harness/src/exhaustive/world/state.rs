@@ -1,21 +1,9 @@
 //! What identifies a state: the future depends on nothing else.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::PoisonError;
 
 use super::{World, replica_number};
-use crate::exhaustive::{digest::Digest, names::Names};
-use embedded_apiserver::EmbeddedApi;
-
-/// What the store holds, as far as it decides on the future.
-#[derive(Default)]
-pub(super) struct StoreDigest {
-    /// Undelivered events are a suffix of the RemediationRequests' history.
-    others: u128,
-    leases: BTreeMap<String, u128>,
-}
+use crate::exhaustive::digest::Digest;
 
 impl World {
     /// What identifies the state: the future depends on nothing else.
@@ -40,23 +28,4 @@ impl World {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         Digest::of(&(store.others, &store.leases, self.names.counts()))
     }
-}
-
-/// Keeps the digest of the store as it changes, and `names` of what it hands out.
-pub(super) fn digest_commits(api: &EmbeddedApi, store: &Arc<Mutex<StoreDigest>>, names: &Names) {
-    let (store, names) = (Arc::clone(store), names.clone());
-    api.on_commit(move |commit| {
-        names.learn(commit);
-        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
-        let content = commit.new.as_ref().map(|object| names.digest(object));
-        match (commit.resource.as_str(), content) {
-            ("leases", Some(content)) => drop(store.leases.insert(commit.name.clone(), content)),
-            ("leases", None) => drop(store.leases.remove(&commit.name)),
-            (_, content) => {
-                let uid =
-                    commit.old.as_ref().or(commit.new.as_ref()).map(|object| names.digest(&object["metadata"]["uid"]));
-                store.others = Digest::of(&(store.others, uid, content));
-            }
-        }
-    });
 }

@@ -1,0 +1,32 @@
+//! Why there was no run.
+
+use std::{io, path::PathBuf};
+
+use crate::{cluster, control_plane};
+
+/// Why there was no run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No control plane.
+    #[error(transparent)]
+    ControlPlane(#[from] control_plane::Error),
+    /// The control plane refuses what gateways need.
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    /// A program cannot be started at all.
+    #[error("{program} cannot be started: {source}; build it with `cargo build -p gateway`")]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A gateway does not become ready.
+    #[error("{name} did not become ready; the end of its log:\n{log}")]
+    NotReady {
+        /// Which.
+        name: String,
+        /// Its last lines.
+        log: String,
+    },
+}

@@ -1,0 +1,72 @@
+//! Why there is no control plane.
+
+use std::{io, path::PathBuf, time::Duration};
+
+use gateway::kubernetes::cluster;
+
+use super::binaries::Missing;
+
+/// How long a control plane may take to become ready: 3 s on an idle machine.
+pub(super) const READY_PATIENCE: Duration = Duration::from_secs(120);
+
+/// Why there is no control plane.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The binaries.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// The certificates.
+    #[error("the control plane's certificates cannot be made: {0}")]
+    Certificates(#[from] rcgen::Error),
+    /// A file of it.
+    #[error("{path} cannot be written: {source}; is there room in the temporary directory?")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program of it cannot be started at all.
+    #[error("{program} cannot be started: {source}; build it again with `scripts/control-plane build`")]
+    Start {
+        /// Which.
+        program: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program of it has ended.
+    #[error("{name} ended ({status}); the end of its log:\n{log}")]
+    Ended {
+        /// Which.
+        name: String,
+        /// How.
+        status: String,
+        /// Its last lines.
+        log: String,
+    },
+    /// It does not answer.
+    #[error("the control plane was not ready within {} s: {last}; the ends of its logs:\n{log}", READY_PATIENCE.as_secs())]
+    NotReady {
+        /// What the last look said.
+        last: String,
+        /// The last lines of each log.
+        log: String,
+    },
+    /// The kubeconfig that was just written.
+    #[error("the control plane's kubeconfig cannot be used: {0}")]
+    Kubeconfig(#[from] kube::config::KubeconfigError),
+    /// The client could not be built.
+    #[error("no client for the control plane: {0}")]
+    Client(#[from] kube::Error),
+    /// A gateway's client could not be built.
+    #[error(transparent)]
+    GatewayClient(#[from] cluster::Error),
+    /// There is no such user.
+    #[error("the control plane has no user {user}, only {known:?}; name it when it is started")]
+    UnknownUser {
+        /// Who was asked for.
+        user: String,
+        /// Who there are.
+        known: Vec<String>,
+    },
+}

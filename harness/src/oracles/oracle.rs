@@ -1,0 +1,130 @@
+//! What oracles see, and what they may say.
+
+use std::{collections::BTreeMap, fmt};
+
+use embedded_apiserver::RequestRecord;
+use serde::Serialize;
+use serde_json::Value;
+
+/// One write that the store committed.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// The version of the store that it made.
+    pub version: u64,
+    /// Such as `leases`.
+    pub resource: &'a str,
+    /// create, update, patch or delete.
+    pub verb: &'a str,
+    /// Who wrote: a replica's name, or another user's.
+    pub caller: &'a str,
+    /// The object before, absent for a create.
+    pub old: Option<&'a Value>,
+    /// The object after, absent for a delete.
+    pub new: Option<&'a Value>,
+    /// Wall time of the store, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// One signal on its way to a replica, or answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Signal<'a> {
+    /// The replica.
+    pub pod: &'a str,
+    /// The signal's fingerprint.
+    pub fingerprint: &'a str,
+    /// When it was sent: wall time of the store, in milliseconds since 1970.
+    pub sent_ms: i64,
+}
+
+/// What a sender was told in a 2xx.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// On which RemediationRequest the signal is counted.
+    pub name: &'a str,
+    /// Its own ordinal there.
+    pub occurrence: u64,
+    /// The version of the store at this moment.
+    pub version: u64,
+}
+
+/// What each replica that is up shows to people.
+pub type Detected = BTreeMap<String, u64>;
+
+/// How a run ended.
+#[derive(Clone, Debug, Default)]
+pub struct End {
+    /// RemediationRequests that exist.
+    pub requests: Vec<Value>,
+    /// Leases that exist.
+    pub leases: Vec<Value>,
+    /// Signals sent, by fingerprint.
+    pub attempted: BTreeMap<String, u64>,
+    /// Signals answered 2xx, by fingerprint.
+    pub acknowledged: BTreeMap<String, u64>,
+    /// Names of RemediationRequests that senders were told of.
+    pub told: Vec<String>,
+}
+
+/// Something that must hold.
+pub trait Oracle: Send {
+    /// Its name in reports.
+    fn name(&self) -> &'static str;
+
+    /// The replicas' wall clocks differ by this much at most.
+    fn allow_skew(&mut self, _skew_ms: i64) {}
+
+    /// The run leaves the protocol's assumptions: twins may come to be, and must be detected.
+    fn allow_twins(&mut self) {}
+
+    /// Judges one write; says what is wrong.
+    fn on_write(&mut self, _write: &Write<'_>) -> Option<String> {
+        None
+    }
+
+    /// A signal is sent to a replica.
+    fn on_signal(&mut self, _signal: &Signal<'_>) {}
+
+    /// Judges a 2xx at the moment it is told; says what is wrong.
+    fn on_answer(&mut self, _signal: &Signal<'_>, _told: &Told<'_>) -> Option<String> {
+        None
+    }
+
+    /// From now on (wall time of the store, in milliseconds since 1970) nothing goes wrong.
+    fn on_healed(&mut self, _at_ms: i64) {}
+
+    /// Judges how many twins each replica has detected by now; says what is wrong.
+    fn on_detected(&mut self, _detected: &Detected, _at_ms: i64) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Judges all requests of a run in which nothing went wrong; says what is wrong.
+    fn on_requests(&mut self, _requests: &[RequestRecord]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Judges the end of a run after everything has come to rest; says what is wrong.
+    fn at_end(&mut self, _end: &End) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// Something that did not hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Which oracle says so.
+    pub oracle: &'static str,
+    /// The version of the store at which it was violated, none if it was found at the end.
+    pub version: Option<u64>,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { oracle, version, message } = self;
+        match version {
+            Some(version) => write!(f, "{oracle} at version {version}: {message}"),
+            None => write!(f, "{oracle} at the end: {message}"),
+        }
+    }
+}
