@@ -16,7 +16,7 @@ test *ARGS:
 only CRATE *WORDS:
     cargo test -p {{ CRATE }} -- {{ WORDS }}
 
-# Every test ten times on a busy machine, to find those that fail now and then
+# Every test ten times on a busy machine, to find those that fail now and then: `just repeat-tests 3 -p harness`
 repeat-tests *ARGS:
     scripts/repeat-tests {{ ARGS }}
 
@@ -30,7 +30,7 @@ check:
 deny:
     "$(scripts/tools cargo-deny)" --locked check bans licenses sources
 
-# All that must pass before a change lands; installs what it needs (Debian, root)
+# All that must pass before a change lands; installs what it needs but Rust and Go (Debian, root)
 ci:
     .ci/run
 

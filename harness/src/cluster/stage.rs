@@ -7,7 +7,9 @@ use kube::Client;
 use serde_json::Value;
 
 use super::{
-    error::Error, objects::apply_crd, objects::make_namespace, permissions::Permissions, permissions::permit,
+    error::Error,
+    objects::{apply_crd, make_namespace},
+    permissions::{Permissions, permit},
     witness::Witness,
 };
 use crate::{

@@ -22,7 +22,10 @@ use kube::{
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::{error::Error, objects::leases, objects::objects, objects::remediation_requests};
+use super::{
+    error::Error,
+    objects::{leases, objects, remediation_requests},
+};
 use crate::oracles::{Oracles, REMEDIATION_REQUESTS, Write, name};
 
 /// Before a watch that ended is opened again.

@@ -6,8 +6,7 @@
 
 use super::{
     bounds::Bounds,
-    rules::Rule,
-    rules::Rules,
+    rules::{Rule, Rules},
     state::{FORGOTTEN, NONE, OBJECTS_MAX, Object, Phase, Replica, Request, Revision, Sight, Stage, State, Uid},
 };
 

@@ -1,6 +1,6 @@
 //! What the API server, the replicas and the network remember of one fingerprint.
 
-use super::{rules::Rule, rules::Rules};
+use super::rules::{Rule, Rules};
 
 /// A RemediationRequest's uid: 1, 2, …; 0 is no RemediationRequest.
 pub(super) type Uid = u8;

@@ -4,8 +4,7 @@ use std::fmt;
 
 use super::{
     bounds::Bounds,
-    rules::Rule,
-    rules::Rules,
+    rules::{Rule, Rules},
     state::{NONE, Object, Phase, Replica, Request, Revision, Sight, Stage, State, Uid},
 };
 

@@ -17,7 +17,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{oracle::Oracle, oracle::Signal, read::is_replica};
+use super::{
+    oracle::{Oracle, Signal},
+    read::is_replica,
+};
 use embedded_apiserver::RequestRecord;
 
 /// A view asks for its age at most this often.

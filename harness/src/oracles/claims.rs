@@ -3,7 +3,10 @@
 use gateway::remediation::SUCCESSION_FINALIZER;
 use serde_json::Value;
 
-use super::{oracle::End, oracle::Oracle, read::name};
+use super::{
+    oracle::{End, Oracle},
+    read::name,
+};
 
 /// Looks at finalizers.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::{
-    oracle::End, oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint, read::is_gateway,
-    read::name, read::occurrences,
+    oracle::{End, Oracle, Write},
+    read::{REMEDIATION_REQUESTS, fingerprint, is_gateway, name, occurrences},
 };
 
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.

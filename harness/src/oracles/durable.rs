@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    oracle::Oracle, oracle::Signal, oracle::Told, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint,
-    read::name, read::occurrences,
+    oracle::{Oracle, Signal, Told, Write},
+    read::{REMEDIATION_REQUESTS, fingerprint, name, occurrences},
 };
 
 /// Knows the highest count that was ever committed on each RemediationRequest.

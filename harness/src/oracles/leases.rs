@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{oracle::End, oracle::Oracle, oracle::Write, read::is_replica, read::name};
+use super::{
+    oracle::{End, Oracle, Write},
+    read::{is_replica, name},
+};
 
 const LEASES: &str = "leases";
 /// Clocks of replicas may differ; a take-over by a clock that is ahead costs a round trip, nothing more.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{oracle::End, oracle::Oracle, oracle::Signal, oracle::Told};
+use super::oracle::{End, Oracle, Signal, Told};
 
 /// Judges what is sent after healing; somebody must ask each replica for each resource, and not give up too early.
 #[derive(Debug, Default)]

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::name, read::occurrences};
+use super::{
+    oracle::{Oracle, Write},
+    read::{REMEDIATION_REQUESTS, name, occurrences},
+};
 
 /// Compares each version with the one before it.
 #[derive(Debug, Default)]

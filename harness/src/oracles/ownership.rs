@@ -4,7 +4,10 @@
 use gateway::remediation::{CLAIM, SUCCESSION_FINALIZER};
 use serde_json::Value;
 
-use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::is_gateway, read::name};
+use super::{
+    oracle::{Oracle, Write},
+    read::{REMEDIATION_REQUESTS, is_gateway, name},
+};
 
 /// Compares each version that a replica wrote with the one before it.
 #[derive(Debug, Default)]

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{oracle::Oracle, oracle::Write, read::REMEDIATION_REQUESTS, read::fingerprint, read::name};
+use super::{
+    oracle::{Oracle, Write},
+    read::{REMEDIATION_REQUESTS, fingerprint, name},
+};
 
 const TERMINAL: [&str; 5] = ["Completed", "Failed", "TimedOut", "Skipped", "Cancelled"];
 
@@ -51,6 +54,8 @@ pub(crate) fn is_active(request: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use gateway::remediation::{Phase, Projected, RemediationRequest};
+    use kube::CustomResourceExt;
     use serde_json::json;
 
     use super::*;
@@ -72,5 +77,23 @@ mod tests {
         assert!(oracle.on_write(&write(None, Some(&request("b", "Pending")))).is_none());
         assert!(oracle.on_write(&write(Some(&request("a", "Failed")), None)).is_none());
         assert!(oracle.on_write(&write(Some(&request("c", "")), None)).is_none());
+    }
+
+    #[test]
+    fn of_every_phase_in_the_crd_the_gateway_and_the_oracle_say_the_same() {
+        let crd = serde_json::to_value(RemediationRequest::crd()).unwrap();
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        let phases = schema["properties"]["status"]["properties"]["overallPhase"]["enum"].as_array().unwrap();
+        assert!(phases.len() > TERMINAL.len(), "{phases:?}");
+        for phase in phases.iter().filter_map(Value::as_str) {
+            let mut object = request("a", phase);
+            object["metadata"] = json!({"name": "a", "uid": "u", "resourceVersion": "1"});
+            object["spec"]["signalFingerprint"] = "f".repeat(64).into();
+            let record = serde_json::from_value::<Projected>(object.clone()).unwrap().record().unwrap();
+            assert_eq!(record.phase == Phase::Active, is_active(&object), "{phase}");
+        }
+        for phase in TERMINAL {
+            assert!(phases.contains(&phase.into()), "{phase} is not in the CRD");
+        }
     }
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use super::{
-    oracle::Detected, oracle::Oracle, oracle::Signal, oracle::Told, oracle::Write, read::REMEDIATION_REQUESTS,
-    read::fingerprint, read::name, single_active::is_active,
+    oracle::{Detected, Oracle, Signal, Told, Write},
+    read::{REMEDIATION_REQUESTS, fingerprint, name},
+    single_active::is_active,
 };
 
 /// After healing and after the last change of a fingerprint's active ones, every view knows of them within this: a watch
