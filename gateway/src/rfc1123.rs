@@ -15,6 +15,13 @@ pub fn is_label(name: &str) -> bool {
     name.len() <= LABEL_BYTES_MAX && is_label_of_any_length(name)
 }
 
+/// Whether `kind` is one that the API server would serve: CamelCase (RFC 1123 does not know it, but its length is a label's).
+pub fn is_kind(kind: &str) -> bool {
+    kind.len() <= LABEL_BYTES_MAX
+        && kind.starts_with(|c: char| c.is_ascii_uppercase())
+        && kind.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 /// Kubernetes bounds a subdomain as a whole, not its parts.
 fn is_label_of_any_length(label: &str) -> bool {
     let bytes = label.as_bytes();

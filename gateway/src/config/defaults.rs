@@ -1,9 +1,10 @@
 //! What holds for keys that the operator did not set.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::settings::{
-    Auth, AuthMode, Buffer, Commit, DataStorage, Lock, LogFormat, Logging, Retry, Scope, Server, View,
+use super::{
+    settings::{Auth, AuthMode, Buffer, Commit, DataStorage, Lock, LogFormat, Logging, Retry, Scope, Server, View},
+    signals::{Cluster, Signals},
 };
 
 const fn secs(secs: u64) -> Duration {
@@ -80,6 +81,27 @@ impl Default for View {
 impl Default for Commit {
     fn default() -> Self {
         Self { max_batch: 1000, max_queue: 1000, min_linger: millis(2) }
+    }
+}
+
+impl Default for Signals {
+    fn default() -> Self {
+        // What monitoring sends about itself, and never about a resource.
+        let heartbeats = [r#"severity="none""#, r#"alertname=~"Watchdog|InfoInhibitor|DeadMansSwitch""#];
+        Self {
+            targets: BTreeMap::new(),
+            exporters: Vec::new(),
+            cluster: Cluster::default(),
+            ignore: heartbeats.iter().filter_map(|text| text.parse().ok()).collect(),
+            node_by_instance: false,
+            max_payload_bytes: 64 * 1024,
+        }
+    }
+}
+
+impl Default for Cluster {
+    fn default() -> Self {
+        Self { name: String::new(), label: "cluster".to_owned() }
     }
 }
 

@@ -71,6 +71,7 @@ impl Leaf {
         let parsed = match &self.example {
             Value::Bool(_) => text.parse().ok().map(Value::Bool),
             Value::Number(_) => text.parse().ok().map(Value::Number),
+            Value::Array(_) | Value::Object(_) => serde_json::from_str(&text).ok(),
             _ => None,
         };
         parsed.unwrap_or(Value::String(text))
@@ -93,7 +94,8 @@ fn walk(section: &Map<String, Value>, path: &mut Vec<String>, all: &mut BTreeMap
     for (key, value) in section {
         path.push(key.clone());
         match value {
-            Value::Object(section) => walk(section, path, all),
+            // One that is empty by default is a mapping of the operator's own keys.
+            Value::Object(section) if !section.is_empty() => walk(section, path, all),
             example => {
                 let levels: Vec<String> = path.iter().map(|key| screaming(key)).collect();
                 let leaf = Leaf { path: path.clone(), example: example.clone() };

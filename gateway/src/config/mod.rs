@@ -13,13 +13,17 @@ mod error;
 mod filter;
 mod identity;
 mod load;
+mod matchers;
 mod settings;
+mod signals;
 mod validate;
 
 pub use error::Error;
 pub use filter::InvalidFilter;
 pub use identity::Identity;
+pub use matchers::{InvalidMatchers, Matchers};
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Lock, LogFormat, Logging, Processing, Retry, Scope, Server,
     Tls, View,
 };
+pub use signals::{Cluster, Signals, TargetKind};

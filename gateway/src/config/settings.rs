@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::{duration, signals::Signals};
 
 /// The gateway's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub struct Config {
     pub view: View,
     /// Group commit of occurrence counts.
     pub commit: Commit,
+    /// How alerts and events are read.
+    pub signal: Signals,
     /// Which resources are processed.
     pub scope: Scope,
     /// Who may send signals.

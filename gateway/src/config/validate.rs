@@ -5,7 +5,9 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 use super::{
     error::Error,
     settings::{Auth, Commit, Config, DataStorage, Lock, Retry, Scope, Server, View},
+    signals::{Signals, TargetKind},
 };
+use crate::rfc1123::{is_kind, is_label, is_subdomain};
 
 /// A lease outlives the attempt it protects by more than this, so that its release, not its expiry, ends it.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
@@ -17,6 +19,16 @@ const COUNT_MAX: usize = 1_000_000;
 const TRIES_MAX: u32 = 10;
 /// A revoked token must stop working soon.
 const AUTH_TTL_MAX: Duration = Duration::from_secs(600);
+/// Each is looked at for each alert.
+const RULES_MAX: usize = 100;
+/// Shorter names of exporters would be found in the names of too many pods.
+const EXPORTER_CHARS_MIN: usize = 3;
+/// The payload is one part of an object of 1.5 MiB, and each of its quotes takes two bytes there.
+const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+/// A cut payload shall still tell the alert.
+const PAYLOAD_BYTES_MIN: usize = 1024;
+/// Of `spec.clusterID`.
+const CLUSTER_BYTES_MAX: usize = 253;
 const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -63,7 +75,7 @@ impl Config {
     pub fn validate(&self) -> Result<(), Error> {
         let mut problems = Problems(Vec::new());
         let p = &mut problems;
-        let Self { server, datastorage, processing, lock, view, commit, scope, auth, logging } = self;
+        let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, logging } = self;
         check_server(p, server);
         check_addresses(p, server);
         check_datastorage(p, datastorage);
@@ -71,6 +83,7 @@ impl Config {
         check_lock(p, lock, view, server);
         check_view(p, view, server);
         check_commit(p, commit);
+        check_signals(p, signal);
         check_scope(p, scope);
         check_auth(p, auth);
         if let Err(error) = logging.filter() {
@@ -195,6 +208,49 @@ fn check_commit(p: &mut Problems, commit: &Commit) {
     p.count("commit.maxBatch", commit.max_batch, COUNT_MAX);
     p.count("commit.maxQueue", commit.max_queue, COUNT_MAX);
     p.time("commit.minLinger", commit.min_linger, (Duration::ZERO, SECOND));
+}
+
+fn check_signals(p: &mut Problems, signals: &Signals) {
+    let counts = [
+        ("signal.targets", signals.targets.len()),
+        ("signal.exporters", signals.exporters.len()),
+        ("signal.ignore", signals.ignore.len()),
+    ];
+    for (key, count) in counts {
+        p.require(count <= RULES_MAX, || format!("{key}: {count} entries are more than {RULES_MAX}"));
+    }
+    for (label, target) in &signals.targets {
+        check_target(p, label, target);
+    }
+    for exporter in &signals.exporters {
+        let usable = exporter.len() >= EXPORTER_CHARS_MIN && is_label(exporter);
+        p.require(usable, || format!("signal.exporters: `{exporter}` is not a name such as `kube-state-metrics`"));
+    }
+    let name = &signals.cluster.name;
+    let usable = name.len() <= CLUSTER_BYTES_MAX && !name.chars().any(char::is_control);
+    p.require(usable, || {
+        format!("signal.cluster.name: more than {CLUSTER_BYTES_MAX} bytes, or a control character in it")
+    });
+    p.require(!signals.cluster.label.is_empty(), || "signal.cluster.label: it is empty".to_owned());
+    let bytes = signals.max_payload_bytes;
+    p.require((PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX).contains(&bytes), || {
+        format!("signal.maxPayloadBytes: {bytes} is not between {PAYLOAD_BYTES_MIN} and {PAYLOAD_BYTES_MAX}")
+    });
+}
+
+fn check_target(p: &mut Problems, label: &str, target: &TargetKind) {
+    /// They tell where Prometheus measured, never what.
+    const RESERVED: [&str; 6] = ["job", "service", "instance", "endpoint", "container", "namespace"];
+    let key = format!("signal.targets.{label}");
+    p.require(!label.is_empty(), || "signal.targets: a label is empty".to_owned());
+    p.require(!RESERVED.contains(&label), || format!("{key}: this label tells where Prometheus measured, not what"));
+    p.require(!label.starts_with("exported_"), || format!("{key}: name the label without `exported_`; both are read"));
+    let TargetKind { group, version, kind, plural, namespaced: _ } = target;
+    let usable = group.is_empty() || is_subdomain(group);
+    p.require(usable, || format!("{key}.group: `{group}` is not a group such as `kubevirt.io`"));
+    p.require(is_label(version), || format!("{key}.version: `{version}` is not a version such as `v1`"));
+    p.require(is_kind(kind), || format!("{key}.kind: `{kind}` is not a kind such as `VirtualMachine`"));
+    p.require(is_label(plural), || format!("{key}.plural: `{plural}` is not a plural such as `virtualmachines`"));
 }
 
 fn check_scope(p: &mut Problems, scope: &Scope) {

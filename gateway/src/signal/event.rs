@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     remediation::{Fingerprint, Signal, Source, TargetResource},
-    rfc1123::{is_label, is_subdomain},
+    rfc1123::{is_kind, is_label, is_subdomain},
 };
 
 /// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`.
@@ -178,12 +178,6 @@ fn target(object: &Reference, event_namespace: Option<&str>) -> Result<TargetRes
         namespace.to_owned()
     };
     Ok(TargetResource { api_version, kind: kind.clone(), name: name.clone(), namespace })
-}
-
-fn is_kind(kind: &str) -> bool {
-    kind.len() <= 63
-        && kind.starts_with(|c: char| c.is_ascii_uppercase())
-        && kind.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 fn is_api_version(api_version: &str) -> bool {

@@ -48,7 +48,9 @@ fn in_the_cluster_the_gateway_reads_and_asks_and_changes_nothing() {
     let role = release.named("ClusterRole", "gateway-role-cluster");
     for rule in role["rules"].as_array().unwrap() {
         let reviews = [json!(["tokenreviews"]), json!(["subjectaccessreviews"])].contains(&rule["resources"]);
-        assert_eq!(rule["verbs"], if reviews { json!(["create"]) } else { json!(["get"]) }, "{rule}");
+        let listed = [json!(["replicasets"]), json!(["nodes"])].contains(&rule["resources"]);
+        let verbs = [("create", reviews), ("list", listed), ("get", true)].into_iter().find(|(_, holds)| *holds);
+        assert_eq!(rule["verbs"], json!([verbs.unwrap().0]), "{rule}");
         assert!(!rule.to_string().contains('*') && !rule.to_string().contains("secrets"), "{rule}");
     }
     assert_eq!(bound(&release, "ClusterRoleBinding", "gateway-role-cluster").len(), 1);
@@ -58,6 +60,23 @@ fn in_the_cluster_the_gateway_reads_and_asks_and_changes_nothing() {
     let role = trusting.named("ClusterRole", "gateway-role-cluster");
     assert!(verbs(role, "authentication.k8s.io", "tokenreviews").is_empty());
     assert_eq!(verbs(role, "", "pods"), ["get"]);
+}
+
+#[test]
+fn the_gateway_may_look_at_what_its_configuration_names() {
+    let Some(helm) = Helm::find() else { return };
+    let vm = "{group: kubevirt.io, version: v1, kind: VirtualMachine, plural: virtualmachines}";
+    let release = helm.render(&format!("config: {{signal: {{nodeByInstance: false, targets: {{vm: {vm}}}}}}}"));
+    let role = release.named("ClusterRole", "gateway-role-cluster");
+    assert_eq!(verbs(role, "kubevirt.io", "virtualmachines"), ["get"]);
+    assert_eq!(verbs(role, "", "nodes"), ["get"]);
+    let release = helm.render("config: {logging: {level: debug}}");
+    let role = release.named("ClusterRole", "gateway-role-cluster");
+    assert_eq!(
+        verbs(role, "", "nodes"),
+        ["get", "list"],
+        "alerts about machines are about nodes, unless told otherwise"
+    );
 }
 
 #[test]
