@@ -5,7 +5,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, Throughput};
 use gateway::{
     remediation::Fingerprint,
-    signal::{Parsed, alertmanager},
+    signal::{Parsed, Rules, alertmanager},
 };
 use jiff::Timestamp;
 
@@ -18,8 +18,8 @@ const BODIES: [(&str, &[u8], usize); 2] = [
     ("5 alerts", include_bytes!("../../gateway/tests/fixtures/alertmanager/firing_group.json"), 5),
 ];
 
-fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
-    let webhook = alertmanager::parse(body, NOW).expect("a fixture");
+fn fingerprints(body: &[u8], rules: &Rules) -> Vec<Fingerprint> {
+    let webhook = alertmanager::parse(body, NOW, rules).expect("a fixture");
     let signals = webhook.alerts.into_iter().filter_map(|alert| match alert {
         Ok(Parsed::Signal(signal)) => Some(signal),
         _ => None,
@@ -29,10 +29,11 @@ fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
 
 fn parsing(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("parse and fingerprint");
+    let rules = Rules::default();
     for (name, body, alerts) in BODIES {
-        assert_eq!(fingerprints(body).len(), alerts, "every alert is usable");
+        assert_eq!(fingerprints(body, &rules).len(), alerts, "every alert is usable");
         group.throughput(Throughput::Bytes(body.len() as u64));
-        group.bench_function(name, |bencher| bencher.iter(|| fingerprints(black_box(body))));
+        group.bench_function(name, |bencher| bencher.iter(|| fingerprints(black_box(body), &rules)));
     }
     group.finish();
 }

@@ -12,7 +12,7 @@ use crate::{
     dedup::{self, Deduplicate},
     metrics::Metrics,
     remediation::Source,
-    signal::{Parsed, Rejection, ResolveError, Resolver, UnresolvedSignal, alertmanager, event},
+    signal::{Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal, alertmanager, event},
 };
 
 /// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups
@@ -27,28 +27,30 @@ const SEVERITIES: [&str; 12] =
 pub struct Intake {
     context: Context,
     metrics: Metrics,
+    rules: Rules,
     resolver: Resolver,
     dedup: Arc<dyn Deduplicate>,
     audit: Recorder,
 }
 
 impl Intake {
-    /// What is received goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
+    /// What is received is read by `rules` and goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
     pub fn new(
         context: Context,
         metrics: Metrics,
+        rules: Rules,
         resolver: Resolver,
         dedup: Arc<dyn Deduplicate>,
         audit: Recorder,
     ) -> Self {
-        Self { context, metrics, resolver, dedup, audit }
+        Self { context, metrics, rules, resolver, dedup, audit }
     }
 
     fn parse(&self, source: Source, body: &[u8]) -> Result<Vec<Result<Parsed, Rejection>>, Rejection> {
         let now = self.context.now();
         match source {
             Source::Prometheus => {
-                let webhook = alertmanager::parse(body, now)?;
+                let webhook = alertmanager::parse(body, now, &self.rules)?;
                 if webhook.truncated_alerts > 0 {
                     self.metrics.alerts_truncated.inc_by(webhook.truncated_alerts);
                     tracing::warn!(
@@ -59,7 +61,7 @@ impl Intake {
                 Ok(webhook.alerts)
             }
             // A malformed event is the one item of its body.
-            Source::KubernetesEvents => Ok(vec![event::parse(body, now)]),
+            Source::KubernetesEvents => Ok(vec![event::parse(body, now, &self.rules)]),
         }
     }
 

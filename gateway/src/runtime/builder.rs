@@ -18,7 +18,7 @@ use crate::{
     intake::Intake,
     kubernetes::Kubernetes,
     metrics::Metrics,
-    signal::Resolver,
+    signal::{Resolver, Rules},
 };
 
 /// What a deduplication is made of.
@@ -78,8 +78,10 @@ impl Builder {
             None => None,
         };
         let recorder = audit.as_ref().map_or_else(Recorder::disabled, Pipeline::recorder);
-        let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), config.scope.clone());
-        let intake = Intake::new(context.clone(), metrics.clone(), resolver, Arc::clone(&dedup), recorder);
+        let rules = Rules::new(&config.signal);
+        let scope = config.scope.clone();
+        let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), scope, &rules);
+        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, Arc::clone(&dedup), recorder);
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),
             AuthMode::None => None,

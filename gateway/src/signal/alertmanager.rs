@@ -1,4 +1,4 @@
-//! Alertmanager's webhook, version 4.
+//! Alertmanager's webhook, version 4, and what others send in its form: Grafana says "1".
 //!
 //! An alert that cannot be used never sinks its neighbours: each is kept as raw text until the envelope is read, and
 //! judged on its own. Unknown fields are tolerated: newer Alertmanagers add some.
@@ -10,12 +10,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
-    limits::{
-        MAX_ALERTS, MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, MAX_SEVERITY_BYTES, check_entries,
-        check_line, check_size, provider_text,
-    },
+    candidates,
+    limits::{self, Entries, MAX_ALERTS, MAX_NAME_BYTES, MAX_SEVERITY_BYTES, check_line, provider_text},
     rejection::{Rejection, echo, reason},
-    strict, target, time,
+    rules::Rules,
+    strict, time,
     unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
 use crate::remediation::{Fingerprint, Signal, Source};
@@ -33,7 +32,6 @@ pub struct Webhook {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an Alertmanager webhook object")]
 struct Envelope<'a> {
-    version: Option<String>,
     status: Option<String>,
     receiver: Option<String>,
     group_key: Option<String>,
@@ -58,27 +56,30 @@ struct Alert {
     fingerprint: Option<String>,
 }
 
+/// The name of an alert that has none.
+const UNNAMED: &str = "unnamed";
+
+/// The severity of an alert that tells none (contract).
+const UNKNOWN: &str = "unknown";
+
 /// What the alerts of one webhook share.
-struct Common {
+struct Common<'a> {
+    rules: &'a Rules,
     status: Option<String>,
-    cluster_id: Option<String>,
+    cluster: Option<String>,
     provider: Map<String, Value>,
     now: Timestamp,
 }
 
-/// Reads the webhook `body`, received at `now`.
+/// Reads the webhook `body`, received at `now`, by `rules`.
 ///
 /// # Errors
-/// If the envelope cannot be used: no JSON, another version, no alerts or more than 1,000.
-pub fn parse(body: &[u8], now: Timestamp) -> Result<Webhook, Rejection> {
+/// If the envelope cannot be used: no JSON, no alerts or more than 1,000.
+pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Rejection> {
     let text = strict::text(body)?;
     strict::check(text, Some("alerts"))?;
-    let Envelope { version, status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } =
+    let Envelope { status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } =
         strict::read(text)?;
-    if let Some(version) = version.filter(|version| version != "4") {
-        let message = format!("version: {} is not supported, only \"4\"", echo(&version));
-        return Err(Rejection::new(reason::INVALID_FIELD, message));
-    }
     if alerts.is_empty() {
         return Err(Rejection::new(reason::MISSING_FIELD, "alerts: the webhook holds no alert"));
     }
@@ -86,46 +87,49 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Webhook, Rejection> {
         let message = format!("alerts: {}; at most {MAX_ALERTS} are allowed (hint: set max_alerts)", alerts.len());
         return Err(Rejection::new(reason::TOO_LARGE, message));
     }
-    let cluster_id = common_labels.and_then(|mut labels| labels.remove("cluster"));
-    if let Some(cluster) = &cluster_id {
-        check_line("commonLabels: label `cluster`", cluster, MAX_NAME_BYTES)?;
+    let label = rules.cluster_label();
+    let cluster = common_labels.and_then(|mut labels| labels.remove(label)).filter(|name| !name.is_empty());
+    if let Some(cluster) = &cluster {
+        check_line(&format!("commonLabels: label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
     }
     let texts =
         [("receiver", Some(receiver.unwrap_or_default())), ("groupKey", group_key), ("externalURL", external_url)];
-    let common = Common { status, cluster_id, provider: provider(texts), now };
+    let common = Common { rules, status, cluster, provider: provider(texts), now };
     let alerts = alerts.into_iter().map(|alert| parse_alert(alert.get(), &common)).collect();
     Ok(Webhook { alerts, truncated_alerts: truncated_alerts.unwrap_or_default() })
 }
 
-fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
-    check_size(text)?;
+fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {
     strict::check(text, None)?;
     let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = strict::read(text)?;
-    let annotations = annotations.unwrap_or_default();
-    check_entries("label", &labels, MAX_LABEL_BYTES)?;
-    check_entries("annotation", &annotations, MAX_ANNOTATION_BYTES)?;
-    let Some(name) = labels.get("alertname").cloned() else {
-        return Err(Rejection::new(reason::MISSING_FIELD, "labels: the label `alertname` is missing"));
-    };
-    check_line("label `alertname`", &name, MAX_NAME_BYTES)?;
-    let severity = labels.get("severity").map_or("unknown", String::as_str).to_owned();
-    check_line("label `severity`", &severity, MAX_SEVERITY_BYTES)?;
-    let firing_time = time::firing("startsAt", starts_at.as_deref(), common.now)?;
-    if let Some(ends_at) = &ends_at {
+    if labels.values().all(String::is_empty) {
+        return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so nothing tells what it is"));
+    }
+    let rules = common.rules;
+    let firing_time = time::firing("startsAt", present(starts_at.as_deref()), common.now)?;
+    if let Some(ends_at) = present(ends_at.as_deref()) {
         time::parse("endsAt", ends_at)?;
     }
     if is_resolved(status.as_deref().or(common.status.as_deref()))? {
         return Ok(Parsed::Ignored(Ignored::Resolved));
     }
-    let target = target::of_labels(&labels, fingerprint.as_deref())?;
-    // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
-    let cluster_id = common.cluster_id.as_ref().or(labels.get("cluster")).cloned();
-    if let Some(cluster) = &cluster_id {
-        check_line("label `cluster`", cluster, MAX_NAME_BYTES)?;
+    if let Some(matchers) = rules.ignored_by(&labels) {
+        return Ok(Parsed::Ignored(Ignored::Matched { matchers: matchers.to_string() }));
     }
+    // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
+    let label = rules.cluster_label();
+    let cluster = common.cluster.as_deref().or_else(|| present(labels.get(label).map(String::as_str)));
+    if let Some(cluster) = cluster {
+        check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
+    }
+    let (cluster_id, place) = rules.cluster(cluster);
+    let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
+    let name = limits::line(labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
+    let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
     let mut provider_data = common.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
-    Ok(Parsed::Signal(Box::new(UnresolvedSignal(Signal {
+    let target = candidates.unseen();
+    let signal = Signal {
         fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
         name,
         severity,
@@ -134,11 +138,17 @@ fn parse_alert(text: &str, common: &Common) -> Result<Parsed, Rejection> {
         cluster_id,
         firing_time,
         received_time: common.now,
-        labels,
-        annotations,
+        labels: Entries::Labels.fit(labels, &mut provider_data),
+        annotations: Entries::Annotations.fit(annotations.unwrap_or_default(), &mut provider_data),
         provider_data,
-        original_payload: text.to_owned(),
-    }))))
+        original_payload: limits::payload(text, rules.max_payload_bytes()),
+    };
+    Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
+}
+
+/// Templates and scripts send `""` for what is not there.
+fn present(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
 }
 
 /// Whether an alert's own status is `resolved`. The webhook's counts only where the alert has none: it says `firing` as

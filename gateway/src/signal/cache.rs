@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, core::DynamicObject};
 use tokio::sync::OnceCell;
 
-use super::{error::ResolveError, kind::Kind, object::ObjectKey};
+use super::{controller::Controller, error::ResolveError, object::ObjectKey};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
@@ -32,16 +32,8 @@ pub(crate) struct Metadata {
     pub(crate) uid: String,
     /// Whether it carries [`MANAGED_LABEL`] with the value `true`.
     pub(crate) managed: bool,
-    /// Its controller, if that is of a kind that is followed.
+    /// Its controller, if that stands for it.
     pub(crate) controller: Option<Controller>,
-}
-
-/// The owner reference with `controller: true`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Controller {
-    pub(crate) kind: &'static Kind,
-    pub(crate) name: String,
-    pub(crate) uid: String,
 }
 
 /// What an answer will be used for, which decides how old it may be.
@@ -192,7 +184,7 @@ impl MetadataCache {
         } else {
             Api::all_with(client, &resource)
         };
-        let operation = Operation { verb: "get", resource: key.kind.plural };
+        let operation = Operation { verb: "get", resource: key.kind.plural() };
         let answer = self.kubernetes.call(operation, deadline, || api.get_metadata(&key.name)).await;
         let metadata = match answer {
             Ok(object) => Some(Arc::new(Metadata::of(object.metadata))),
@@ -242,11 +234,7 @@ impl Metadata {
     fn of(metadata: ObjectMeta) -> Self {
         let ObjectMeta { uid, labels, owner_references, .. } = metadata;
         let managed = labels.is_some_and(|labels| labels.get(MANAGED_LABEL).is_some_and(|value| value == "true"));
-        let controller = owner_references.unwrap_or_default().into_iter().find(|owner| owner.controller == Some(true));
-        let controller = controller.and_then(|owner| {
-            let kind = Kind::of(&owner.api_version, &owner.kind).filter(|kind| kind.controls_pods())?;
-            Some(Controller { kind, name: owner.name, uid: owner.uid })
-        });
+        let controller = Controller::among(owner_references.as_deref().unwrap_or_default());
         Self { uid: uid.unwrap_or_default(), managed, controller }
     }
 }

@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    candidates::Candidates,
+    controller::Controller,
     kind::Kind,
-    limits::{
-        MAX_ANNOTATION_BYTES, MAX_LABEL_BYTES, MAX_NAME_BYTES, check_entries, check_line, check_size, invalid_name,
-        provider_text,
-    },
+    limits::{self, Entries, MAX_NAME_BYTES, check_line, invalid_name, provider_text},
     rejection::{Rejection, echo, reason},
+    rules::Rules,
     strict,
     target::DEFAULT_NAMESPACE,
     time,
@@ -26,7 +27,8 @@ use crate::{
     rfc1123::{is_kind, is_label, is_subdomain},
 };
 
-/// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`.
+/// Both versions in one: the newer renames some fields and keeps the older ones as `deprecated…`; forwarders send both names
+/// of some.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a Kubernetes Event object")]
 struct Event {
@@ -38,20 +40,22 @@ struct Event {
     event_type: String,
     reason: String,
     action: Option<String>,
-    #[serde(alias = "regarding")]
-    involved_object: Reference,
-    #[serde(alias = "note")]
+    involved_object: Option<Reference>,
+    regarding: Option<Reference>,
     message: Option<String>,
+    note: Option<String>,
     series: Option<Series>,
     event_time: Option<String>,
-    #[serde(alias = "deprecatedFirstTimestamp")]
     first_timestamp: Option<String>,
-    #[serde(alias = "deprecatedLastTimestamp")]
+    deprecated_first_timestamp: Option<String>,
     last_timestamp: Option<String>,
-    #[serde(alias = "deprecatedCount")]
+    deprecated_last_timestamp: Option<String>,
     count: Option<i64>,
-    #[serde(alias = "reportingComponent")]
+    deprecated_count: Option<i64>,
     reporting_controller: Option<String>,
+    reporting_component: Option<String>,
+    /// What forwarders add.
+    cluster_name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -73,6 +77,8 @@ struct Reference {
     namespace: Option<String>,
     uid: Option<String>,
     field_path: Option<String>,
+    /// What forwarders add.
+    owner_references: Option<Vec<OwnerReference>>,
 }
 
 #[derive(Deserialize)]
@@ -82,13 +88,12 @@ struct Series {
     last_observed_time: Option<String>,
 }
 
-/// Reads the Event in `body`, received at `now`.
+/// Reads the Event in `body`, received at `now`, by `rules`.
 ///
 /// # Errors
 /// If it is no Event, or one without the type, reason and object that a signal needs.
-pub fn parse(body: &[u8], now: Timestamp) -> Result<Parsed, Rejection> {
+pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Parsed, Rejection> {
     let text = strict::text(body)?;
-    check_size(text)?;
     strict::check(text, None)?;
     let mut event: Event = strict::read(text)?;
     check_type_meta(event.api_version.as_deref(), event.kind.as_deref())?;
@@ -102,27 +107,44 @@ pub fn parse(body: &[u8], now: Timestamp) -> Result<Parsed, Rejection> {
         }
     };
     check_line("reason", &event.reason, MAX_NAME_BYTES)?;
+    let cluster = event.cluster_name.take().filter(|name| !name.is_empty());
+    if let Some(cluster) = &cluster {
+        check_line("clusterName", cluster, MAX_NAME_BYTES)?;
+    }
+    let (cluster_id, place) = rules.cluster(cluster.as_deref());
     let labels = event.metadata.labels.take().unwrap_or_default();
     let annotations = event.metadata.annotations.take().unwrap_or_default();
-    check_entries("label", &labels, MAX_LABEL_BYTES)?;
-    check_entries("annotation", &annotations, MAX_ANNOTATION_BYTES)?;
-    let (field, time) = newest_time(&event);
-    let firing_time = time::firing(field, time, now)?;
-    let target = target(&event.involved_object, event.metadata.namespace.as_deref())?;
-    Ok(Parsed::Signal(Box::new(UnresolvedSignal(Signal {
-        fingerprint: Fingerprint::of_target(None, &target),
+    let firing_time = firing_time(&event, now)?;
+    let Some(object) = event.involved_object.take().or_else(|| event.regarding.take()) else {
+        return Err(Rejection::new(reason::MISSING_FIELD, "missing field `involvedObject`"));
+    };
+    let target = target(&object, event.metadata.namespace.as_deref())?;
+    let candidates = Candidates::of_event("involvedObject", target, controller(&object));
+    let target = candidates.unseen();
+    let name = event.reason.clone();
+    let mut provider_data = provider(event, object);
+    let signal = Signal {
+        fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
         firing_time,
         target,
-        name: event.reason.clone(),
+        name,
         severity: severity.to_owned(),
         source: Source::KubernetesEvents,
-        cluster_id: None,
+        cluster_id,
         received_time: now,
-        labels,
-        annotations,
-        provider_data: provider(event),
-        original_payload: text.to_owned(),
-    }))))
+        labels: Entries::Labels.fit(labels, &mut provider_data),
+        annotations: Entries::Annotations.fit(annotations, &mut provider_data),
+        provider_data,
+        original_payload: limits::payload(text, rules.max_payload_bytes()),
+    };
+    Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
+}
+
+/// What a forwarder says controls the object, for one that is gone; whatever could not be a name is nobody.
+fn controller(object: &Reference) -> Option<Controller> {
+    let owner = object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
+    let is_name = is_kind(&owner.kind) && is_subdomain(&owner.name) && is_api_version(&owner.api_version);
+    is_name.then(|| Controller::new(&owner.api_version, &owner.kind, &owner.name, &owner.uid)).flatten()
 }
 
 fn check_type_meta(api_version: Option<&str>, kind: Option<&str>) -> Result<(), Rejection> {
@@ -136,17 +158,34 @@ fn check_type_meta(api_version: Option<&str>, kind: Option<&str>) -> Result<(), 
     Err(Rejection::new(reason::INVALID_FIELD, message))
 }
 
-/// When it last happened: an event that recurs keeps its creationTimestamp, so that one is the last resort.
-fn newest_time(event: &Event) -> (&'static str, Option<&str>) {
+/// When it last happened: an event that recurs keeps its creationTimestamp, so that one is the last resort. Go's zero time
+/// is none, and `now` stands for a time that nobody tells.
+fn firing_time(event: &Event, now: Timestamp) -> Result<Timestamp, Rejection> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_deref());
+    let last = event.last_timestamp.as_deref();
+    let first = event.first_timestamp.as_deref();
     let candidates = [
         ("series.lastObservedTime", series),
-        ("lastTimestamp", event.last_timestamp.as_deref()),
+        ("lastTimestamp", last),
+        ("deprecatedLastTimestamp", event.deprecated_last_timestamp.as_deref()),
         ("eventTime", event.event_time.as_deref()),
-        ("firstTimestamp", event.first_timestamp.as_deref()),
+        ("firstTimestamp", first),
+        ("deprecatedFirstTimestamp", event.deprecated_first_timestamp.as_deref()),
         ("metadata.creationTimestamp", event.metadata.creation_timestamp.as_deref()),
     ];
-    candidates.into_iter().find(|(_, time)| time.is_some()).unwrap_or(("eventTime", None))
+    let mut newest = None;
+    for (field, text) in candidates {
+        let Some(text) = text.filter(|text| !text.is_empty()) else { continue };
+        if !time::is_set(field, text)? {
+            continue;
+        }
+        let creation = field.starts_with("metadata");
+        if creation && newest.is_some() {
+            break;
+        }
+        newest = newest.max(Some(time::firing(field, Some(text), now)?));
+    }
+    Ok(newest.unwrap_or(now))
 }
 
 fn target(object: &Reference, event_namespace: Option<&str>) -> Result<TargetResource, Rejection> {
@@ -166,17 +205,19 @@ fn target(object: &Reference, event_namespace: Option<&str>) -> Result<TargetRes
         Some(known) if api_version.is_empty() => known.api_version(),
         _ => api_version.to_owned(),
     };
-    let namespace = if known.is_some_and(|known| !known.namespaced) {
-        String::new()
-    } else {
-        let own = namespace.as_deref().filter(|namespace| !namespace.is_empty());
-        let events = event_namespace.filter(|namespace| !namespace.is_empty());
-        let namespace = own.or(events).unwrap_or(DEFAULT_NAMESPACE);
-        if !is_label(namespace) {
-            return Err(invalid_name("involvedObject.namespace", namespace));
-        }
-        namespace.to_owned()
+    let own = namespace.as_deref().filter(|namespace| !namespace.is_empty());
+    let events = event_namespace.filter(|namespace| !namespace.is_empty());
+    let namespace = match (known, own) {
+        (Some(known), _) if !known.namespaced => "",
+        (_, Some(own)) => own,
+        // The event of a cluster-scoped object lives in `default`, or wherever its reporter does.
+        (None, None) => "",
+        (Some(_), None) => events.unwrap_or(DEFAULT_NAMESPACE),
     };
+    if !namespace.is_empty() && !is_label(namespace) {
+        return Err(invalid_name("involvedObject.namespace", namespace));
+    }
+    let namespace = namespace.to_owned();
     Ok(TargetResource { api_version, kind: kind.clone(), name: name.clone(), namespace })
 }
 
@@ -191,20 +232,20 @@ fn invalid(field: &str, value: &str, expected: &str) -> Rejection {
     Rejection::new(reason::INVALID_NAME, format!("{field} is {}, not {expected}", echo(value)))
 }
 
-fn provider(event: Event) -> Map<String, Value> {
-    let Event { metadata, involved_object, series, message, action, reporting_controller, count, .. } = event;
+fn provider(event: Event, object: Reference) -> Map<String, Value> {
+    let count = event.series.and_then(|series| series.count).or(event.count).or(event.deprecated_count);
     let texts = [
-        ("eventName", metadata.name),
-        ("eventNamespace", metadata.namespace),
-        ("message", message),
-        ("action", action),
-        ("reportingController", reporting_controller),
-        ("uid", involved_object.uid),
-        ("fieldPath", involved_object.field_path),
+        ("eventName", event.metadata.name),
+        ("eventNamespace", event.metadata.namespace),
+        ("message", event.message.or(event.note)),
+        ("action", event.action),
+        ("reportingController", event.reporting_controller.or(event.reporting_component)),
+        ("uid", object.uid),
+        ("fieldPath", object.field_path),
     ];
     let present = texts.into_iter().filter_map(|(field, text)| Some((field, text?)));
     let mut provider: Map<_, _> = present.map(|(field, text)| (field.to_owned(), provider_text(text))).collect();
-    if let Some(count) = series.and_then(|series| series.count).or(count) {
+    if let Some(count) = count {
         provider.insert("count".to_owned(), count.into());
     }
     provider

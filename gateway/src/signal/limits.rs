@@ -1,69 +1,126 @@
 //! How much a signal may say, and in which characters.
 //!
-//! All of it is stored in one RemediationRequest, and etcd takes 1.5 MiB per object. An alert of 256 KiB appears there
-//! twice: as `originalPayload`, where each quote and backslash gets a backslash (at most 512 KiB), and again as labels and
-//! annotations (at most 256 KiB). With `providerData` (five texts of 4 KiB, escaped twice) that stays below 1 MiB, and the
-//! rest is left to the status of other controllers and to managedFields.
+//! All of it is stored in one RemediationRequest, and etcd takes 1.5 MiB per object. What is for people to read is cut, and
+//! marked as such, and never a reason to lose a signal: labels (at most 64 KiB), annotations (128 KiB) and the payload
+//! (`signal.maxPayloadBytes`, at most 256 KiB, where each quote gets a backslash) make less than 1 MiB; the rest is left to
+//! the status of other controllers and to managedFields. What would become part of a name is checked instead.
 
 use std::collections::BTreeMap;
 
+use serde_json::{Map, Value};
+
 use super::rejection::{Rejection, echo, reason, truncate};
 
-/// Bytes of one alert's or event's JSON text.
-pub(crate) const MAX_SIGNAL_BYTES: usize = 256 * 1024;
 /// Alerts per webhook. A body of 1 MiB holds about 2,000 small ones; each costs several requests to the Kubernetes API.
 pub(crate) const MAX_ALERTS: usize = 1000;
 /// Labels per alert, and annotations per alert: ten times what kube-prometheus uses.
 pub(crate) const MAX_ENTRIES: usize = 128;
 /// Bytes of a label's or annotation's name (Kubernetes' own limit for a qualified name's prefix).
 pub(crate) const MAX_NAME_BYTES: usize = 253;
-/// Bytes of a label's value: Prometheus sets no limit, real ones are names and paths.
-pub(crate) const MAX_LABEL_BYTES: usize = 4 * 1024;
-/// Bytes of an annotation's value: a description with some log lines.
-pub(crate) const MAX_ANNOTATION_BYTES: usize = 32 * 1024;
 /// Bytes of `spec.severity` (contract).
 pub(crate) const MAX_SEVERITY_BYTES: usize = 50;
-/// Bytes of a text that is only passed on for people to read; the rest is cut off, never a reason to lose a signal.
+/// Bytes of a text that is only passed on for people to read.
 const MAX_PROVIDER_BYTES: usize = 4 * 1024;
+/// At the end of a text that was cut.
+const CUT: &str = "… (cut)";
 
-/// Checks the size of one alert or event.
-pub(crate) fn check_size(text: &str) -> Result<(), Rejection> {
-    if text.len() > MAX_SIGNAL_BYTES {
-        let message = format!("{} bytes; at most {MAX_SIGNAL_BYTES} fit into a RemediationRequest", text.len());
-        return Err(Rejection::new(reason::TOO_LARGE, message));
-    }
-    Ok(())
+/// Texts by name that a signal carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entries {
+    Labels,
+    Annotations,
 }
 
-/// Checks the labels or annotations (`what`) of an alert.
-pub(crate) fn check_entries(
-    what: &str,
-    entries: &BTreeMap<String, String>,
-    max_value_bytes: usize,
-) -> Result<(), Rejection> {
-    if entries.len() > MAX_ENTRIES {
-        let message = format!("{} {what}s; at most {MAX_ENTRIES} are allowed", entries.len());
-        return Err(Rejection::new(reason::TOO_LARGE, message));
-    }
-    for (name, value) in entries {
-        let shown = || echo(name);
-        if name.is_empty() || name.len() > MAX_NAME_BYTES {
-            let message = format!("{what} {}: its name has {} bytes, not 1 to {MAX_NAME_BYTES}", shown(), name.len());
-            return Err(Rejection::new(reason::INVALID_LABEL, message));
-        }
-        if value.len() > max_value_bytes {
-            let message = format!("{what} {}: {} bytes; at most {max_value_bytes} are allowed", shown(), value.len());
-            return Err(Rejection::new(reason::TOO_LARGE, message));
-        }
-        if name.chars().any(char::is_control) || value.chars().any(is_unprintable) {
-            let message = format!("{what} {} holds a control character: {}", shown(), echo(value));
-            return Err(Rejection::new(reason::INVALID_LABEL, message));
+impl Entries {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Labels => "labels",
+            Self::Annotations => "annotations",
         }
     }
-    Ok(())
+
+    /// Bytes of one value: Prometheus sets no limit; real labels are names and paths, and an annotation holds a description
+    /// with some log lines.
+    pub(crate) const fn max_value_bytes(self) -> usize {
+        match self {
+            Self::Labels => 4 * 1024,
+            Self::Annotations => 32 * 1024,
+        }
+    }
+
+    /// Bytes of all names and values.
+    pub(crate) const fn max_bytes(self) -> usize {
+        match self {
+            Self::Labels => 64 * 1024,
+            Self::Annotations => 128 * 1024,
+        }
+    }
+
+    /// What of `entries` a RemediationRequest can hold, in the order of names; `marks` tells what was cut.
+    pub(crate) fn fit(
+        self,
+        entries: BTreeMap<String, String>,
+        marks: &mut Map<String, Value>,
+    ) -> BTreeMap<String, String> {
+        let bytes = |(name, value): (&String, &String)| name.len() + value.len();
+        let fits = entries.len() <= MAX_ENTRIES
+            && entries.iter().map(bytes).sum::<usize>() <= self.max_bytes()
+            && entries.iter().all(|(name, value)| is_name(name) && self.is_value(value));
+        if fits {
+            return entries;
+        }
+        let (mut kept, mut left, mut shortened, mut left_out) = (BTreeMap::new(), self.max_bytes(), 0_usize, 0_usize);
+        for (name, value) in entries {
+            if !is_name(&name) || kept.len() == MAX_ENTRIES || name.len() >= left {
+                left_out += 1;
+                continue;
+            }
+            left -= name.len();
+            let limit = self.max_value_bytes().min(left);
+            let short = cut(printable(&value), limit);
+            if short.len() < value.len() {
+                shortened += 1;
+            }
+            left -= short.len();
+            kept.insert(name, short);
+        }
+        let text = format!("{shortened} of them shortened, {left_out} left out: too long, too many or not printable");
+        marks.insert(format!("{}Cut", self.name()), Value::String(text));
+        kept
+    }
+
+    fn is_value(self, value: &str) -> bool {
+        value.len() <= self.max_value_bytes() && !value.chars().any(is_unprintable)
+    }
 }
 
-/// Checks a text that is shown on one line: 1 to `max_bytes` bytes, no control characters at all.
+fn is_name(name: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
+fn printable(text: &str) -> String {
+    text.chars().filter(|c| !is_unprintable(*c)).collect()
+}
+
+/// `text` in `limit` bytes at most, and marked if it is not all of it.
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() <= limit {
+        return text;
+    }
+    truncate(&mut text, limit.saturating_sub(CUT.len()));
+    text.push_str(CUT);
+    truncate(&mut text, limit);
+    text
+}
+
+/// `text` for one line: without control characters, at most `max_bytes`; `absent` if nothing is left.
+pub(crate) fn line(text: Option<&str>, max_bytes: usize, absent: &str) -> String {
+    let mut line: String = text.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
+    truncate(&mut line, max_bytes);
+    if line.is_empty() { absent.to_owned() } else { line }
+}
+
+/// Checks a text that becomes part of an incident's identity: 1 to `max_bytes` bytes, no control characters at all.
 pub(crate) fn check_line(what: &str, text: &str, max_bytes: usize) -> Result<(), Rejection> {
     let problem = if text.is_empty() {
         "is empty".to_owned()
@@ -77,10 +134,21 @@ pub(crate) fn check_line(what: &str, text: &str, max_bytes: usize) -> Result<(),
     Err(Rejection::new(reason::INVALID_LABEL, format!("{what} {problem}")))
 }
 
+/// What is kept of the JSON text that was received: all of it, or its beginning with a mark of how much there was.
+pub(crate) fn payload(text: &str, max_bytes: usize) -> String {
+    if text.len() <= max_bytes {
+        return text.to_owned();
+    }
+    let mark = format!("… (cut by the gateway: {} bytes in all)", text.len());
+    let limit = max_bytes.saturating_sub(mark.len());
+    let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    format!("{}{mark}", text.get(..end).unwrap_or_default())
+}
+
 /// `text` as it is passed on in `providerData`.
-pub(crate) fn provider_text(mut text: String) -> serde_json::Value {
+pub(crate) fn provider_text(mut text: String) -> Value {
     truncate(&mut text, MAX_PROVIDER_BYTES);
-    serde_json::Value::String(text)
+    Value::String(text)
 }
 
 /// The C0 controls and DEL, except those that lay out a text of several lines.

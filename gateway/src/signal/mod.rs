@@ -4,20 +4,30 @@
 //! becomes a [`Signal`](crate::remediation::Signal), which is what the deduplication works on.
 //!
 //! ```text
-//! bytes → strict → alertmanager | event → UnresolvedSignal → resolve (owner, scope; one cache) → Signal
+//! bytes → strict → alertmanager (mentions → candidates) | event → UnresolvedSignal
+//!       → resolve (choice → owner → scope; one cache) → Signal
 //! ```
 
 pub mod alertmanager;
 mod cache;
+mod candidates;
+mod choice;
+mod controller;
+mod decision;
 mod error;
 pub mod event;
+mod exporter;
 mod kind;
 mod limits;
+mod mentions;
 mod naming;
+mod nodes;
 mod object;
 mod owner;
 mod rejection;
 mod resolve;
+mod revisions;
+mod rules;
 mod scope;
 mod strict;
 pub mod target;
@@ -25,8 +35,10 @@ pub mod target;
 mod tests;
 mod time;
 mod unresolved;
+mod vocabulary;
 
 pub use error::ResolveError;
 pub use rejection::{Rejection, reason};
 pub use resolve::Resolver;
+pub use rules::Rules;
 pub use unresolved::{Ignored, Parsed, UnresolvedSignal};

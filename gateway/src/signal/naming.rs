@@ -1,7 +1,7 @@
 //! Owners that an object's name gives away. Pure.
 //!
 //! For objects that are gone and were never seen: a guess that is wrong would join two incidents, so each rule here is
-//! one that Kubernetes' own controllers keep and other names hardly meet.
+//! one that Kubernetes' own controllers keep, and where the namespace can be seen a guess counts only if it exists.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,33 +19,81 @@ const CUT_LEN: usize = 63;
 /// 2020-01-01T00:00:00Z in minutes. Names that end in a date, such as `20240105`, lie before it.
 const EARLIEST_MINUTE: i64 = 26_297_280;
 
-/// The kind and name of the controller of the `kind` called `name`, if the name leaves no doubt.
+/// What an object's name tells of those that it belonged to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The ReplicaSet or Job that it is of.
+    pub(crate) parent: Option<(&'static Kind, String)>,
+    /// Workloads that it may be of, if one of them exists.
+    pub(crate) workloads: Vec<(&'static Kind, String)>,
+    /// `<stem>-` begins the names of all ReplicaSets of its workload.
+    pub(crate) stem: Option<String>,
+}
+
+impl Told {
+    /// The workload that the name leaves no doubt about: a Deployment or a CronJob.
+    pub(crate) fn certain(&self) -> Option<&(&'static Kind, String)> {
+        self.workloads.first().filter(|(kind, _)| ["CronJob", "Deployment"].contains(&&*kind.name))
+    }
+}
+
+/// What the name of the `kind` called `name` tells.
 ///
 /// - `<deployment>-<hash>-<suffix>` of a Pod and `<deployment>-<hash>` of a ReplicaSet, the hash being the label
 ///   `pod-template-hash`: 6 to 10 characters;
 /// - `<cronjob>-<minutes>-<suffix>` of a Pod and `<cronjob>-<minutes>` of a Job, the minutes being the scheduled time
-///   since 1970, not later than a day after `now`.
-pub(crate) fn controller(kind: &Kind, name: &str, now: Timestamp) -> Option<(&'static Kind, String)> {
-    let owned = match kind.name {
-        "Pod" => {
-            let (owned, suffix) = name.rsplit_once('-')?;
-            if name.len() >= CUT_LEN || suffix.len() != SUFFIX_LEN || !is_generated(suffix) {
-                return None;
-            }
-            owned
-        }
-        "ReplicaSet" | "Job" => name,
-        _ => return None,
+///   since 1970, not later than a day after `now`;
+/// - `<name>-<suffix>` of a Pod of a DaemonSet, a Job or a ReplicationController, and `<name>-<ordinal>` of a StatefulSet.
+pub(crate) fn told(kind: &Kind, name: &str, now: Timestamp) -> Told {
+    let read = match &*kind.name {
+        "Pod" if name.len() < CUT_LEN => of_pod(name, now),
+        "ReplicaSet" => of_replicaset(name),
+        "Job" => of_job(name, now),
+        _ => None,
     };
-    let (owner, part) = owned.rsplit_once('-')?;
-    let owner_kind = if kind.name != "ReplicaSet" && is_scheduled_minute(part, now) {
-        "CronJob"
-    } else if kind.name != "Job" && is_template_hash(part) {
-        "Deployment"
-    } else {
-        return None;
-    };
-    if owner.is_empty() { None } else { Some((Kind::named(owner_kind)?, owner.to_owned())) }
+    read.unwrap_or_default()
+}
+
+fn of_pod(name: &str, now: Timestamp) -> Option<Told> {
+    let (owner, suffix) = name.rsplit_once('-')?;
+    if suffix.len() == SUFFIX_LEN && is_generated(suffix) {
+        let (kind, told) = match of_job(owner, now) {
+            Some(told) => ("Job", told),
+            None => match of_replicaset(owner) {
+                Some(told) => ("ReplicaSet", told),
+                None => {
+                    return Some(Told {
+                        workloads: kinds(&["DaemonSet", "Job", "ReplicationController"], owner),
+                        ..Told::default()
+                    });
+                }
+            },
+        };
+        return Some(Told { parent: kinds(&[kind], owner).pop(), ..told });
+    }
+    let is_ordinal = suffix.bytes().all(|b| b.is_ascii_digit()) && !owner.is_empty();
+    is_ordinal.then(|| Told { workloads: kinds(&["StatefulSet"], owner), ..Told::default() })
+}
+
+fn of_replicaset(name: &str) -> Option<Told> {
+    let (stem, hash) = name.rsplit_once('-')?;
+    let is_one = !stem.is_empty() && is_template_hash(hash);
+    is_one.then(|| Told { parent: None, workloads: kinds(&["Deployment"], stem), stem: Some(stem.to_owned()) })
+}
+
+fn of_job(name: &str, now: Timestamp) -> Option<Told> {
+    let (cronjob, minutes) = name.rsplit_once('-')?;
+    let is_one = !cronjob.is_empty() && is_scheduled_minute(minutes, now);
+    is_one.then(|| Told { workloads: kinds(&["CronJob"], cronjob), ..Told::default() })
+}
+
+fn kinds(kinds: &[&str], name: &str) -> Vec<(&'static Kind, String)> {
+    kinds.iter().filter_map(|kind| Some((Kind::named(kind)?, name.to_owned()))).collect()
+}
+
+/// The stem of the name of a ReplicaSet that a Deployment, or what is like one, has made.
+pub(crate) fn stem(replicaset: &str) -> Option<&str> {
+    replicaset.rsplit_once('-').filter(|(_, hash)| is_template_hash(hash)).map(|(stem, _)| stem)
 }
 
 fn is_generated(text: &str) -> bool {

@@ -2,24 +2,78 @@
 
 use std::fmt;
 
-use super::kind::Kind;
+use super::kind::{Kind, KindRef};
 use crate::remediation::TargetResource;
+
+/// An object as it is named.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Object {
+    /// It can be asked for.
+    Known(ObjectKey),
+    /// It is of a kind that this gateway does not know.
+    Unknown(TargetResource),
+}
+
+impl Object {
+    /// The object that `resource` names.
+    pub(crate) fn of(resource: TargetResource) -> Self {
+        ObjectKey::of(&resource).map_or_else(|| Self::Unknown(resource), Self::Known)
+    }
+
+    /// As a RemediationRequest names it.
+    pub(crate) fn resource(&self) -> TargetResource {
+        match self {
+            Self::Known(key) => key.resource(),
+            Self::Unknown(resource) => resource.clone(),
+        }
+    }
+
+    /// Its address, if it can be asked for.
+    pub(crate) const fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Known(key) => Some(key),
+            Self::Unknown(_) => None,
+        }
+    }
+}
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ObjectKey {
-    pub(crate) kind: &'static Kind,
+    pub(crate) kind: KindRef,
     /// Empty for cluster-scoped kinds.
     pub(crate) namespace: String,
     pub(crate) name: String,
 }
 
 impl ObjectKey {
-    /// The object that `target` is, if it is of a kind that can be asked for.
+    /// The object that `target` is, if it is of a built-in kind.
     pub(crate) fn of(target: &TargetResource) -> Option<Self> {
         let TargetResource { api_version, kind, name, namespace } = target;
-        let kind = Kind::of(api_version, kind)?;
+        let kind = Kind::of(api_version, kind)?.into();
         Some(Self { kind, namespace: namespace.clone(), name: name.clone() })
+    }
+
+    /// The object of the built-in `kind` called `name` in the namespace of this one.
+    pub(crate) fn sibling(&self, kind: &'static Kind, name: &str) -> Self {
+        Self { kind: kind.into(), namespace: self.namespace.clone(), name: name.to_owned() }
+    }
+
+    /// The namespace `name`.
+    pub(crate) fn of_namespace(name: &str) -> Option<Self> {
+        let kind = Kind::named("Namespace")?.into();
+        Some(Self { kind, namespace: String::new(), name: name.to_owned() })
+    }
+
+    /// As a RemediationRequest names it.
+    pub(crate) fn resource(&self) -> TargetResource {
+        let Self { kind, namespace, name } = self;
+        TargetResource {
+            api_version: kind.api_version(),
+            kind: kind.name.to_string(),
+            name: name.clone(),
+            namespace: namespace.clone(),
+        }
     }
 }
 

@@ -1,18 +1,21 @@
 //! From a pod to the workload that it belongs to, so that all pods of one workload share an incident.
 //!
-//! Only controllers (`controller: true`) of built-in kinds are followed: Pod → ReplicaSet → Deployment, Pod →
-//! StatefulSet, DaemonSet or ReplicationController, Pod → Job → CronJob. An alert about an object that is already gone is
-//! neither lost nor does it split the incident, as far as the cache or the object's name still tell its owner.
+//! Only controllers (`controller: true`) are followed: Pod → ReplicaSet → Deployment, Pod → StatefulSet, DaemonSet or
+//! ReplicationController, Pod → Job → CronJob. One of a kind that this gateway does not know ends the chain. An alert about
+//! an object that is already gone is neither lost nor does it split the incident, as far as the cache, its sender, its name
+//! or its siblings still tell its owner.
 
 use jiff::Timestamp;
 
 use super::{
     cache::{Answer, MetadataCache, Origin, Purpose},
+    controller::Controller,
     error::ResolveError,
-    naming,
-    object::ObjectKey,
+    naming::{self, Told},
+    object::{Object, ObjectKey},
+    revisions::Revisions,
 };
-use crate::context::Monotonic;
+use crate::{context::Monotonic, remediation::TargetResource};
 
 /// Owners followed: Pod → ReplicaSet → Deployment needs two, and no built-in chain is longer.
 const MAX_OWNERS: usize = 5;
@@ -26,7 +29,7 @@ pub(crate) enum Outcome {
     Api,
     /// An object is gone, or the API failed: as it was when last seen.
     StaleCache,
-    /// An object is gone and was never seen: from its name.
+    /// An object is gone and was never seen: from what its sender, its name or its siblings tell.
     Naming,
     /// An object is gone and nothing tells its owner: it stands for itself.
     Itself,
@@ -47,51 +50,133 @@ impl Outcome {
     }
 }
 
-/// Follows the controllers of `start` to the last one.
+/// From an object to what it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chain {
+    /// The object first, its last owner last.
+    pub(crate) resources: Vec<TargetResource>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Where owners are looked up.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    pub(crate) cache: &'a MetadataCache,
+    pub(crate) revisions: &'a Revisions,
+    pub(crate) now: Timestamp,
+    pub(crate) deadline: Monotonic,
+}
+
+/// Follows the controllers of `start` to the last one; `told` is what its sender says controls it.
 ///
 /// # Errors
 /// If the API fails and an object has never been seen: a guess then would split the incident.
 pub(crate) async fn follow(
-    cache: &MetadataCache,
+    sources: Sources<'_>,
     start: &ObjectKey,
-    now: Timestamp,
-    deadline: Monotonic,
-) -> Result<(ObjectKey, Outcome), ResolveError> {
+    told: Option<&Controller>,
+) -> Result<Chain, ResolveError> {
     let mut object = start.clone();
+    let mut chain = Chain { resources: vec![object.resource()], outcome: Outcome::Cache };
     let mut uid: Option<String> = None;
-    let mut outcome = Outcome::Cache;
     for _ in 0..MAX_OWNERS {
         if !object.kind.owned {
             break;
         }
-        let answer = cache.get(&object, Purpose::Owner(uid.as_deref()), deadline).await?;
+        let answer = sources.cache.get(&object, Purpose::Owner(uid.as_deref()), sources.deadline).await?;
         let is_it = |metadata: &str| uid.as_deref().is_none_or(|uid| uid == metadata);
         let Answer { current, last_known, origin } = answer;
         let current = current.filter(|metadata| is_it(&metadata.uid));
-        outcome = outcome.max(match origin {
+        chain.outcome = chain.outcome.max(match origin {
             Origin::Stale => Outcome::StaleCache,
             _ if current.is_none() => Outcome::StaleCache,
             Origin::Api => Outcome::Api,
             Origin::Cache => Outcome::Cache,
         });
-        let Some(metadata) = current.or_else(|| last_known.filter(|metadata| is_it(&metadata.uid))) else {
-            return Ok(by_name(object, now));
-        };
-        match metadata.controller.clone() {
-            Some(controller) => {
-                object = ObjectKey { kind: controller.kind, name: controller.name, ..object };
-                uid = Some(controller.uid);
+        let known = current.or_else(|| last_known.filter(|metadata| is_it(&metadata.uid)));
+        let owner = match known {
+            Some(metadata) => match &metadata.controller {
+                Some(controller) => {
+                    uid = Some(controller.uid.clone());
+                    controller.owner(&object.namespace)
+                }
+                None => {
+                    if object == *start && chain.outcome != Outcome::StaleCache {
+                        chain.outcome = Outcome::None;
+                    }
+                    break;
+                }
+            },
+            None => {
+                let told = told.filter(|_| object == *start);
+                let Some(owner) = stand_in(sources, &object, told).await? else {
+                    chain.outcome = Outcome::Itself;
+                    break;
+                };
+                chain.outcome = Outcome::Naming;
+                uid = None;
+                owner
             }
-            None if object == *start && outcome != Outcome::StaleCache => return Ok((object, Outcome::None)),
-            None => break,
+        };
+        chain.resources.push(owner.resource());
+        match owner {
+            Object::Known(key) => object = key,
+            Object::Unknown(_) => break,
         }
     }
-    Ok((object, outcome))
+    Ok(chain)
 }
 
-fn by_name(object: ObjectKey, now: Timestamp) -> (ObjectKey, Outcome) {
-    match naming::controller(object.kind, &object.name, now) {
-        Some((kind, name)) => (ObjectKey { kind, name, ..object }, Outcome::Naming),
-        None => (object, Outcome::Itself),
+/// What stands for `object`, which is gone and was never seen.
+///
+/// In a namespace that exists, only what exists: no resource is made up from parts of a name.
+async fn stand_in(
+    sources: Sources<'_>,
+    object: &ObjectKey,
+    told: Option<&Controller>,
+) -> Result<Option<Object>, ResolveError> {
+    let Sources { cache, revisions, now, deadline } = sources;
+    if let Some(controller) = told {
+        return Ok(Some(controller.owner(&object.namespace)));
     }
+    let Told { parent, workloads, stem } = naming::told(&object.kind, &object.name, now);
+    if parent.is_none() && workloads.is_empty() {
+        return Ok(None);
+    }
+    let unseen = by_name(object, None, now);
+    if let Some(unseen) = &unseen
+        && !exists(sources, ObjectKey::of_namespace(&object.namespace)).await?
+    {
+        return Ok(Some(unseen.clone()));
+    }
+    for (kind, name) in parent.into_iter().chain(workloads) {
+        let guess = object.sibling(kind, &name);
+        let answer = cache.get(&guess, Purpose::Owner(None), deadline).await?;
+        if answer.current.or(answer.last_known).is_some() {
+            return Ok(Some(Object::Known(guess)));
+        }
+    }
+    let Some(stem) = stem else { return Ok(None) };
+    let controller = revisions.controller(&object.namespace, &stem, deadline).await;
+    let failed =
+        |source| ResolveError::Kubernetes { object: format!("ReplicaSets {}/{stem}-…", object.namespace), source };
+    Ok(controller.map_err(failed)?.map(|controller| controller.owner(&object.namespace)))
+}
+
+async fn exists(sources: Sources<'_>, key: Option<ObjectKey>) -> Result<bool, ResolveError> {
+    let Some(key) = key else { return Ok(false) };
+    Ok(sources.cache.get(&key, Purpose::Owner(None), sources.deadline).await?.current.is_some())
+}
+
+/// What `object` belongs to by names alone: of what its sender says controls it, else of its own.
+pub(crate) fn by_name(object: &ObjectKey, told: Option<&Controller>, now: Timestamp) -> Option<Object> {
+    let owner = told.map(|controller| controller.owner(&object.namespace));
+    let start = match &owner {
+        Some(Object::Unknown(_)) => return owner,
+        Some(Object::Known(key)) => key,
+        None => object,
+    };
+    let told = naming::told(&start.kind, &start.name, now);
+    let certain = told.certain().map(|(kind, name)| Object::Known(object.sibling(kind, name)));
+    certain.or(owner)
 }

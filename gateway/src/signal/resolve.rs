@@ -1,10 +1,22 @@
-//! From an [`UnresolvedSignal`] to a [`Signal`]: its owner, its scope, its fingerprint.
+//! From an [`UnresolvedSignal`] to a [`Signal`]: what it is about, whether that is in scope, its fingerprint.
 
-use std::{fmt, mem, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use serde_json::json;
 
-use super::{cache::MetadataCache, error::ResolveError, object::ObjectKey, owner, scope, unresolved::UnresolvedSignal};
+use super::{
+    cache::MetadataCache,
+    choice,
+    decision::Decision,
+    error::ResolveError,
+    nodes::Nodes,
+    object::Object,
+    owner::{self, Chain, Outcome, Sources},
+    revisions::Revisions,
+    rules::{Place, Rules},
+    scope,
+    unresolved::UnresolvedSignal,
+};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
@@ -15,8 +27,8 @@ use crate::{
 
 /// Looks up what a signal is about; cheap to clone, all clones share one cache.
 ///
-/// Owners and labels are looked up in the cluster that this gateway runs in, also for a signal with a `clusterID`: where
-/// one gateway serves several clusters, theirs are not known here, and their objects are answered as unknown ones are.
+/// Objects are looked up in the cluster that this gateway runs in. Where that has a name (`signal.cluster.name`), nothing is
+/// looked up about signals of other clusters; where it has none, their objects are answered as unknown ones are.
 #[derive(Clone)]
 pub struct Resolver {
     inner: Arc<Inner>,
@@ -24,16 +36,21 @@ pub struct Resolver {
 
 struct Inner {
     cache: MetadataCache,
+    revisions: Revisions,
+    /// None where the operator has not asked for them.
+    nodes: Option<Nodes>,
     metrics: Metrics,
     require_managed_label: bool,
 }
 
 impl Resolver {
-    /// A resolver that asks `kubernetes` and remembers what `scope` allows.
-    pub fn new(kubernetes: Kubernetes, context: Context, metrics: Metrics, scope: Scope) -> Self {
+    /// A resolver that asks `kubernetes` what `rules` allow, and remembers what `scope` allows.
+    pub fn new(kubernetes: Kubernetes, context: Context, metrics: Metrics, scope: Scope, rules: &Rules) -> Self {
         let require_managed_label = scope.require_managed_label;
+        let revisions = Revisions::new(kubernetes.clone(), context.clone(), &scope);
+        let nodes = rules.node_by_instance().then(|| Nodes::new(kubernetes.clone(), context.clone(), &scope));
         let cache = MetadataCache::new(kubernetes, context, scope);
-        Self { inner: Arc::new(Inner { cache, metrics, require_managed_label }) }
+        Self { inner: Arc::new(Inner { cache, revisions, nodes, metrics, require_managed_label }) }
     }
 
     /// Resolves `unresolved`, until `deadline` at most.
@@ -41,30 +58,69 @@ impl Resolver {
     /// # Errors
     /// See [`ResolveError`].
     pub async fn resolve(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Result<Signal, ResolveError> {
-        let UnresolvedSignal(mut signal) = unresolved;
-        let target = self.owner(&signal, deadline).await?;
-        if self.inner.require_managed_label {
-            scope::check(&self.inner.cache, &signal.target, &target, deadline).await?;
+        let decision = self.decide(&unresolved, deadline).await?;
+        self.check_scope(&unresolved, &decision, deadline).await?;
+        let mut signal = unresolved.signal;
+        if let Some(TargetResource { api_version, kind, name, namespace }) = decision.original() {
+            let original = json!({"apiVersion": api_version, "kind": kind, "name": name, "namespace": namespace});
+            signal.provider_data.insert("originalTarget".to_owned(), original);
         }
-        let TargetResource { api_version, kind, name, namespace } = mem::replace(&mut signal.target, target);
-        let original = json!({"apiVersion": api_version, "kind": kind, "name": name, "namespace": namespace});
-        signal.provider_data.insert("originalTarget".to_owned(), original);
+        if let Some(target) = decision.target() {
+            signal.target = target.clone();
+        }
         signal.fingerprint = Fingerprint::of_target(signal.cluster_id.as_deref(), &signal.target);
         Ok(signal)
     }
 
-    /// The last owner of the signal's target, or the target itself.
-    async fn owner(&self, signal: &Signal, deadline: Monotonic) -> Result<TargetResource, ResolveError> {
-        let Some(start) = ObjectKey::of(&signal.target).filter(|key| key.kind.owned) else {
-            return Ok(signal.target.clone());
-        };
-        let (owner, outcome) = owner::follow(&self.inner.cache, &start, signal.received_time, deadline).await?;
-        self.inner.metrics.owner_resolution.with_label_values(&[start.kind.name, outcome.as_str()]).inc();
-        if owner == start {
-            return Ok(signal.target.clone());
+    /// What `unresolved` is about.
+    ///
+    /// # Errors
+    /// If the API fails, and what was asked for has never been seen.
+    pub(crate) async fn decide(
+        &self,
+        unresolved: &UnresolvedSignal,
+        deadline: Monotonic,
+    ) -> Result<Decision, ResolveError> {
+        let Inner { cache, revisions, nodes, .. } = &*self.inner;
+        let UnresolvedSignal { signal, candidates, place } = unresolved;
+        let now = signal.received_time;
+        if *place == Place::Elsewhere {
+            return Ok(Decision::unseen(candidates, now));
         }
-        let ObjectKey { kind, namespace, name } = owner;
-        Ok(TargetResource { api_version: kind.api_version(), kind: kind.name.to_owned(), name, namespace })
+        let choice = choice::choose(candidates, cache, nodes.as_ref(), deadline).await?;
+        let named = Decision::named(&choice, candidates);
+        let Object::Known(key) = named else {
+            let chain = Chain { resources: vec![named.resource()], outcome: Outcome::None };
+            return Ok(Decision { choice, named: None, chain });
+        };
+        let told = Decision::candidate(&choice, candidates).and_then(|candidate| candidate.controller.as_ref());
+        let chain = owner::follow(Sources { cache, revisions, now, deadline }, &key, told).await?;
+        if key.kind.owned {
+            let labels = [&*key.kind.name, chain.outcome.as_str()];
+            self.inner.metrics.owner_resolution.with_label_values(&labels).inc();
+        }
+        Ok(Decision { choice, named: Some(key), chain })
+    }
+
+    /// Checks that what `decision` found may be acted on.
+    ///
+    /// # Errors
+    /// [`ResolveError::OutOfScope`], or the failure of the API.
+    pub(crate) async fn check_scope(
+        &self,
+        unresolved: &UnresolvedSignal,
+        decision: &Decision,
+        deadline: Monotonic,
+    ) -> Result<(), ResolveError> {
+        if !self.inner.require_managed_label {
+            return Ok(());
+        }
+        let target = decision.target().unwrap_or(&unresolved.signal.target);
+        if unresolved.place == Place::Elsewhere {
+            let cluster = unresolved.signal.cluster_id.as_deref().unwrap_or_default();
+            return Err(scope::elsewhere(target, cluster));
+        }
+        scope::check(&self.inner.cache, decision.named.as_ref(), target, deadline).await
     }
 
     /// Objects remembered.

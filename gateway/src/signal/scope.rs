@@ -3,12 +3,11 @@
 use super::{
     cache::{MANAGED_LABEL, MetadataCache, Purpose},
     error::ResolveError,
-    kind::Kind,
     object::ObjectKey,
 };
 use crate::{context::Monotonic, remediation::TargetResource};
 
-/// Checks that the namespace of `resolved`, `original` or `resolved` carries the label.
+/// Checks that the namespace of `resolved`, what its sender has `named`, or `resolved` carries the label.
 ///
 /// The namespace is asked first: its answer serves all signals of the namespace. Of an object that is gone, the labels
 /// that it had when last seen count. A kind that this gateway does not know is in scope by its namespace only.
@@ -17,13 +16,14 @@ use crate::{context::Monotonic, remediation::TargetResource};
 /// [`ResolveError::OutOfScope`] with the commands that change it, or the failure of the API.
 pub(crate) async fn check(
     cache: &MetadataCache,
-    original: &TargetResource,
+    named: Option<&ObjectKey>,
     resolved: &TargetResource,
     deadline: Monotonic,
 ) -> Result<(), ResolveError> {
-    let candidates =
-        [namespace_of(resolved), ObjectKey::of(original), ObjectKey::of(resolved).filter(|_| original != resolved)];
-    for key in candidates.into_iter().flatten() {
+    let namespace = Some(&resolved.namespace).filter(|name| !name.is_empty());
+    let owner = ObjectKey::of(resolved).filter(|owner| Some(owner) != named);
+    let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
+    for key in carriers.into_iter().flatten() {
         let answer = cache.get(&key, Purpose::Scope, deadline).await?;
         if answer.current.or(answer.last_known).is_some_and(|metadata| metadata.managed) {
             return Ok(());
@@ -32,17 +32,22 @@ pub(crate) async fn check(
     Err(ResolveError::OutOfScope { message: hint(resolved) })
 }
 
-fn namespace_of(target: &TargetResource) -> Option<ObjectKey> {
-    if target.namespace.is_empty() {
-        return None;
+/// What is told of a resource in another cluster, whose labels cannot be seen from here.
+pub(crate) fn elsewhere(target: &TargetResource, cluster: &str) -> ResolveError {
+    let TargetResource { namespace, name, kind, .. } = target;
+    let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
+    ResolveError::OutOfScope {
+        message: format!(
+            "{kind} {name}{place} is in cluster {cluster}, where this gateway cannot see whether it is managed \
+             (hint: send its alerts to a gateway in that cluster, or set scope.requireManagedLabel to false)"
+        ),
     }
-    Some(ObjectKey { kind: Kind::named("Namespace")?, namespace: String::new(), name: target.namespace.clone() })
 }
 
 fn hint(target: &TargetResource) -> String {
     let TargetResource { namespace, name, kind, .. } = target;
     let own = ObjectKey::of(target).map(|key| {
-        let resource = key.kind.plural;
+        let resource = &key.kind.plural;
         let option = if namespace.is_empty() { String::new() } else { format!(" --namespace {namespace}") };
         format!("`kubectl label {resource} {name}{option} {MANAGED_LABEL}=true`")
     });

@@ -31,6 +31,14 @@ pub(crate) fn firing(field: &str, text: Option<&str>, now: Timestamp) -> Result<
     Ok(time)
 }
 
+/// Whether `field`'s `text` is a time, and not Go's zero time, which means none.
+///
+/// # Errors
+/// If it is no RFC 3339 time.
+pub(crate) fn is_set(field: &str, text: &str) -> Result<bool, Rejection> {
+    Ok(parse(field, text)?.as_second() != GO_ZERO_SECOND)
+}
+
 /// Reads an RFC 3339 time from `field`'s `text`.
 ///
 /// # Errors

@@ -1,17 +1,22 @@
 //! What a body is parsed into.
 
+use super::{candidates::Candidates, rules::Place};
 use crate::remediation::Signal;
 
-/// A signal as its sender put it, checked but without any look at the cluster: its target is the resource that it names,
-/// whoever owns that, and its fingerprint that resource's. The [`Resolver`](super::resolve::Resolver) makes a [`Signal`]
-/// of it.
+/// A signal as its sender put it, checked but without any look at the cluster: its target is the first resource that it may
+/// be about, whoever owns that, and its fingerprint that resource's. The [`Resolver`](super::resolve::Resolver) makes a
+/// [`Signal`] of it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct UnresolvedSignal(pub(super) Signal);
+pub struct UnresolvedSignal {
+    pub(super) signal: Signal,
+    pub(super) candidates: Candidates,
+    pub(super) place: Place,
+}
 
 impl UnresolvedSignal {
     /// What the sender said.
     pub const fn as_sent(&self) -> &Signal {
-        &self.0
+        &self.signal
     }
 }
 
@@ -20,12 +25,12 @@ impl UnresolvedSignal {
 pub enum Parsed {
     /// To be resolved and deduplicated.
     Signal(Box<UnresolvedSignal>),
-    /// Valid, but never the cause of a RemediationRequest: a resolved alert, a Normal event.
+    /// Valid, but never the cause of a RemediationRequest.
     Ignored(Ignored),
 }
 
 /// Why a valid alert or event is not processed; answered 200.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ignored {
     /// The alert's status is `resolved`.
     #[error("the alert is resolved")]
@@ -33,4 +38,21 @@ pub enum Ignored {
     /// The event's type is `Normal`.
     #[error("the event is of type Normal")]
     NormalEvent,
+    /// The operator wants none of these, such as heartbeats.
+    #[error("the alert matches `{matchers}` of signal.ignore")]
+    Matched {
+        /// The entry of `signal.ignore` that matches.
+        matchers: String,
+    },
+}
+
+impl Ignored {
+    /// A label of metrics.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::NormalEvent => "normal_event",
+            Self::Matched { .. } => "matched",
+        }
+    }
 }

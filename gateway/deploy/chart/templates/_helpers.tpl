@@ -63,3 +63,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else }}{{ $number }}
 {{- end }}
 {{- end }}
+
+{{- /* Reading the kinds that signal.targets adds. */ -}}
+{{- define "gateway.targetRules" -}}
+{{- range dig "signal" "targets" dict .Values.config }}
+  - apiGroups: [{{ .group | default "" | quote }}]
+    resources: [{{ .plural }}]
+    verbs: [get]
+{{- end }}
+{{- end }}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{now, sent};
 use crate::{
     remediation::{Source, TargetResource},
-    signal::{Ignored, Parsed, event, reason},
+    signal::{Ignored, Parsed, Rules, event, reason},
 };
 
 const CORE_WARNING: &str = include_str!("../../../tests/fixtures/event/core_v1_warning.json");
@@ -55,7 +55,7 @@ fn an_event_becomes_a_sent(
     #[case] target: TargetResource,
     #[case] firing_time: Timestamp,
 ) {
-    let signal = sent(event::parse(body.as_bytes(), now()));
+    let signal = sent(event::parse(body.as_bytes(), now(), &Rules::default()));
     assert_eq!((signal.name.as_str(), signal.severity.as_str()), (name, severity));
     assert_eq!(signal.target, target);
     assert_eq!(signal.firing_time, firing_time);
@@ -66,13 +66,16 @@ fn an_event_becomes_a_sent(
 
 #[test]
 fn a_normal_event_is_ignored() {
-    assert_eq!(event::parse(CORE_NORMAL.as_bytes(), now()), Ok(Parsed::Ignored(Ignored::NormalEvent)));
+    assert_eq!(
+        event::parse(CORE_NORMAL.as_bytes(), now(), &Rules::default()),
+        Ok(Parsed::Ignored(Ignored::NormalEvent))
+    );
 }
 
 #[test]
 fn the_count_is_that_of_the_series_if_there_is_one() {
-    assert_eq!(sent(event::parse(CORE_WARNING.as_bytes(), now())).provider_data["count"], 84);
-    assert_eq!(sent(event::parse(NEW_SERIES.as_bytes(), now())).provider_data["count"], 7);
+    assert_eq!(sent(event::parse(CORE_WARNING.as_bytes(), now(), &Rules::default())).provider_data["count"], 84);
+    assert_eq!(sent(event::parse(NEW_SERIES.as_bytes(), now(), &Rules::default())).provider_data["count"], 7);
 }
 
 fn core_warning_with(pointer: &str, value: Value) -> String {
@@ -87,10 +90,12 @@ fn core_warning_with(pointer: &str, value: Value) -> String {
 #[rstest]
 #[case("/series", json!({"count": 2, "lastObservedTime": "2026-11-23T22:59:00Z"}), "2026-11-23T22:59:00Z")]
 #[case("/lastTimestamp", json!(null), "2026-11-23T22:41:07Z")]
-#[case("/lastTimestamp", json!("0001-01-01T00:00:00Z"), "2026-11-23T23:00:00Z")]
-fn the_newest_time_present_counts(#[case] pointer: &str, #[case] value: Value, #[case] firing_time: Timestamp) {
+#[case("/lastTimestamp", json!("0001-01-01T00:00:00Z"), "2026-11-23T22:41:07Z")]
+#[case("/eventTime", json!("2026-11-23T22:59:30.5Z"), "2026-11-23T22:59:30.5Z")]
+#[case("/deprecatedLastTimestamp", json!("2026-11-23T22:59:31Z"), "2026-11-23T22:59:31Z")]
+fn the_newest_time_that_is_set_counts(#[case] pointer: &str, #[case] value: Value, #[case] firing_time: Timestamp) {
     let body = core_warning_with(pointer, value);
-    assert_eq!(sent(event::parse(body.as_bytes(), now())).firing_time, firing_time);
+    assert_eq!(sent(event::parse(body.as_bytes(), now(), &Rules::default())).firing_time, firing_time);
 }
 
 #[rstest]
@@ -99,7 +104,28 @@ fn the_newest_time_present_counts(#[case] pointer: &str, #[case] value: Value, #
 #[case("/metadata", json!({}), "shop")]
 fn the_namespace_is_the_objects_else_the_events(#[case] pointer: &str, #[case] value: Value, #[case] namespace: &str) {
     let body = core_warning_with(pointer, value);
-    assert_eq!(sent(event::parse(body.as_bytes(), now())).target.namespace, namespace);
+    assert_eq!(sent(event::parse(body.as_bytes(), now(), &Rules::default())).target.namespace, namespace);
+}
+
+#[test]
+fn a_long_event_is_cut_and_marked() {
+    let body = core_warning_with("/message", json!("x".repeat(300_000)));
+    let signal = sent(event::parse(body.as_bytes(), now(), &Rules::default()));
+    assert_eq!(signal.provider_data["message"].as_str().unwrap().len(), 4096);
+    assert!(signal.original_payload.len() <= 64 * 1024);
+    assert!(signal.original_payload.ends_with(&format!("… (cut by the gateway: {} bytes in all)", body.len())));
+}
+
+#[test]
+fn both_names_of_a_field_may_be_there() {
+    let mut event: Value = serde_json::from_str(CORE_WARNING).unwrap();
+    let message = event["message"].clone();
+    event["note"] = json!("another");
+    event["reportingController"] = json!("kubelet");
+    event["regarding"] = event["involvedObject"].clone();
+    event["involvedObject"]["ownerReferences"] = json!([{"kind": "DaemonSet", "controller": true}, {}]);
+    let signal = sent(event::parse(event.to_string().as_bytes(), now(), &Rules::default()));
+    assert_eq!(signal.provider_data["message"], message);
 }
 
 #[rstest]
@@ -122,9 +148,8 @@ fn the_namespace_is_the_objects_else_the_events(#[case] pointer: &str, #[case] v
 #[case("/involvedObject/apiVersion", json!("v1/../x"), reason::INVALID_NAME)]
 #[case("/lastTimestamp", json!("yesterday"), reason::INVALID_TIME)]
 #[case("/lastTimestamp", json!("1970-01-01T00:00:00Z"), reason::INVALID_TIME)]
-#[case("/message", json!("x".repeat(300_000)), reason::TOO_LARGE)]
 fn an_event_that_cannot_be_used_is_rejected(#[case] pointer: &str, #[case] value: Value, #[case] reason: &str) {
-    let rejection = event::parse(core_warning_with(pointer, value).as_bytes(), now()).unwrap_err();
+    let rejection = event::parse(core_warning_with(pointer, value).as_bytes(), now(), &Rules::default()).unwrap_err();
     assert_eq!(rejection.reason, reason, "{rejection}");
     assert!(rejection.message.len() <= 512);
 }
@@ -137,5 +162,5 @@ fn an_event_that_cannot_be_used_is_rejected(#[case] pointer: &str, #[case] value
 #[case(b"{\"type\": \"Warning\", \"type\": \"Normal\"}", reason::DUPLICATE_KEY)]
 #[case(b"{\"type\": \"\xff\"}", reason::MALFORMED_JSON)]
 fn a_body_that_is_no_event_is_rejected(#[case] body: &[u8], #[case] reason: &str) {
-    assert_eq!(event::parse(body, now()).unwrap_err().reason, reason);
+    assert_eq!(event::parse(body, now(), &Rules::default()).unwrap_err().reason, reason);
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Parsed, Rejection, alertmanager, alertmanager::Webhook};
+use super::{Parsed, Rejection, Rules, UnresolvedSignal, alertmanager, alertmanager::Webhook};
 use crate::remediation::Signal;
 
 /// A moment after all fixtures.
@@ -24,7 +24,7 @@ fn now() -> Timestamp {
 }
 
 fn parse(body: &Value) -> Result<Webhook, Rejection> {
-    alertmanager::parse(body.to_string().as_bytes(), now())
+    alertmanager::parse(body.to_string().as_bytes(), now(), &Rules::default())
 }
 
 fn alert(labels: &[(&str, &str)]) -> Value {
@@ -38,15 +38,25 @@ fn webhook(alerts: &[Value]) -> Value {
 }
 
 #[track_caller]
-fn sent(parsed: Result<Parsed, Rejection>) -> Signal {
+fn unresolved(parsed: Result<Parsed, Rejection>) -> UnresolvedSignal {
     match parsed {
-        Ok(Parsed::Signal(unresolved)) => unresolved.0,
+        Ok(Parsed::Signal(unresolved)) => *unresolved,
         other => panic!("no signal: {other:?}"),
     }
 }
 
+#[track_caller]
+fn sent(parsed: Result<Parsed, Rejection>) -> Signal {
+    unresolved(parsed).signal
+}
+
 /// The signal of an alert with these labels beside `alertname` and `namespace`.
 #[track_caller]
+fn unresolved_of(labels: &[(&str, &str)]) -> UnresolvedSignal {
+    unresolved(parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0))
+}
+
+#[track_caller]
 fn sent_of(labels: &[(&str, &str)]) -> Signal {
-    sent(parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0))
+    unresolved_of(labels).signal
 }

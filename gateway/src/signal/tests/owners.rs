@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::{now, sent_of, world::World};
+use super::{now, unresolved_of, world::World};
 use crate::signal::{kind::Kind, naming};
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
@@ -17,9 +17,9 @@ const LONG: Duration = Duration::from_secs(600);
 async fn pods_of_one_deployment_share_its_fingerprint() {
     let world = World::unscoped();
     world.put_checkout();
-    let one = world.resolve(sent_of(&[("pod", POD)])).await.unwrap();
-    let other = world.resolve(sent_of(&[("pod", "checkout-7d9f8b6c5d-8zq7w")])).await.unwrap();
-    let deployment = world.resolve(sent_of(&[("deployment", "checkout")])).await.unwrap();
+    let one = world.resolve(unresolved_of(&[("pod", POD)])).await.unwrap();
+    let other = world.resolve(unresolved_of(&[("pod", "checkout-7d9f8b6c5d-8zq7w")])).await.unwrap();
+    let deployment = world.resolve(unresolved_of(&[("deployment", "checkout")])).await.unwrap();
     assert_eq!(one.target.api_version, "apps/v1");
     assert_eq!(one.fingerprint, other.fingerprint);
     assert_eq!(one.fingerprint, deployment.fingerprint);
@@ -34,10 +34,10 @@ async fn pods_of_one_deployment_share_its_fingerprint() {
 #[case("pod", "api/v1/namespaces/shop/pods/rc-x2k4q", "rc-x2k4q", ("v1", "ReplicationController", "rc"), "ReplicationController/rc")]
 #[case("job_name", "apis/batch/v1/namespaces/shop/jobs/n-1", "n-1", ("batch/v1", "CronJob", "n"), "CronJob/n")]
 #[case("pod", "api/v1/namespaces/shop/pods/etcd", "etcd", ("v1", "Node", "worker-1"), "Pod/etcd")]
-#[case("replicaset", "apis/apps/v1/namespaces/shop/replicasets/r-1", "r-1", ("argoproj.io/v1alpha1", "Rollout", "r"), "ReplicaSet/r-1")]
-#[case("pod", "api/v1/namespaces/shop/pods/v", "v", ("batch.volcano.sh/v1alpha1", "Job", "v"), "Pod/v")]
+#[case("replicaset", "apis/apps/v1/namespaces/shop/replicasets/r-1", "r-1", ("argoproj.io/v1alpha1", "Rollout", "r"), "Rollout/r")]
+#[case("pod", "api/v1/namespaces/shop/pods/v", "v", ("batch.volcano.sh/v1alpha1", "Job", "v"), "Job/v")]
 #[tokio::test(start_paused = true)]
-async fn controllers_of_built_in_workloads_are_followed_and_no_others(
+async fn a_controller_stands_for_what_it_controls_but_a_node_does_not(
     #[case] label: &str,
     #[case] path: &str,
     #[case] name: &str,
@@ -182,6 +182,6 @@ fn a_name_tells_the_controller_only_if_it_leaves_no_doubt(
     #[case] name: &str,
     #[case] controller: Option<&str>,
 ) {
-    let found = naming::controller(Kind::named(kind).unwrap(), name, now());
-    assert_eq!(found.map(|(kind, name)| format!("{}/{name}", kind.name)).as_deref(), controller);
+    let told = naming::told(Kind::named(kind).unwrap(), name, now());
+    assert_eq!(told.certain().map(|(kind, name)| format!("{}/{name}", kind.name)).as_deref(), controller);
 }

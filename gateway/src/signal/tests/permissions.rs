@@ -24,6 +24,6 @@ fn the_chart_lets_the_gateway_read_each_kind_that_a_signal_can_be_about() {
             granted.extend(rule.resources.iter().flatten().map(|resource| (group.clone(), resource.clone())));
         }
     }
-    let asked: BTreeSet<_> = KINDS.iter().map(|kind| (kind.group.to_owned(), kind.plural.to_owned())).collect();
+    let asked: BTreeSet<_> = KINDS.iter().map(|kind| (kind.group.to_string(), kind.plural.to_string())).collect();
     assert_eq!(granted, asked);
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{alert, now, webhook};
 use crate::{
     remediation::{Fingerprint, Signal, TargetResource},
-    signal::{Parsed, Rejection, UnresolvedSignal, alertmanager, event},
+    signal::{Parsed, Rejection, Rules, alertmanager, event},
 };
 
 const GROUP: &str = include_str!("../../../tests/fixtures/alertmanager/mixed.json");
@@ -61,13 +61,13 @@ fn bounded(rejection: &Rejection) -> bool {
 proptest! {
     #[test]
     fn no_bytes_make_the_parsers_panic(body in vec(any::<u8>(), 0..300)) {
-        prop_assert!(alertmanager::parse(&body, now()).is_err_and(|rejection| bounded(&rejection)));
-        prop_assert!(event::parse(&body, now()).is_err_and(|rejection| bounded(&rejection)));
+        prop_assert!(alertmanager::parse(&body, now(), &Rules::default()).is_err_and(|rejection| bounded(&rejection)));
+        prop_assert!(event::parse(&body, now(), &Rules::default()).is_err_and(|rejection| bounded(&rejection)));
     }
 
     #[test]
     fn a_damaged_webhook_is_read_whole_or_rejected(body in mutated(GROUP)) {
-        match alertmanager::parse(&body, now()) {
+        match alertmanager::parse(&body, now(), &Rules::default()) {
             Ok(webhook) => {
                 let sent: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let count = sent["alerts"].as_array().map_or(webhook.alerts.len(), Vec::len);
@@ -80,7 +80,7 @@ proptest! {
 
     #[test]
     fn a_damaged_event_is_read_or_rejected(body in mutated(EVENT)) {
-        if let Err(rejection) = event::parse(&body, now()) {
+        if let Err(rejection) = event::parse(&body, now(), &Rules::default()) {
             prop_assert!(bounded(&rejection));
         }
     }
@@ -88,11 +88,11 @@ proptest! {
     #[test]
     fn whatever_stands_beside_it_a_good_alert_is_read_the_same(bad in vec(any_json(), 0..4), place in any::<Index>()) {
         let good = alert(&[("pod", "a-0")]);
-        let alone = alertmanager::parse(webhook(std::slice::from_ref(&good)).to_string().as_bytes(), now());
+        let alone = alertmanager::parse(webhook(std::slice::from_ref(&good)).to_string().as_bytes(), now(), &Rules::default());
         let at = place.index(bad.len() + 1);
         let mut alerts = bad;
         alerts.insert(at, good);
-        let batch = alertmanager::parse(webhook(&alerts).to_string().as_bytes(), now()).unwrap();
+        let batch = alertmanager::parse(webhook(&alerts).to_string().as_bytes(), now(), &Rules::default()).unwrap();
         prop_assert_eq!(batch.alerts.len(), alerts.len());
         prop_assert_eq!(&batch.alerts[at], &alone.unwrap().alerts[0]);
     }
@@ -112,10 +112,10 @@ proptest! {
         let one = text(&pairs, false);
         if shuffled { pairs.reverse() } else { pairs.rotate_left(1) }
         let other = text(&pairs, true);
-        let read = |body: &str| alertmanager::parse(body.as_bytes(), now()).unwrap().alerts.remove(0);
+        let read = |body: &str| alertmanager::parse(body.as_bytes(), now(), &Rules::default()).unwrap().alerts.remove(0);
         match (read(&one), read(&other)) {
             (Ok(Parsed::Signal(one)), Ok(Parsed::Signal(other))) => {
-                let (UnresolvedSignal(one), UnresolvedSignal(other)) = (*one, *other);
+                let (one, other) = (one.signal, other.signal);
                 prop_assert_eq!(Fingerprint::of_target(None, &one.target), Fingerprint::of_target(None, &other.target));
                 let same_payload = Signal { original_payload: one.original_payload.clone(), ..other };
                 prop_assert_eq!(one, same_payload);
@@ -146,7 +146,7 @@ fn group(alerts: &[Value]) -> Vec<u8> {
 }
 
 fn fingerprints(body: &[u8]) -> Vec<Fingerprint> {
-    let alerts = alertmanager::parse(body, now()).unwrap().alerts;
+    let alerts = alertmanager::parse(body, now(), &Rules::default()).unwrap().alerts;
     let signals = alerts.into_iter().map(super::sent);
     signals.map(|signal| Fingerprint::of_target(signal.cluster_id.as_deref(), &signal.target)).collect()
 }
@@ -193,7 +193,7 @@ proptest! {
             "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": "BackOff",
             "involvedObject": {"kind": "Pod", "name": pod, "namespace": namespace},
         });
-        let event = super::sent(event::parse(event.to_string().as_bytes(), now()));
+        let event = super::sent(event::parse(event.to_string().as_bytes(), now(), &Rules::default()));
         let of_event = Fingerprint::of_target(event.cluster_id.as_deref(), &event.target);
         prop_assert_eq!(fingerprints(&group(&[alert])), [of_event]);
     }
@@ -204,7 +204,7 @@ proptest! {
         let fields = event.as_object_mut().unwrap();
         let field = fields.keys().nth(place.index(fields.len())).cloned().unwrap();
         fields.insert(field, value);
-        match event::parse(event.to_string().as_bytes(), now()) {
+        match event::parse(event.to_string().as_bytes(), now(), &Rules::default()) {
             Ok(Parsed::Signal(unresolved)) => {
                 let signal = unresolved.as_sent();
                 prop_assert!((1..=253).contains(&signal.name.len()));
@@ -221,7 +221,7 @@ proptest! {
         let fields = webhook.as_object_mut().unwrap();
         let field = fields.keys().nth(place.index(fields.len())).cloned().unwrap();
         fields.insert(field.clone(), value);
-        match alertmanager::parse(webhook.to_string().as_bytes(), now()) {
+        match alertmanager::parse(webhook.to_string().as_bytes(), now(), &Rules::default()) {
             Ok(read) => {
                 prop_assert_eq!(read.alerts.len(), webhook["alerts"].as_array().unwrap().len());
                 prop_assert!(read.alerts.iter().filter_map(|alert| alert.as_ref().err()).all(bounded));

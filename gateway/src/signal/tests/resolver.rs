@@ -7,14 +7,10 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{
-    alert, parse, sent, sent_of, webhook,
+    alert, parse, unresolved, unresolved_of, webhook,
     world::{DEADLINE, Mood, World},
 };
-use crate::{
-    config::Scope,
-    kubernetes::Error,
-    signal::{ResolveError, UnresolvedSignal},
-};
+use crate::{config::Scope, kubernetes::Error, signal::ResolveError};
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
@@ -25,7 +21,7 @@ async fn a_hundred_concurrent_alerts_of_one_pod_ask_once_for_each_object() {
     let world = World::new(Scope::default());
     world.put_checkout();
     world.put("api/v1/namespaces/shop", None, true);
-    let signals = join_all((0..100).map(|_| world.resolve(sent_of(&[("pod", POD)])))).await;
+    let signals = join_all((0..100).map(|_| world.resolve(unresolved_of(&[("pod", POD)])))).await;
     assert!(signals.iter().all(|signal| signal.as_ref().is_ok_and(|signal| signal.target.kind == "Deployment")));
     let mut requests = world.requests();
     requests.sort_unstable();
@@ -45,7 +41,7 @@ async fn a_hundred_concurrent_alerts_of_one_pod_ask_once_for_each_object() {
 async fn a_hundred_concurrent_alerts_share_one_failure() {
     let world = World::unscoped();
     world.set_mood(Mood::Fails(500));
-    let signals = join_all((0..100).map(|_| world.resolve(sent_of(&[("pod", POD)])))).await;
+    let signals = join_all((0..100).map(|_| world.resolve(unresolved_of(&[("pod", POD)])))).await;
     assert!(signals.iter().all(|signal| matches!(signal, Err(ResolveError::Kubernetes { .. }))));
     assert_eq!(world.requests().len(), 1);
     assert_eq!(world.resolver.remembered(), 0);
@@ -58,8 +54,8 @@ async fn a_failure_is_shared_only_by_those_who_waited_for_it() {
     let world = World::unscoped();
     world.put_checkout();
     world.set_mood(Mood::Fails(500));
-    let mut slow = Box::pin(world.resolve(sent_of(&[("pod", POD)])));
-    let failing = world.resolve(sent_of(&[("pod", POD)]));
+    let mut slow = Box::pin(world.resolve(unresolved_of(&[("pod", POD)])));
+    let failing = world.resolve(unresolved_of(&[("pod", POD)]));
     let (failing, aboard) = futures::join!(failing, async { futures::poll!(&mut slow) });
     assert!(failing.is_err() && aboard.is_pending(), "the slow one has not looked at the failure yet");
     world.set_mood(Mood::Well);
@@ -71,13 +67,13 @@ async fn a_failure_is_shared_only_by_those_who_waited_for_it() {
 async fn those_who_wait_ask_themselves_when_the_one_who_asked_is_cancelled() {
     let world = World::unscoped();
     world.put_checkout();
-    let cancelled = world.context.timeout(Duration::from_millis(5), world.resolve(sent_of(&[("pod", POD)])));
-    let waiting = world.resolve(sent_of(&[("pod", POD)]));
+    let cancelled = world.context.timeout(Duration::from_millis(5), world.resolve(unresolved_of(&[("pod", POD)])));
+    let waiting = world.resolve(unresolved_of(&[("pod", POD)]));
     let (cancelled, waiting) = futures::join!(cancelled, waiting);
     assert!(cancelled.is_err());
     assert_eq!(waiting.unwrap().target.kind, "Deployment");
     assert_eq!(world.resolver.remembered(), 2);
-    let lonely = world.resolve(sent_of(&[("pod", "db-0")]));
+    let lonely = world.resolve(unresolved_of(&[("pod", "db-0")]));
     assert!(world.context.timeout(Duration::from_millis(5), lonely).await.is_err());
     assert_eq!(world.resolver.remembered(), 2, "and no flight stays behind");
 }
@@ -87,8 +83,8 @@ async fn one_signal_running_out_of_time_does_not_fail_those_that_wait_with_it() 
     let world = World::unscoped();
     world.put_checkout();
     let soon = world.context.monotonic() + Duration::from_millis(5);
-    let hasty = world.resolver.resolve(UnresolvedSignal(sent_of(&[("pod", POD)])), soon);
-    let patient = world.resolve(sent_of(&[("pod", POD)]));
+    let hasty = world.resolver.resolve(unresolved_of(&[("pod", POD)]), soon);
+    let patient = world.resolve(unresolved_of(&[("pod", POD)]));
     let (hasty, patient) = futures::join!(hasty, patient);
     assert!(matches!(hasty, Err(ResolveError::Kubernetes { source: Error::Deadline, .. })));
     assert_eq!(patient.unwrap().target.kind, "Deployment");
@@ -99,7 +95,7 @@ async fn an_answer_that_never_comes_is_waited_for_until_the_deadline() {
     let world = World::unscoped();
     world.set_mood(Mood::Hangs);
     let start = world.context.monotonic();
-    let signals = join_all((0..3).map(|_| world.resolve(sent_of(&[("pod", POD)])))).await;
+    let signals = join_all((0..3).map(|_| world.resolve(unresolved_of(&[("pod", POD)])))).await;
     for signal in signals {
         let error = signal.unwrap_err();
         assert!(matches!(error, ResolveError::Kubernetes { source: Error::Deadline, .. }), "{error}");
@@ -119,7 +115,7 @@ async fn a_failing_api_never_splits_an_incident(#[case] code: u16) {
     let world = World::unscoped();
     world.put_checkout();
     world.set_mood(Mood::Fails(code));
-    let error = world.resolve(sent_of(&[("pod", POD)])).await.unwrap_err();
+    let error = world.resolve(unresolved_of(&[("pod", POD)])).await.unwrap_err();
     assert!(matches!(error, ResolveError::Kubernetes { .. }), "the name alone does not decide: {error}");
     world.set_mood(Mood::Well);
     assert_eq!(world.owner_of("pod", POD).await, "Deployment/checkout");
@@ -141,7 +137,7 @@ async fn a_failing_api_is_not_answered_for_by_another_object_of_the_same_name() 
     assert_eq!(world.owner_of("pod", POD).await, "Deployment/checkout");
     world.context.sleep(NEGATIVE_TTL).await;
     world.set_mood(Mood::Fails(500));
-    let error = world.resolve(sent_of(&[("pod", POD)])).await.unwrap_err();
+    let error = world.resolve(unresolved_of(&[("pod", POD)])).await.unwrap_err();
     assert!(
         matches!(error, ResolveError::Kubernetes { ref object, .. } if object.starts_with("ReplicaSet")),
         "{error}"
@@ -166,15 +162,15 @@ async fn absence_is_believed_for_a_shorter_time() {
 async fn the_cache_forgets_what_was_fetched_longest_ago() {
     let world = World::new(Scope { require_managed_label: false, cache_size: 3, ..Scope::default() });
     for i in 0..5 {
-        world.owner_of("pod", &format!("db-{i}")).await;
+        world.owner_of("pod", &format!("db{i}")).await;
     }
     assert_eq!(world.resolver.remembered(), 3);
     world.requests();
-    world.owner_of("pod", "db-4").await;
-    world.owner_of("pod", "db-2").await;
+    world.owner_of("pod", "db4").await;
+    world.owner_of("pod", "db2").await;
     assert!(world.requests().is_empty());
-    world.owner_of("pod", "db-1").await;
-    assert_eq!(world.requests(), ["/api/v1/namespaces/shop/pods/db-1"]);
+    world.owner_of("pod", "db1").await;
+    assert_eq!(world.requests(), ["/api/v1/namespaces/shop/pods/db1"]);
 }
 
 #[rstest]
@@ -199,7 +195,7 @@ async fn a_label_on_the_namespace_the_owner_or_the_object_is_enough(
      kubernaut.ai/managed=true` or `kubectl label namespace shop kubernaut.ai/managed=true`)"
 )]
 #[case(
-    &[("node", "worker-1")],
+    &[("node", "worker-1"), ("namespace", "")],
     "Node worker-1 in the cluster is not managed (hint: `kubectl label nodes worker-1 kubernaut.ai/managed=true`)"
 )]
 #[case(
@@ -216,7 +212,7 @@ async fn what_is_not_managed_is_rejected_with_the_command_that_changes_it(
     world.put("api/v1/namespaces/shop", None, false);
     let mut alert = alert(labels);
     alert["fingerprint"] = json!("0123ABCD");
-    let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    let signal = unresolved(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
     let error = world.resolve(signal).await.unwrap_err();
     assert_eq!(error, ResolveError::OutOfScope { message: message.to_owned() });
 }
@@ -225,11 +221,11 @@ async fn what_is_not_managed_is_rejected_with_the_command_that_changes_it(
 async fn a_label_that_is_added_counts_after_the_short_ttl() {
     let world = World::new(Scope::default());
     world.put("api/v1/nodes/worker-1", None, false);
-    assert!(world.resolve(sent_of(&[("node", "worker-1")])).await.is_err());
+    assert!(world.resolve(unresolved_of(&[("node", "worker-1"), ("namespace", "")])).await.is_err());
     world.put("api/v1/nodes/worker-1", None, true);
-    assert!(world.resolve(sent_of(&[("node", "worker-1")])).await.is_err());
+    assert!(world.resolve(unresolved_of(&[("node", "worker-1"), ("namespace", "")])).await.is_err());
     world.context.sleep(NEGATIVE_TTL).await;
-    assert!(world.resolve(sent_of(&[("node", "worker-1")])).await.is_ok());
+    assert!(world.resolve(unresolved_of(&[("node", "worker-1"), ("namespace", "")])).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,6 +242,6 @@ async fn an_object_that_is_gone_counts_as_managed_if_it_was() {
 async fn a_scope_that_cannot_be_looked_up_is_no_rejection() {
     let world = World::new(Scope::default());
     world.set_mood(Mood::Fails(500));
-    let error = world.resolve(sent_of(&[("deployment", "checkout")])).await.unwrap_err();
+    let error = world.resolve(unresolved_of(&[("deployment", "checkout")])).await.unwrap_err();
     assert!(matches!(error, ResolveError::Kubernetes { ref object, .. } if object == "Namespace shop"), "{error}");
 }

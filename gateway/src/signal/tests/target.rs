@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::{alert, parse, sent_of, webhook};
+use super::sent_of;
 use crate::{
     remediation::{Fingerprint, TargetResource},
-    signal::{kind, reason, target},
+    signal::{Rules, candidates, kind, target},
 };
 
 fn target_of(labels: &[(&str, &str)]) -> String {
@@ -28,7 +28,7 @@ fn target_of(labels: &[(&str, &str)]) -> String {
 #[case(&[("persistentvolumeclaim", "a")], "v1 PersistentVolumeClaim shop/a")]
 #[case(&[("poddisruptionbudget", "a")], "policy/v1 PodDisruptionBudget shop/a")]
 #[case(&[("persistentvolume", "pvc-1")], "v1 PersistentVolume /pvc-1")]
-#[case(&[("node", "ip-10-0-0-1.eu.internal")], "v1 Node /ip-10-0-0-1.eu.internal")]
+#[case(&[("node", "ip-10-0-0-1.eu.internal"), ("namespace", "")], "v1 Node /ip-10-0-0-1.eu.internal")]
 fn a_label_names_the_kind(#[case] labels: &[(&str, &str)], #[case] target: &str) {
     assert_eq!(target_of(labels), target);
 }
@@ -39,8 +39,7 @@ fn a_label_names_the_kind(#[case] labels: &[(&str, &str)], #[case] target: &str)
 #[case(&[("pod", "a-0"), ("ingress", "a")], "networking.k8s.io/v1 Ingress shop/a")]
 #[case(&[("persistentvolume", "pv"), ("persistentvolumeclaim", "c")], "v1 PersistentVolumeClaim shop/c")]
 #[case(&[("job_name", "j"), ("cronjob", "c")], "batch/v1 CronJob shop/c")]
-#[case(&[("pod", "exporter-0"), ("exported_pod", "a-0")], "v1 Pod shop/a-0")]
-#[case(&[("pod", "a-0"), ("exported_namespace", "real")], "v1 Pod real/a-0")]
+#[case(&[("pod", "exporter-0"), ("exported_pod", "a-0"), ("exported_namespace", "real")], "v1 Pod real/a-0")]
 #[case(&[("hpa", "old"), ("horizontalpodautoscaler", "new")], "autoscaling/v2 HorizontalPodAutoscaler shop/new")]
 fn controllers_win_over_managed_kinds_and_those_over_leaves(#[case] labels: &[(&str, &str)], #[case] target: &str) {
     assert_eq!(target_of(labels), target);
@@ -58,32 +57,29 @@ fn what_describes_the_scrape_is_never_a_target() {
 #[test]
 fn the_table_is_sorted_so_that_kinds_are_found_and_ties_are_decided_by_name() {
     assert!(kind::KINDS.is_sorted_by(|a, b| a.name < b.name));
-    assert!(kind::KINDS.iter().all(|kind| kind::Kind::named(kind.name) == Some(kind)));
+    assert!(kind::KINDS.iter().all(|kind| kind::Kind::named(&kind.name) == Some(kind)));
 }
 
 #[test]
 fn a_namespaced_resource_without_namespace_is_in_default() {
     let labels = BTreeMap::from([("deployment".to_owned(), "a".to_owned())]);
-    assert_eq!(target::of_labels(&labels, None).unwrap().namespace, "default");
+    let candidates = candidates::of_labels(&labels, None, &Rules::default());
+    assert_eq!(candidates.unseen().namespace, "default");
 }
 
 #[rstest]
-#[case(&[("pod", "")], "`pod`")]
-#[case(&[("pod", "Pod_A")], "`pod`")]
-#[case(&[("pod", "-a")], "`pod`")]
-#[case(&[("pod", "a..b")], "`pod`")]
-#[case(&[("node", "10.0.0.1:9100")], "`node`")]
-#[case(&[("deployment", "A"), ("pod", "a-0")], "`deployment`")]
-#[case(&[("pod", "a-0"), ("namespace", "a.b")], "`namespace`")]
-#[case(&[("pod", "a-0"), ("exported_namespace", "")], "`exported_namespace`")]
-#[case(&[("namespace", "Upper")], "`namespace`")]
-fn a_name_that_kubernetes_would_not_take_is_rejected_by_its_label(
-    #[case] labels: &[(&str, &str)],
-    #[case] label: &str,
-) {
-    let rejection = parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0).unwrap_err();
-    assert_eq!(rejection.reason, reason::INVALID_NAME);
-    assert!(rejection.message.contains(label), "{rejection}");
+#[case(&[("pod", "")], "Alert shop")]
+#[case(&[("pod", "Pod_A")], "Alert shop")]
+#[case(&[("pod", "-a")], "Alert shop")]
+#[case(&[("pod", "a..b")], "Alert shop")]
+#[case(&[("pod", "a"), ("node", "rabbit@host")], "Pod shop")]
+#[case(&[("deployment", "A"), ("pod", "a-0")], "Pod shop")]
+#[case(&[("pod", "a-0"), ("namespace", "a.b")], "Pod default")]
+#[case(&[("pod", "a-0"), ("exported_namespace", "")], "Pod shop")]
+#[case(&[("namespace", "AWS/RDS")], "Alert default")]
+fn a_value_that_no_object_can_have_names_nothing(#[case] labels: &[(&str, &str)], #[case] expected: &str) {
+    let TargetResource { kind, namespace, .. } = sent_of(labels).target;
+    assert_eq!(format!("{kind} {namespace}"), expected);
 }
 
 #[test]
@@ -111,7 +107,7 @@ fn an_alert_without_fingerprint_gets_the_one_alertmanager_would_have_sent() {
 #[case(None, "003b0a0f7d3fa569")]
 fn a_fingerprint_that_is_sent_counts_if_it_is_one(#[case] sent: Option<&str>, #[case] name: &str) {
     let labels = BTreeMap::from([("alertname".to_owned(), "Watchdog".to_owned())]);
-    assert_eq!(target::of_labels(&labels, sent).unwrap().name, name);
+    assert_eq!(target::of_alert(&labels, sent, String::new()).name, name);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{alert, now, parse, sent, sent_of, webhook};
 use crate::{
     remediation::Source,
-    signal::{Ignored, Parsed, alertmanager, alertmanager::Webhook},
+    signal::{Ignored, Parsed, Rules, alertmanager, alertmanager::Webhook},
 };
 
 const FIRING_SINGLE: &str = include_str!("../../../tests/fixtures/alertmanager/firing_single.json");
@@ -18,7 +18,7 @@ const TRUNCATED: &str = include_str!("../../../tests/fixtures/alertmanager/trunc
 
 #[track_caller]
 fn read(body: &str) -> Webhook {
-    alertmanager::parse(body.as_bytes(), now()).unwrap()
+    alertmanager::parse(body.as_bytes(), now(), &Rules::default()).unwrap()
 }
 
 fn resolved(webhook: &Webhook) -> Vec<bool> {
@@ -67,8 +67,8 @@ fn a_group_keeps_its_order_and_its_unicode() {
             "Pod/checkout-7d9f8b6c5d-8zq7w",
             "Pod/checkout-7d9f8b6c5d-m4t9b",
             "Pod/checkout-7d9f8b6c5d-x2k4q",
-            // Node and PersistentVolumeClaim rank alike, so the kind's name decides.
-            "Node/worker-2",
+            // A node is where the claim is used, as far as something else is named.
+            "PersistentVolumeClaim/data-orders-db-0",
         ]
     );
     assert!(signals[1].annotations["description"].ends_with("\nLes dernières 5 minutes: ⚠ 再起動 × 7 <b>&amp;</b>"));
@@ -148,6 +148,74 @@ fn the_sender_may_use_any_offset() {
     assert_eq!(sent(parsed).firing_time, "2026-11-23T22:30:00.5Z".parse().unwrap());
 }
 
+/// What of an alert is for people: it is cut or cleaned, marked, and costs neither the alert nor its neighbours.
+#[rstest]
+#[case::version("", "version", json!("1"))]
+#[case::version_of_another_type("", "version", json!(4))]
+#[case::empty_cluster("", "commonLabels", json!({"cluster": ""}))]
+#[case::ends_at("/alerts/0", "endsAt", json!(""))]
+#[case::starts_at("/alerts/0", "startsAt", json!(""))]
+#[case::empty_label("/alerts/0/labels", "deployment", json!(""))]
+#[case::control_in_label("/alerts/0/labels", "x", json!("a\u{0}b"))]
+#[case::label_without_name("/alerts/0/labels", "", json!("x"))]
+#[case::control_in_label_name("/alerts/0/labels", "x\ny", json!("x"))]
+#[case::long_label("/alerts/0/labels", "x", json!("v".repeat(100_000)))]
+#[case::long_label_name("/alerts/0/labels", &"n".repeat(300), json!("x"))]
+#[case::colours_in_annotation("/alerts/0/annotations", "x", json!("\u{1b}[31mred"))]
+#[case::large_alert("/alerts/0", "unknown", json!("v".repeat(400_000)))]
+fn what_is_for_people_never_costs_an_alert(#[case] place: &str, #[case] field: &str, #[case] value: Value) {
+    let plain = sent_of(&[("pod", "a")]);
+    let mut body = webhook(&[alert(&[("pod", "a")])]);
+    body.pointer_mut(place).unwrap()[field] = value;
+    let signal = sent(parse(&body).unwrap().alerts.remove(0));
+    assert_eq!((signal.fingerprint, signal.target, signal.name), (plain.fingerprint, plain.target, plain.name));
+    let texts = signal.labels.iter().chain(&signal.annotations).flat_map(|(name, value)| [name, value]);
+    assert!(texts.flat_map(|text| text.chars()).all(|c| !c.is_control()), "what is stored can be shown");
+    assert!(signal.original_payload.len() <= 64 * 1024);
+}
+
+#[test]
+fn of_too_many_labels_the_first_are_kept() {
+    let mut alert = alert(&[("pod", "a")]);
+    alert["labels"].as_object_mut().unwrap().extend((0..200).map(|i| (format!("x{i}"), json!("v"))));
+    let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    assert_eq!(signal.labels.len(), 128);
+    assert_eq!(signal.target.name, "a");
+    assert!(signal.provider_data["labelsCut"].as_str().unwrap().contains("75 left out"));
+}
+
+#[test]
+fn an_alert_without_name_and_severity_gets_stand_ins() {
+    let mut alert = alert(&[("pod", "a"), ("severity", "")]);
+    alert["labels"].as_object_mut().unwrap().remove("alertname");
+    let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    assert_eq!((signal.name.as_str(), signal.severity.as_str()), ("unnamed", "unknown"));
+    let signal = sent_of(&[("alertname", "A\n\u{85}B"), ("severity", &"s".repeat(60))]);
+    assert_eq!((signal.name.as_str(), signal.severity.len()), ("AB", 50));
+}
+
+#[test]
+fn long_annotations_are_cut_and_the_cut_is_told() {
+    let mut alert = alert(&[("pod", "a")]);
+    alert["annotations"] = json!({"description": "é".repeat(40_000), "summary": "short"});
+    let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
+    assert!(signal.annotations["description"].len() <= 32 * 1024);
+    assert!(signal.annotations["description"].ends_with("é… (cut)"));
+    assert_eq!(signal.annotations["summary"], "short");
+    assert!(signal.provider_data["annotationsCut"].as_str().unwrap().starts_with("1 of them shortened, 0 left out"));
+    assert!(!signal.provider_data.contains_key("labelsCut"));
+}
+
+#[rstest]
+#[case(&[("severity", "none")], true)]
+#[case(&[("alertname", "Watchdog")], true)]
+#[case(&[("alertname", "WatchdogDown")], false)]
+#[case(&[("severity", "info")], false)]
+fn heartbeats_are_ignored(#[case] labels: &[(&str, &str)], #[case] ignored: bool) {
+    let parsed = parse(&webhook(&[alert(labels)])).unwrap().alerts.remove(0).unwrap();
+    assert_eq!(matches!(parsed, Parsed::Ignored(Ignored::Matched { .. })), ignored);
+}
+
 #[test]
 fn texts_for_people_are_cut_not_refused() {
     let mut body = webhook(&[alert(&[("pod", "a")])]);
@@ -164,7 +232,7 @@ fn the_largest_signal_fits_into_an_object_of_etcd() {
     alert["annotations"] = json!({"description": "\n\"".repeat(15_000)});
     alert["generatorURL"] = json!("\"".repeat(5000));
     let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
-    assert!(signal.original_payload.len() > 200 * 1024);
+    assert!(signal.original_payload.len() > 60 * 1024);
     let provider = Value::Object(signal.provider_data).to_string();
     let spec = json!([signal.labels, signal.annotations, provider, signal.original_payload]);
     assert!(spec.to_string().len() < 1024 * 1024, "{}", spec.to_string().len());

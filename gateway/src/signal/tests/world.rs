@@ -18,7 +18,7 @@ use crate::{
     kubernetes::Kubernetes,
     metrics::Metrics,
     remediation::Signal,
-    signal::{ResolveError, Resolver, UnresolvedSignal},
+    signal::{ResolveError, Resolver, Rules, UnresolvedSignal},
 };
 
 /// How the API answers.
@@ -69,7 +69,7 @@ impl World {
         let client = kube::Client::new(service, "kubernaut-system");
         let retry = Retry { max_attempts: 1, ..Retry::default() };
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
-        let resolver = Resolver::new(kubernetes, context.clone(), metrics.clone(), scope);
+        let resolver = Resolver::new(kubernetes, context.clone(), metrics.clone(), scope, &Rules::default());
         Self { context, metrics, resolver, api }
     }
 
@@ -120,13 +120,13 @@ impl World {
         self.context.monotonic() + DEADLINE
     }
 
-    pub(super) async fn resolve(&self, sent: Signal) -> Result<Signal, ResolveError> {
-        self.resolver.resolve(UnresolvedSignal(sent), self.deadline()).await
+    pub(super) async fn resolve(&self, sent: UnresolvedSignal) -> Result<Signal, ResolveError> {
+        self.resolver.resolve(sent, self.deadline()).await
     }
 
     /// What became of a `shop` alert with this label, as `Kind/name`.
     pub(super) async fn owner_of(&self, label: &str, name: &str) -> String {
-        let signal = self.resolve(super::sent_of(&[(label, name)])).await.unwrap();
+        let signal = self.resolve(super::unresolved_of(&[(label, name)])).await.unwrap();
         format!("{}/{}", signal.target.kind, signal.target.name)
     }
 

@@ -1,0 +1,140 @@
+//! Which of an alert's candidates is it: the first that exists.
+
+use super::{
+    cache::{MetadataCache, Purpose},
+    candidates::{Candidate, Candidates, Ground},
+    error::ResolveError,
+    kind::{Kind, KindRef},
+    nodes::Nodes,
+    object::{Object, ObjectKey},
+};
+use crate::{context::Monotonic, kubernetes};
+
+/// What was found out about a candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// There is such an object.
+    Exists,
+    /// There was one.
+    Remembered,
+    /// There is none.
+    Absent,
+    /// The gateway may not look.
+    Forbidden,
+    /// A node that something runs on, not the subject.
+    Whereabouts,
+    /// It is in another cluster, or nothing is looked up at all.
+    Unseen,
+    /// Nothing depends on it.
+    NotLookedUp,
+}
+
+/// What an alert is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    /// One for each candidate.
+    pub(crate) sights: Vec<Sight>,
+    pub(crate) chosen: Chosen,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Chosen {
+    /// The candidate at this place.
+    Candidate(usize),
+    /// The Node with the address in `instance`.
+    NodeByAddress(ObjectKey),
+    /// The alert itself.
+    Itself,
+}
+
+/// Chooses without looking: the subject's voice is believed.
+pub(crate) fn unseen(candidates: &Candidates) -> Choice {
+    let stands = candidates.list.iter().position(|candidate| candidate.ground != Ground::IfItExists);
+    let chosen = stands.map_or(Chosen::Itself, Chosen::Candidate);
+    Choice { sights: vec![Sight::Unseen; candidates.list.len()], chosen }
+}
+
+/// Chooses by what exists.
+///
+/// # Errors
+/// If the API fails and an object has never been seen: a guess then would split the incident.
+pub(crate) async fn choose(
+    candidates: &Candidates,
+    cache: &MetadataCache,
+    nodes: Option<&Nodes>,
+    deadline: Monotonic,
+) -> Result<Choice, ResolveError> {
+    let mut sights = vec![Sight::NotLookedUp; candidates.list.len()];
+    let chosen = |chosen, sights| Ok(Choice { sights, chosen });
+    let is_only = candidates.list.len() == 1;
+    for (place, (candidate, sight)) in candidates.list.iter().zip(&mut sights).enumerate() {
+        // Whatever a look would show: it stands, and where it is owned the look for its owner follows.
+        if is_only && candidate.ground == Ground::Subject {
+            return chosen(Chosen::Candidate(place), sights);
+        }
+        *sight = look(candidate, cache, deadline).await?;
+        if matches!(sight, Sight::Exists | Sight::Remembered) {
+            return chosen(Chosen::Candidate(place), sights);
+        }
+    }
+    let stands = |(candidate, sight): (&Candidate, &Sight)| match candidate.ground {
+        Ground::Subject => true,
+        Ground::IfItExists => false,
+        Ground::UnlessThePlace { .. } => *sight != Sight::Whereabouts,
+    };
+    if let Some(place) = candidates.list.iter().zip(&sights).position(stands) {
+        return chosen(Chosen::Candidate(place), sights);
+    }
+    if let Some(nodes) = nodes.filter(|_| !candidates.addresses.is_empty()) {
+        let failed = |source| ResolveError::Kubernetes { object: "nodes".to_owned(), source };
+        let node = nodes.find(&candidates.addresses, deadline).await.map_err(failed)?;
+        if let (Some(name), Some(kind)) = (node, Kind::named("Node").map(KindRef::from)) {
+            return chosen(Chosen::NodeByAddress(ObjectKey { kind, namespace: String::new(), name }), sights);
+        }
+    }
+    chosen(Chosen::Itself, sights)
+}
+
+async fn look(candidate: &Candidate, cache: &MetadataCache, deadline: Monotonic) -> Result<Sight, ResolveError> {
+    if let Ground::UnlessThePlace { namespace, service, pod } = &candidate.ground {
+        let whereabouts = is_whereabouts(cache, namespace, [("Service", service), ("Pod", pod)], deadline).await?;
+        return Ok(if whereabouts { Sight::Whereabouts } else { Sight::NotLookedUp });
+    }
+    let Object::Known(key) = &candidate.object else { return Ok(Sight::NotLookedUp) };
+    match cache.get(key, Purpose::Owner(None), deadline).await {
+        Ok(answer) if answer.current.is_some() => Ok(Sight::Exists),
+        Ok(answer) if key.kind.owned && answer.last_known.is_some() => Ok(Sight::Remembered),
+        Ok(_) => Ok(Sight::Absent),
+        Err(ResolveError::Kubernetes { source: kubernetes::Error::Forbidden(message), .. })
+            if matches!(key.kind, KindRef::Custom(_)) =>
+        {
+            tracing::warn!(
+                object = %key, message,
+                "a kind of signal.targets may not be read, so its objects count as unseen: grant `get` on it"
+            );
+            Ok(Sight::Forbidden)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `namespace` exists here and none of `things` in it: then it is the subject's, and not the exporter's.
+async fn is_whereabouts(
+    cache: &MetadataCache,
+    namespace: &str,
+    things: [(&str, &Option<String>); 2],
+    deadline: Monotonic,
+) -> Result<bool, ResolveError> {
+    let Some(own) = ObjectKey::of_namespace(namespace) else { return Ok(false) };
+    if cache.get(&own, Purpose::Owner(None), deadline).await?.current.is_none() {
+        return Ok(false);
+    }
+    for (kind, name) in things {
+        let (Some(kind), Some(name)) = (Kind::named(kind), name) else { continue };
+        let key = ObjectKey { kind: kind.into(), namespace: namespace.to_owned(), name: name.clone() };
+        if cache.get(&key, Purpose::Owner(None), deadline).await?.current.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
