@@ -45,6 +45,9 @@ struct State {
     failed: Option<(Monotonic, Error)>,
 }
 
+/// What is read of a Node. One without a spec must not cost the others.
+type Node = Object<Option<Spec>, Status>;
+
 #[derive(Clone, Debug, Deserialize)]
 struct Spec {}
 
@@ -109,7 +112,7 @@ impl Nodes {
     /// Asks for all nodes. Metadata would not do: addresses are in the status.
     async fn list(&self, deadline: Monotonic) -> Result<BTreeMap<String, String>, Error> {
         let Some(resource) = Kind::named("Node").map(Kind::resource) else { return Ok(BTreeMap::new()) };
-        let api: Api<Object<Spec, Status>> = Api::all_with(self.kubernetes.client(), &resource);
+        let api: Api<Node> = Api::all_with(self.kubernetes.client(), &resource);
         let operation = Operation { verb: "list", resource: "nodes" };
         let mut page = ListParams::default().limit(PAGE);
         let mut names = BTreeMap::new();
@@ -129,7 +132,7 @@ impl Nodes {
 }
 
 /// Of two nodes with one address, the first in the order of names: every replica decides alike.
-fn add(names: &mut BTreeMap<String, String>, node: Object<Spec, Status>) {
+fn add(names: &mut BTreeMap<String, String>, node: Node) {
     let Some(name) = node.metadata.name else { return };
     let addresses = node.status.unwrap_or_default().addresses.into_iter().map(|address| address.address);
     for address in addresses {
