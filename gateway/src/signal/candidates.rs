@@ -141,7 +141,8 @@ impl Reading<'_> {
                 self.mentions.set_aside.push((mention.label, SetAside::TooMany));
             }
         }
-        if self.list.is_empty() {
+        // A pod that may be the exporter's does not stand in the way.
+        if self.list.iter().all(|candidate| candidate.ground == Ground::IfItExists) {
             self.namespace();
         }
         for node in &nodes {
