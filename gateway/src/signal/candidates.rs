@@ -190,9 +190,11 @@ impl Reading<'_> {
             return None;
         }
         let namespace = self.mentions.namespaces.any();
+        // Relabelled, a node that is only the place is `kubernetes_node`.
+        let is_its_own = mention.vocabulary == Vocabulary::Metrics && self.mentions.namespaces.is_relabelled();
         match (&self.exporter, namespace) {
             (_, None) | (Some(Exporter::Kubelet | Exporter::Machine), _) => Some(Ground::Subject),
-            (Some(Exporter::KubeStateMetrics), _) if mention.exported => Some(Ground::Subject),
+            (Some(Exporter::KubeStateMetrics), _) if mention.exported || is_its_own => Some(Ground::Subject),
             (Some(Exporter::KubeStateMetrics), Some(namespace)) => Some(Ground::UnlessThePlace {
                 namespace: namespace.to_owned(),
                 service: self.label("service").map(str::to_owned),

@@ -1,4 +1,4 @@
-//! Who measured what an alert is about, as `job` and `service` tell.
+//! Who measured what an alert is about, as `job` and the Service tell.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -28,9 +28,12 @@ pub(crate) enum Exporter {
 
 impl Exporter {
     /// Who measured an alert with these labels: `job` tells, else `service`, which of kube-state-metrics' own alerts may be
-    /// the subject's.
+    /// the subject's, else what the classic relabelling calls the Service.
     pub(crate) fn of(labels: &BTreeMap<String, String>, rules: &Rules) -> Option<Self> {
-        ["job", "service"].into_iter().filter_map(|label| labels.get(label)).find_map(|text| named_in(text, rules))
+        ["job", "service", "kubernetes_name"]
+            .into_iter()
+            .filter_map(|label| labels.get(label))
+            .find_map(|text| named_in(text, rules))
     }
 
     /// The name that its pods bear; a kubelet has none.

@@ -172,6 +172,11 @@ impl<'a> Namespaces<'a> {
         self.exported.or(self.open_telemetry).or(self.plain).or(self.relabelled)
     }
 
+    /// Whether the only namespace is that of the exporter, by the classic relabelling.
+    pub(super) fn is_relabelled(&self) -> bool {
+        self.relabelled.is_some() && self.exported.or(self.plain).or(self.open_telemetry).is_none()
+    }
+
     /// A namespace that is not that of the subject alone.
     pub(super) fn any(&self) -> Option<&'a str> {
         self.plain.or(self.open_telemetry).or(self.relabelled)
