@@ -19,4 +19,5 @@ mod outdated_crd;
 mod risk;
 mod scenarios;
 mod succession;
+mod targets;
 mod view;
