@@ -34,13 +34,20 @@ pub fn crd_yaml() -> Result<String, serde_saphyr::ser::Error> {
     selectable = ".spec.signalType",
     selectable = ".spec.severity",
     selectable = ".spec.clusterID",
+    category = "kubernaut",
+    // What fits about 120 columns answers: what is it about, how bad is it, where does it stand, does it go on? A path
+    // cannot join two fields, so a target takes two columns.
+    printcolumn(name = "Kind", type_ = "string", json_path = ".spec.targetResource.kind"),
+    printcolumn(name = "Target", type_ = "string", json_path = ".spec.targetResource.name"),
+    printcolumn(name = "Signal NS", type_ = "string", json_path = ".spec.targetResource.namespace"),
+    printcolumn(name = "Severity", type_ = "string", json_path = ".spec.severity"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.overallPhase"),
-    printcolumn(name = "Outcome", type_ = "string", json_path = ".status.completionStatus.outcome"),
-    printcolumn(name = "Alert", type_ = "string", json_path = ".spec.signalName"),
     printcolumn(name = "Count", type_ = "integer", json_path = ".status.deduplication.occurrenceCount"),
+    printcolumn(name = "Last Seen", type_ = "date", json_path = ".status.deduplication.lastSeenAt"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Alert", type_ = "string", json_path = ".spec.signalName", priority = 1),
+    printcolumn(name = "Outcome", type_ = "string", json_path = ".status.completionStatus.outcome", priority = 1),
     printcolumn(name = "Source", type_ = "string", json_path = ".spec.signalSource", priority = 1),
-    printcolumn(name = "Signal NS", type_ = "string", json_path = ".spec.targetResource.namespace", priority = 1),
     printcolumn(name = "Cluster", type_ = "string", json_path = ".spec.clusterID", priority = 1)
 )]
 #[x_kube(validation = Rule::new("self == oldSelf").message("spec is immutable"))]

@@ -71,6 +71,19 @@ fn fields_of_other_controllers_survive_in_the_status() {
 }
 
 #[test]
+fn a_list_says_what_it_is_about_how_bad_it_is_where_it_stands_and_whether_it_goes_on() {
+    let crd = RemediationRequest::crd();
+    let columns = crd.spec.versions[0].additional_printer_columns.clone().unwrap();
+    let shown = |wide: bool| -> Vec<_> {
+        let columns = columns.iter().filter(|column| (column.priority.unwrap_or(0) > 0) == wide);
+        columns.map(|column| column.name.as_str()).collect()
+    };
+    assert_eq!(shown(false), ["Kind", "Target", "Signal NS", "Severity", "Phase", "Count", "Last Seen", "Age"]);
+    assert_eq!(shown(true), ["Alert", "Outcome", "Source", "Cluster"]);
+    assert_eq!(crd.spec.names.categories, Some(vec!["kubernaut".to_owned()]));
+}
+
+#[test]
 fn signals_can_be_selected_by_fingerprint() {
     let crd = RemediationRequest::crd();
     let fields = crd.spec.versions[0].selectable_fields.clone().unwrap();
