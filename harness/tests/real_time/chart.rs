@@ -29,6 +29,7 @@ use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     authorization::v1::SubjectAccessReview,
     core::v1::{Namespace, ServiceAccount},
+    rbac::v1::{ClusterRole, RoleBinding},
 };
 use kube::{
     Api, Client,
@@ -97,7 +98,7 @@ async fn the_api_server_accepts_every_object_as_it_is() {
         "extraVolumeMounts[0].mountPath=/ca,imagePullSecrets[0].name=registry,tolerations[0].operator=Exists",
     ];
     let file = tools.plane.directory().join("chart.yaml");
-    for (settings, objects) in [(&[][..], 13), (&everything[..], 15)] {
+    for (settings, objects) in [(&[][..], 15), (&everything[..], 17)] {
         fs::write(&file, tools.helm(&["template"], "chart-dry-run", settings)).unwrap();
         let mut apply = Command::new(tools.plane.kubectl());
         // By one request for each object: other tests of this control plane apply the same ones meanwhile.
@@ -111,9 +112,14 @@ async fn the_api_server_accepts_every_object_as_it_is() {
 
 /// Whether the gateway's service account may do `verb` on `resource` of `group` in `namespace` (empty: anywhere).
 async fn may(admin: &Client, verb: &str, group: &str, resource: &str, namespace: &str) -> bool {
+    let account = format!("system:serviceaccount:{NAMESPACE}:gateway");
+    user_may(admin, &account, verb, group, resource, namespace).await
+}
+
+async fn user_may(admin: &Client, user: &str, verb: &str, group: &str, resource: &str, namespace: &str) -> bool {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let review: SubjectAccessReview = serde_json::from_value(json!({ "spec": {
-        "user": format!("system:serviceaccount:{NAMESPACE}:gateway"),
+        "user": user,
         "resourceAttributes": { "verb": verb, "group": group, "resource": resource, "subresource": subresource,
             "namespace": namespace },
     }}))
@@ -224,6 +230,7 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
         assert!(!may(&admin, verb, group, resource, namespace).await, "{verb} {resource}");
     }
 
+    people_look_and_end(&admin).await;
     let mut settings = config();
     settings.auth.mode = AuthMode::Kubernetes;
     settings.scope.require_managed_label = true;
@@ -262,6 +269,44 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
     let refused: Vec<_> = metrics.lines().filter(asked).filter(|line| line.contains(r#"code="403""#)).collect();
     assert!(refused.is_empty(), "{refused:#?}");
     replica.shut_down().await;
+}
+
+/// Nothing here runs the controller that copies rules into `view` and `edit`, so whether these select the chart's roles is
+/// one question, and what those grant when they are bound alone is another.
+async fn people_look_and_end(admin: &Client) {
+    let roles: Api<ClusterRole> = Api::all(admin.clone());
+    for name in ["view", "edit"] {
+        let selectors = roles.get(name).await.unwrap().aggregation_rule.unwrap().cluster_role_selectors.unwrap();
+        let labels = roles.get(&format!("gateway-role-{name}")).await.unwrap().metadata.labels.unwrap();
+        let wanted = selectors[0].match_labels.clone().unwrap();
+        assert!(!wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value)), "{name}");
+        let binding: RoleBinding = serde_json::from_value(json!({
+            "metadata": { "name": name },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                "name": format!("gateway-role-{name}") },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name }],
+        }))
+        .unwrap();
+        Api::namespaced(admin.clone(), NAMESPACE).create(&PostParams::default(), &binding).await.unwrap();
+    }
+    let rights = [
+        ("view", "get", "remediationrequests", true),
+        ("view", "watch", "remediationrequests/status", true),
+        ("view", "patch", "remediationrequests", false),
+        ("view", "delete", "remediationrequests", false),
+        ("edit", "delete", "remediationrequests", true),
+        ("edit", "patch", "remediationrequests/status", true),
+        ("edit", "create", "remediationrequests", false),
+    ];
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !user_may(admin, "edit", "delete", "kubernaut.ai", "remediationrequests", NAMESPACE).await {
+        assert!(tokio::time::Instant::now() < deadline, "the rights never came");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for (user, verb, resource, allowed) in rights {
+        let answer = user_may(admin, user, verb, "kubernaut.ai", resource, NAMESPACE).await;
+        assert_eq!(answer, allowed, "{user} {verb} {resource}");
+    }
 }
 
 /// As a remediation controller would.

@@ -93,6 +93,34 @@ fn senders_may_send_and_nothing_else() {
 }
 
 #[test]
+fn people_look_at_remediation_requests_by_view_and_end_them_by_edit_but_create_none() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("");
+    let role = |name| release.named("ClusterRole", name);
+    let (view, edit) = (role("gateway-role-view"), role("gateway-role-edit"));
+    for resource in ["remediationrequests", "remediationrequests/status"] {
+        assert_eq!(verbs(view, "kubernaut.ai", resource), ["get", "list", "watch"], "{resource}");
+        assert!(verbs(edit, "kubernaut.ai", resource).contains(&"patch".into()), "{resource}");
+        assert!(!verbs(edit, "kubernaut.ai", resource).contains(&"create".into()), "{resource}");
+    }
+    assert!(verbs(edit, "kubernaut.ai", "remediationrequests").contains(&"delete".into()));
+    let aggregated = |role: &Value| -> Vec<String> {
+        let labels = role["metadata"]["labels"].as_object().unwrap().keys();
+        labels
+            .filter_map(|label| label.strip_prefix("rbac.authorization.k8s.io/aggregate-to-"))
+            .map(str::to_owned)
+            .collect()
+    };
+    assert_eq!(aggregated(view), ["view"]);
+    assert_eq!(aggregated(edit), ["admin", "edit"]);
+
+    let apart = helm.render("rbac: {aggregate: false}");
+    for name in ["gateway-role-view", "gateway-role-edit"] {
+        assert!(aggregated(apart.named("ClusterRole", name)).is_empty(), "{name}");
+    }
+}
+
+#[test]
 fn whoever_brings_roles_and_accounts_of_his_own_gets_none() {
     let Some(helm) = Helm::find() else { return };
     let release = helm.render("{rbac: {create: false}, serviceAccount: {create: false, name: own}}");

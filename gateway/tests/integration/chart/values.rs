@@ -126,7 +126,7 @@ fn names_follow_the_release_or_are_given() {
     let release = helm.render("{nameOverride: receiver, rbac: {roleName: other}}");
     assert_eq!(release.named("Deployment", "gateway-receiver")["spec"]["replicas"], 3);
     let roles: Vec<_> = release.all("ClusterRole").map(|role| role["metadata"]["name"].clone()).collect();
-    assert_eq!(roles.len(), 3);
+    assert_eq!(roles.len(), 5);
     assert!(roles.iter().all(|name| name.as_str().unwrap().starts_with("other")), "{roles:?}");
 }
 

@@ -159,7 +159,7 @@ fn every_object_is_labelled_and_in_the_release_s_namespace_or_in_none() {
     let Some(helm) = Helm::find() else { return };
     let release =
         helm.render("{serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}");
-    assert_eq!(release.objects().len(), 16);
+    assert_eq!(release.objects().len(), 18);
     for object in release.objects() {
         let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
         assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "gateway", "{kind}");
