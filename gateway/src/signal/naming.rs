@@ -43,7 +43,8 @@ impl Told {
 ///   `pod-template-hash`: 6 to 10 characters;
 /// - `<cronjob>-<minutes>-<suffix>` of a Pod and `<cronjob>-<minutes>` of a Job, the minutes being the scheduled time
 ///   since 1970, not later than a day after `now`;
-/// - `<name>-<suffix>` of a Pod of a DaemonSet, a Job or a ReplicationController, and `<name>-<ordinal>` of a StatefulSet.
+/// - `<name>-<suffix>` of a Pod of a DaemonSet, a Job or a ReplicationController, `<name>-<index>-<suffix>` of an indexed
+///   Job, and `<name>-<ordinal>` of a StatefulSet.
 pub(crate) fn told(kind: &Kind, name: &str, now: Timestamp) -> Told {
     let read = match &*kind.name {
         "Pod" if name.len() < CUT_LEN => of_pod(name, now),
@@ -57,22 +58,21 @@ pub(crate) fn told(kind: &Kind, name: &str, now: Timestamp) -> Told {
 fn of_pod(name: &str, now: Timestamp) -> Option<Told> {
     let (owner, suffix) = name.rsplit_once('-')?;
     if suffix.len() == SUFFIX_LEN && is_generated(suffix) {
-        let (kind, told) = match of_job(owner, now) {
-            Some(told) => ("Job", told),
+        let mut told = match of_job(owner, now) {
+            Some(told) => Told { parent: kinds(&["Job"], owner).pop(), ..told },
             None => match of_replicaset(owner) {
-                Some(told) => ("ReplicaSet", told),
-                None => {
-                    return Some(Told {
-                        workloads: kinds(&["DaemonSet", "Job", "ReplicationController"], owner),
-                        ..Told::default()
-                    });
-                }
+                Some(told) => Told { parent: kinds(&["ReplicaSet"], owner).pop(), ..told },
+                None => Told::default(),
             },
         };
-        return Some(Told { parent: kinds(&[kind], owner).pop(), ..told });
+        // What looks like a hash may be a part of a name, and a Job's pods may have an index.
+        told.workloads.extend(kinds(&["DaemonSet", "Job", "ReplicationController"], owner));
+        let indexed = owner.rsplit_once('-').filter(|(job, index)| !job.is_empty() && is_ordinal(index));
+        told.workloads.extend(indexed.into_iter().flat_map(|(job, _)| kinds(&["Job"], job)));
+        return Some(told);
     }
-    let is_ordinal = suffix.bytes().all(|b| b.is_ascii_digit()) && !owner.is_empty();
-    is_ordinal.then(|| Told { workloads: kinds(&["StatefulSet"], owner), ..Told::default() })
+    let is_one = is_ordinal(suffix) && !owner.is_empty();
+    is_one.then(|| Told { workloads: kinds(&["StatefulSet"], owner), ..Told::default() })
 }
 
 fn of_replicaset(name: &str) -> Option<Told> {
@@ -94,6 +94,10 @@ fn kinds(kinds: &[&str], name: &str) -> Vec<(&'static Kind, String)> {
 /// The stem of the name of a ReplicaSet that a Deployment, or what is like one, has made.
 pub(crate) fn stem(replicaset: &str) -> Option<&str> {
     replicaset.rsplit_once('-').filter(|(_, hash)| is_template_hash(hash)).map(|(stem, _)| stem)
+}
+
+fn is_ordinal(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_generated(text: &str) -> bool {
