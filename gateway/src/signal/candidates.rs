@@ -223,8 +223,9 @@ impl Reading<'_> {
     }
 }
 
-/// The host of `instance`, which is an address or a name, mostly with a port.
+/// The host of `instance`, which is an address or a name, mostly with a port. In lower case, as kubelets register it.
 fn host(instance: &str) -> String {
+    let instance = &*instance.to_ascii_lowercase();
     if let Some((host, _)) = instance.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return host.to_owned();
     }

@@ -136,7 +136,7 @@ fn add(names: &mut BTreeMap<String, String>, node: Node) {
     let Some(name) = node.metadata.name else { return };
     let addresses = node.status.unwrap_or_default().addresses.into_iter().map(|address| address.address);
     for address in addresses {
-        names.entry(address).or_insert_with(|| name.clone());
+        names.entry(address.to_ascii_lowercase()).or_insert_with(|| name.clone());
     }
     // Its own name is nobody else's.
     names.insert(name.clone(), name);
