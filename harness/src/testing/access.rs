@@ -1,5 +1,7 @@
 //! Gateways under their service account, with the Roles of the chart.
 
+use std::sync::LazyLock;
+
 use embedded_apiserver::Caller;
 use kube::Client;
 use serde_json::{Value, json};
@@ -13,9 +15,10 @@ use crate::{
 
 /// A fleet whose API enforces RBAC, with the Roles of the chart.
 pub fn guarded_fleet(seed: u64) -> Fleet {
+    static ROLES: LazyLock<Vec<Value>> = LazyLock::new(|| chart_roles(NAMESPACE).unwrap());
     let fleet = Fleet::new(seed);
     fleet.api.enforce_rbac();
-    chart_roles(NAMESPACE).unwrap().into_iter().for_each(|object| fleet.api.seed(object));
+    ROLES.iter().cloned().for_each(|object| fleet.api.seed(object));
     fleet
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use harness::{
-    fleet::{Fleet, Skew},
-    testing::PROMETHEUS,
+    fleet::Skew,
+    testing::{PROMETHEUS, account, forbidden, guarded_fleet},
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -69,10 +69,11 @@ fn table() -> Table {
 
 #[tokio::test(start_paused = true)]
 async fn every_alert_of_kube_prometheus_is_about_the_same_resource_however_it_is_scraped() {
-    let fleet = Fleet::new(1);
+    let fleet = guarded_fleet(1);
     let table = table();
     table.objects.iter().for_each(|line| objects::create(&fleet.api, line));
-    let replica = fleet.start_with(1, run::config(&json!({ "nodeByInstance": true })), Skew::default()).await;
+    let config = run::config(&json!({ "nodeByInstance": true }));
+    let replica = fleet.start_via(1, config, Skew::default(), account(&fleet)).await;
     let mut report = String::new();
     let mut sent = 0;
     for row in &table.alerts {
@@ -92,6 +93,7 @@ async fn every_alert_of_kube_prometheus_is_about_the_same_resource_however_it_is
     }
     println!("{sent} alerts");
     assert!(report.is_empty(), "{report}");
+    assert_eq!(forbidden(&fleet), Vec::<String>::new());
 }
 
 /// The table for operators: alerts by what they are about.

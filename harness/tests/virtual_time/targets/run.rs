@@ -1,4 +1,4 @@
-//! A case against a gateway over the embedded API.
+//! A case against a gateway over the embedded API, with the rights that the chart grants.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
@@ -6,7 +6,7 @@ use gateway::config::Config;
 use harness::{
     fleet::{Fleet, Skew},
     replica::{self, Answer},
-    testing::{count_of, wait},
+    testing::{account, count_of, forbidden, guarded_fleet, name_of, wait},
 };
 use serde_json::{Map, Value, json};
 
@@ -46,11 +46,12 @@ pub(super) async fn check(case: &Case) -> String {
 }
 
 async fn run(case: &Case, signal: &Value) -> String {
-    let fleet = Fleet::new(1);
+    let fleet = guarded_fleet(1);
+    signal["targets"].as_object().into_iter().flatten().for_each(|(_, kind)| grant(&fleet, kind));
     for line in &case.objects {
         objects::create(&fleet.api, line);
     }
-    let replica = fleet.start_with(1, config(signal), Skew::default()).await;
+    let replica = fleet.start_via(1, config(signal), Skew::default(), account(&fleet)).await;
     let mut report = String::new();
     // By what makes an incident: how many signals it got.
     let mut incidents: BTreeMap<String, u64> = BTreeMap::new();
@@ -92,7 +93,19 @@ async fn run(case: &Case, signal: &Value) -> String {
         let _ = writeln!(report, "    expected incidents with {expected:?} signals, got {counts:?}");
     }
     replica.crash();
+    for refused in forbidden(&fleet) {
+        let _ = writeln!(report, "    the chart's roles lack: {refused}");
+    }
     report
+}
+
+/// Lets the gateway read a kind that the operator adds, as the chart does.
+fn grant(fleet: &Fleet, kind: &Value) {
+    let roles = fleet.api.objects("clusterroles");
+    let mut role = roles.into_iter().find(|role| name_of(role) == "gateway-role-cluster").unwrap();
+    let rule = json!({ "apiGroups": [kind["group"]], "resources": [kind["plural"]], "verbs": ["get"] });
+    role["rules"].as_array_mut().unwrap().push(rule);
+    fleet.api.seed(role);
 }
 
 /// The step with the labels that Prometheus adds.
