@@ -7,7 +7,7 @@
 //! Both answers together are believed for a short time, bounded by the configuration: a revoked token stops working
 //! within it. Failures to ask are not remembered.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
@@ -34,12 +34,12 @@ const OUTCOMES: [&str; 5] = ["allowed", "forbidden", "unauthenticated", "missing
 type Key = ([u8; 32], &'static str);
 
 /// What the Kubernetes API says of a token and a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The token's user may post to the path.
-    Allowed,
-    /// The token's user may not.
-    Forbidden,
+    /// The token's user, who is called so, may post to the path.
+    Allowed(Arc<str>),
+    /// The token's user, who is called so, may not.
+    Forbidden(Arc<str>),
     /// The token is nobody's.
     Unauthenticated,
 }
@@ -71,7 +71,7 @@ pub struct Authenticator {
     metrics: Metrics,
     settings: Auth,
     /// Tokens that were accepted; apart from the others, so that a flood of bad tokens pushes no good one out.
-    accepted: TtlCache<Key, (), kubernetes::Error>,
+    accepted: TtlCache<Key, Arc<str>, kubernetes::Error>,
     /// Reviews under way, and refusals.
     reviews: TtlCache<Key, Decision, kubernetes::Error>,
 }
@@ -99,8 +99,8 @@ impl Authenticator {
         };
         let decision = self.decision(token, path, deadline).await;
         self.count(match &decision {
-            Ok(Decision::Allowed) => "allowed",
-            Ok(Decision::Forbidden) => "forbidden",
+            Ok(Decision::Allowed(_)) => "allowed",
+            Ok(Decision::Forbidden(_)) => "forbidden",
             Ok(Decision::Unauthenticated) => "unauthenticated",
             Err(_) => "error",
         });
@@ -118,18 +118,18 @@ impl Authenticator {
         deadline: Monotonic,
     ) -> Result<Decision, kubernetes::Error> {
         let key = (Sha256::digest(token.as_bytes()).into(), path);
-        if self.accepted.get(&key).is_some() {
-            return Ok(Decision::Allowed);
+        if let Some(user) = self.accepted.get(&key) {
+            return Ok(Decision::Allowed(user));
         }
         let Auth { cache_ttl, negative_cache_ttl, .. } = self.settings;
         let ttl_of = move |decision: &Decision| match decision {
-            Decision::Allowed => Duration::ZERO,
-            Decision::Forbidden | Decision::Unauthenticated => negative_cache_ttl,
+            Decision::Allowed(_) => Duration::ZERO,
+            Decision::Forbidden(_) | Decision::Unauthenticated => negative_cache_ttl,
         };
         let load = || review(self.kubernetes.clone(), token.to_owned(), path, deadline);
         let decision = self.reviews.get_or_load(key, ttl_of, load).await?;
-        if decision == Decision::Allowed {
-            self.accepted.insert(key, (), cache_ttl);
+        if let Decision::Allowed(user) = &decision {
+            self.accepted.insert(key, Arc::clone(user), cache_ttl);
         }
         Ok(decision)
     }
@@ -148,8 +148,9 @@ async fn review(
     deadline: Monotonic,
 ) -> Result<Decision, kubernetes::Error> {
     let Some(user) = review_token(&kubernetes, token, deadline).await? else { return Ok(Decision::Unauthenticated) };
+    let name: Arc<str> = user.username.as_deref().unwrap_or_default().into();
     let allowed = review_access(&kubernetes, user, path, deadline).await?;
-    Ok(if allowed { Decision::Allowed } else { Decision::Forbidden })
+    Ok(if allowed { Decision::Allowed(name) } else { Decision::Forbidden(name) })
 }
 
 /// Whose token it is; nobody's if it is not accepted.

@@ -15,7 +15,7 @@
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
 //! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Below all of them: [`ttl_cache`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names) and [`context`]
+//! Below all of them: [`ttl_cache`], [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names) and [`context`]
 //! (time, randomness, tasks).
 //!
 //! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
@@ -32,6 +32,7 @@ pub mod dedup;
 pub mod http;
 pub mod intake;
 pub mod kubernetes;
+pub mod log_limit;
 pub mod metrics;
 pub mod remediation;
 pub mod rfc1123;

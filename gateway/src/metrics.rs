@@ -27,6 +27,7 @@ pub struct Metrics {
     pub signals_received: IntCounterVec,
     pub signals_deduplicated: IntCounterVec,
     pub signals_rejected: IntCounterVec,
+    pub signals_ignored: IntCounterVec,
     pub signals_parse_dropped: IntCounterVec,
     pub alerts_truncated: IntCounter,
     pub crds_created: IntCounterVec,
@@ -104,6 +105,11 @@ impl Metrics {
             signals_rejected: r.counters(
                 "gateway_signals_rejected_total",
                 "Total number of signals rejected",
+                &["reason"],
+            )?,
+            signals_ignored: r.counters(
+                "gateway_signals_ignored_total",
+                "Total number of valid alerts or events that never cause a RemediationRequest",
                 &["reason"],
             )?,
             signals_parse_dropped: r.counters(

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::operations::Readiness;
-use crate::{auth::Authenticator, config, context::Context, intake::SignalHandler, metrics::Metrics};
+use crate::{
+    auth::Authenticator, config, context::Context, intake::SignalHandler, log_limit::LogLimit, metrics::Metrics,
+};
 
 /// What the signal listener needs.
 #[derive(Clone)]
@@ -18,6 +20,8 @@ pub struct App {
     pub context: Context,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Which lines about senders that are refused are written.
+    pub log: LogLimit,
     /// Whether the replica shuts down.
     pub readiness: Readiness,
 }

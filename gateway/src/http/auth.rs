@@ -2,30 +2,50 @@
 
 use http::{HeaderMap, HeaderValue, header};
 
+use tracing::{Level, Span};
+
 use super::problem::{Kind, Problem};
 use crate::{
     auth::{Authenticator, Decision, Error},
     context::Monotonic,
+    log_limit::LogLimit,
 };
 
 /// Longer than any token that Kubernetes issues, which are below 2 KiB; it bounds what is hashed and sent on.
 const TOKEN_BYTES_MAX: usize = 8192;
 
-/// Lets a request to `path` pass, or says why not.
+/// Lets a request to `path` pass, or says why not. Whose token it is becomes part of the request's span; who is refused is
+/// logged as far as `log` allows.
 pub(super) async fn check(
     authenticator: &Authenticator,
+    log: &LogLimit,
     headers: &HeaderMap,
     path: &'static str,
     deadline: Monotonic,
 ) -> Result<(), Problem> {
     let token = bearer_token(headers);
     match authenticator.judge(token, path, deadline).await {
-        Ok(Decision::Allowed) => Ok(()),
-        Ok(Decision::Forbidden) => {
+        Ok(Decision::Allowed(user)) => {
+            Span::current().record("user", &*user);
+            Ok(())
+        }
+        Ok(Decision::Forbidden(user)) => {
+            Span::current().record("user", &*user);
+            if log.admits("forbidden", Level::WARN) {
+                tracing::warn!(reason = "forbidden", "answered 403: this user may not post to {path}");
+            }
             Err(Problem::new(Kind::Forbidden, format!("the token's user may not post to {path}")))
         }
-        Ok(Decision::Unauthenticated) if token.is_none() => Err(unauthenticated("a bearer token is needed")),
-        Ok(Decision::Unauthenticated) => Err(unauthenticated("the token is not accepted")),
+        Ok(Decision::Unauthenticated) => {
+            let (reason, detail) = match token {
+                None => ("missing", "a bearer token is needed"),
+                Some(_) => ("unauthenticated", "the token is not accepted"),
+            };
+            if log.admits(reason, Level::WARN) {
+                tracing::warn!(reason, "answered 401: {detail}");
+            }
+            Err(unauthenticated(detail))
+        }
         Err(error) => {
             tracing::warn!(%error, "a token could not be reviewed");
             let kind = if error == Error::Deadline { Kind::Deadline } else { Kind::KubernetesApi };

@@ -1,6 +1,6 @@
 //! What is known of a request from its head on.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::context::Monotonic;
 
@@ -11,3 +11,7 @@ pub(super) struct RequestInfo {
     pub(super) path: Arc<str>,
     pub(super) received: Monotonic,
 }
+
+/// The other end of the connection that a request came by; a request that is made in process has none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use super::{
     app::App,
-    info::RequestInfo,
+    info::{Peer, RequestInfo},
     problem::{Kind, Problem},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
@@ -33,7 +33,10 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     let (endpoint, method) = (endpoint(&info.path), method_label(request.method()));
     request.extensions_mut().insert(info.clone());
 
-    let span = tracing::info_span!("request", request_id = &*info.id, endpoint, method);
+    // At the level of errors, so that every line of a request has it, whatever the log's level is.
+    let peer = request.extensions().get().map(|Peer(address)| tracing::field::display(*address));
+    let span =
+        tracing::error_span!("request", request_id = &*info.id, endpoint, method, peer, user = tracing::field::Empty);
     let mut response = answer(request, next, &info).instrument(span.clone()).await;
     if let Ok(value) = HeaderValue::from_str(&info.id) {
         response.headers_mut().insert(REQUEST_ID, value);

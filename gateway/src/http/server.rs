@@ -25,7 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::tls::Tls;
+use super::{info::Peer, tls::Tls};
 use crate::{config, context::Context};
 use timed::{Phase, TimedIo};
 
@@ -127,7 +127,7 @@ where
     let settings = &server.settings;
     let phase = Phase::default();
     let stream = TimedIo::new(stream, phase.clone(), settings, &server.context);
-    let service = service_fn(|request| answer(server, request, &phase));
+    let service = service_fn(|request| answer(server, request, peer, &phase));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -156,8 +156,14 @@ where
 }
 
 /// Has the router answer, within the time that an answer may take.
-async fn answer(server: &Server, request: Request<Incoming>, phase: &Phase) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    server: &Server,
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    phase: &Phase,
+) -> Result<Response<Body>, Infallible> {
     phase.request();
+    request.extensions_mut().insert(Peer(peer));
     let answer = server.router.clone().oneshot(request.map(Body::new));
     let response = match server.context.timeout(server.settings.write_timeout, answer).await {
         Ok(Ok(response)) => response,

@@ -104,12 +104,10 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         return Err(problem.retry_after(RETRY_SOON));
     };
     if let Some(authenticator) = &app.auth {
-        auth::check(authenticator, &head.headers, path(source), deadline).await?;
+        auth::check(authenticator, &app.log, &head.headers, path(source), deadline).await?;
     }
     let body = read_body(app, body, deadline).await?;
-    let result = handle(app, place, source, body, deadline).await?;
-    log_failures(&result);
-    Ok(answer(&result))
+    Ok(answer(&handle(app, place, source, body, deadline).await?))
 }
 
 async fn read_body(app: &App, body: Body, deadline: Monotonic) -> Result<Bytes, Problem> {
@@ -143,24 +141,6 @@ async fn handle(
         }
         Ok(Err(_)) => Err(shutting_down()),
         Err(_) => Err(Problem::new(Kind::Deadline, "no result within the deadline; send it again")),
-    }
-}
-
-/// What the sender is not told.
-fn log_failures(result: &Result<Vec<Item>, Rejection>) {
-    match result {
-        Ok(items) => {
-            for item in items {
-                match item {
-                    Item::Failed(error) => tracing::warn!(%error, "a signal was not accepted"),
-                    Item::Rejected(Rejection { reason, message }) => {
-                        tracing::info!(reason, message, "an alert was rejected");
-                    }
-                    Item::Accepted(..) | Item::OutOfScope { .. } | Item::Ignored { .. } => {}
-                }
-            }
-        }
-        Err(rejection) => tracing::info!(detail = rejection.message, "a body was malformed"),
     }
 }
 

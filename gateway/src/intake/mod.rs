@@ -4,6 +4,7 @@
 
 mod handler;
 mod pipeline;
+mod unprocessed;
 
 pub use handler::{Item, SignalHandler};
 pub use pipeline::Intake;

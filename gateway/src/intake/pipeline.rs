@@ -5,11 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
-use super::handler::{Item, SignalHandler};
+use super::{
+    handler::{Item, SignalHandler},
+    unprocessed::{About, Unprocessed},
+};
 use crate::{
     audit::{Event, Recorder},
     context::{Context, Monotonic},
     dedup::{self, Deduplicate},
+    log_limit::LogLimit,
     metrics::Metrics,
     remediation::Source,
     signal::{Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal, alertmanager, event},
@@ -31,10 +35,12 @@ pub struct Intake {
     resolver: Resolver,
     dedup: Arc<dyn Deduplicate>,
     audit: Recorder,
+    unprocessed: Unprocessed,
 }
 
 impl Intake {
-    /// What is received is read by `rules` and goes to `resolver`, then to `dedup`; what became of it goes to `audit`.
+    /// What is received is read by `rules` and goes to `resolver`, then to `dedup`; what became of it goes to `audit`, and, if
+    /// it is not processed, into the log as far as `log` allows.
     pub fn new(
         context: Context,
         metrics: Metrics,
@@ -42,8 +48,10 @@ impl Intake {
         resolver: Resolver,
         dedup: Arc<dyn Deduplicate>,
         audit: Recorder,
+        log: LogLimit,
     ) -> Self {
-        Self { context, metrics, rules, resolver, dedup, audit }
+        let unprocessed = Unprocessed::new(metrics.clone(), log);
+        Self { context, metrics, rules, resolver, dedup, audit, unprocessed }
     }
 
     fn parse(&self, source: Source, body: &[u8]) -> Result<Vec<Result<Parsed, Rejection>>, Rejection> {
@@ -68,11 +76,12 @@ impl Intake {
     async fn item(&self, parsed: Result<Parsed, Rejection>, deadline: Monotonic) -> Item {
         match parsed {
             Ok(Parsed::Signal(unresolved)) => self.process(*unresolved, deadline).await,
-            Ok(Parsed::Ignored(why)) => Item::Ignored { message: why.to_string() },
+            Ok(Parsed::Ignored(why)) => {
+                self.unprocessed.ignored(&why);
+                Item::Ignored { message: why.to_string() }
+            }
             Err(rejection) => {
-                let Rejection { reason, message } = &rejection;
-                self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
-                tracing::warn!(reason, message, "an alert or event is rejected");
+                self.unprocessed.rejected("an alert or event", &rejection);
                 Item::Rejected(rejection)
             }
         }
@@ -83,14 +92,16 @@ impl Intake {
         let severity = SEVERITIES.iter().find(|known| sent.severity.eq_ignore_ascii_case(known));
         let severity = severity.copied().unwrap_or("other");
         self.metrics.signals_received.with_label_values(&[sent.source.as_str(), severity]).inc();
+        let about = About::new(sent);
         let signal = match self.resolver.resolve(unresolved, deadline).await {
             Ok(signal) => signal,
-            Err(error @ ResolveError::OutOfScope { .. }) => {
-                self.metrics.signals_rejected.with_label_values(&["out_of_scope"]).inc();
-                return Item::OutOfScope { message: error.to_string() };
+            Err(ResolveError::OutOfScope { message }) => {
+                self.unprocessed.out_of_scope(&about, &message);
+                return Item::OutOfScope { message };
             }
             Err(ResolveError::Kubernetes { object, source }) => {
-                tracing::error!(object, error = %source, "the owner or scope of a resource could not be looked up");
+                let About { alert, .. } = about;
+                tracing::error!(alert, object, error = %source, "the owner or scope of a resource could not be looked up");
                 return Item::Failed(dedup::Error::from(&source));
             }
         };
@@ -102,9 +113,13 @@ impl Intake {
                 self.audit.record(event);
             }
         }
+        let About { alert, namespace, resource } = about;
         match result {
             Ok(accepted) => Item::Accepted(accepted, fingerprint),
-            Err(error) => Item::Failed(error),
+            Err(error) => {
+                tracing::warn!(alert, namespace, resource, %error, "a signal was not accepted");
+                Item::Failed(error)
+            }
         }
     }
 }
@@ -112,10 +127,7 @@ impl Intake {
 impl SignalHandler for Intake {
     fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Vec<Item>, Rejection>> {
         async move {
-            let parsed = self.parse(source, &body).inspect_err(|Rejection { reason, message }| {
-                self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
-                tracing::warn!(reason, message, "a body is rejected");
-            })?;
+            let parsed = self.parse(source, &body).inspect_err(|why| self.unprocessed.rejected("a body", why))?;
             let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline).boxed());
             Ok(items.buffered(CONCURRENT_ALERTS).collect().await)
         }

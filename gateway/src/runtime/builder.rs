@@ -17,6 +17,7 @@ use crate::{
     http::{self, App, Readiness, tls::Tls},
     intake::Intake,
     kubernetes::Kubernetes,
+    log_limit::LogLimit,
     metrics::Metrics,
     signal::{Resolver, Rules},
 };
@@ -81,7 +82,9 @@ impl Builder {
         let rules = Rules::new(&config.signal);
         let scope = config.scope.clone();
         let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), scope, &rules);
-        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, Arc::clone(&dedup), recorder);
+        let log = LogLimit::new(context.clone());
+        let (judge, told) = (Arc::clone(&dedup), log.clone());
+        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told);
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),
             AuthMode::None => None,
@@ -94,9 +97,10 @@ impl Builder {
             server: config.server.clone(),
             context: context.clone(),
             metrics: metrics.clone(),
+            log: log.clone(),
             readiness: readiness.clone(),
         });
-        Ok(Gateway { config, context, metrics, dedup, readiness, audit, tls, api })
+        Ok(Gateway { config, context, metrics, dedup, readiness, audit, log, tls, api })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     dedup::Deduplicate,
     http::{self, Readiness, server::Server, tls::Tls},
+    log_limit::LogLimit,
     metrics::Metrics,
 };
 
@@ -30,6 +31,7 @@ pub struct Gateway {
     pub(super) dedup: Arc<dyn Deduplicate>,
     pub(super) readiness: Readiness,
     pub(super) audit: Option<Pipeline>,
+    pub(super) log: LogLimit,
     pub(super) tls: Option<Tls>,
     pub(super) api: Router,
 }
@@ -107,6 +109,7 @@ impl Gateway {
         if let Some(audit) = &self.audit {
             audit.shutdown(self.context.monotonic() + SHUT_DOWN_TIMEOUT).await;
         }
+        self.log.flush();
         tracing::info!("shut down");
     }
 }

@@ -8,11 +8,13 @@ use std::{
 use tracing::{
     Dispatch, Event, Level, Metadata, Subscriber,
     field::{Field, Visit},
+    span::{Attributes, Id, Record},
     subscriber::{DefaultGuard, Interest},
 };
 use tracing_subscriber::{
     Layer,
     layer::{Context, SubscriberExt as _},
+    registry::{LookupSpan, SpanRef},
 };
 
 /// One event of this project's own crates.
@@ -22,6 +24,8 @@ pub struct Line {
     pub level: Level,
     /// Message and fields.
     pub text: String,
+    /// Fields of the innermost span around it.
+    pub span: String,
 }
 
 /// The events since [`Logs::capture`].
@@ -45,6 +49,11 @@ impl Logs {
         self.lines.lock().unwrap().clone()
     }
 
+    /// Events of any level that say `text`.
+    pub fn saying(&self, text: &str) -> Vec<Line> {
+        self.lines().into_iter().filter(|line| line.text.contains(text)).collect()
+    }
+
     /// Error events that say `text`.
     pub fn errors(&self, text: &str) -> Vec<Line> {
         let wanted = |line: &Line| line.level == Level::ERROR && line.text.contains(text);
@@ -52,13 +61,33 @@ impl Logs {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Logs {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+/// The fields of a span.
+struct Fields(Text);
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Logs {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut text = Text::default();
+        attributes.record(&mut text);
+        span.extensions_mut().insert(Fields(text));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(Fields(text)) = span.extensions_mut().get_mut() {
+            values.record(text);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         if metadata.target().starts_with("gateway") {
             let mut text = Text::default();
             event.record(&mut text);
-            self.lines.lock().unwrap().push(Line { level: *metadata.level(), text: text.0 });
+            let span = context.event_span(event);
+            let fields = |span: SpanRef<'_, S>| span.extensions().get().map(|Fields(text)| text.0.clone());
+            let span = span.and_then(fields).unwrap_or_default();
+            self.lines.lock().unwrap().push(Line { level: *metadata.level(), text: text.0, span });
         }
     }
 }

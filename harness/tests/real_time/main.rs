@@ -6,4 +6,5 @@
 mod chart;
 mod control_plane;
 mod kubectl;
+mod peer;
 mod real_api;

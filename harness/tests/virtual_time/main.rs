@@ -20,4 +20,5 @@ mod risk;
 mod scenarios;
 mod succession;
 mod targets;
+mod unprocessed;
 mod view;

@@ -104,7 +104,7 @@ impl Rig {
 
     async fn status_of(&self, headers: &HeaderMap) -> u16 {
         let deadline = self.context.monotonic() + Duration::from_secs(15);
-        match check(&self.auth, headers, PROMETHEUS, deadline).await {
+        match check(&self.auth, &LogLimit::new(self.cluster.context.clone()), headers, PROMETHEUS, deadline).await {
             Ok(()) => 200,
             Err(problem) => {
                 let challenged =

@@ -19,6 +19,7 @@ use gateway::{
     http::{self, App, KUBERNETES_EVENT, PROMETHEUS, Readiness},
     intake::{Item, SignalHandler},
     kubernetes::Kubernetes,
+    log_limit::LogLimit,
     metrics::Metrics,
     remediation::Source,
     signal::Rejection,
@@ -96,6 +97,7 @@ fn rig_with(
         server: settings,
         context: context.clone(),
         metrics: metrics.clone(),
+        log: LogLimit::new(context.clone()),
         readiness: readiness.clone(),
     };
     Rig { router: http::router(app), handler, metrics, context, readiness }

@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 17] = [
+const LAYERS: [&str; 18] = [
     "main",
     "runtime",
     "http",
@@ -21,6 +21,7 @@ const LAYERS: [&str; 17] = [
     "remediation",
     "kubernetes",
     "ttl_cache",
+    "log_limit",
     "crypto",
     "telemetry",
     "metrics",

@@ -1,0 +1,76 @@
+//! What is not processed: each alert, event or body of it is counted and logged once, here.
+
+use tracing::Level;
+
+use crate::{
+    log_limit::LogLimit,
+    metrics::Metrics,
+    remediation::{Signal, Source, TargetResource},
+    signal::{Ignored, Rejection},
+};
+
+/// The values of the label `reason` of `gateway_signals_ignored_total`.
+const IGNORED: [&str; 3] = ["resolved", "normal_event", "matched"];
+const OUT_OF_SCOPE: &str = "out_of_scope";
+
+/// Counts and logs what is not processed.
+pub(super) struct Unprocessed {
+    metrics: Metrics,
+    log: LogLimit,
+}
+
+/// Which signal a line is about.
+pub(super) struct About {
+    pub(super) alert: String,
+    pub(super) namespace: String,
+    pub(super) resource: String,
+}
+
+impl About {
+    pub(super) fn new(signal: &Signal) -> Self {
+        let TargetResource { kind, name, namespace, .. } = &signal.target;
+        Self { alert: signal.name.clone(), namespace: namespace.clone(), resource: format!("{kind}/{name}") }
+    }
+}
+
+impl Unprocessed {
+    pub(super) fn new(metrics: Metrics, log: LogLimit) -> Self {
+        // Exposed from the start: a rate over a counter that begins at 1 misses the first, and alerts compare these.
+        for reason in IGNORED {
+            metrics.signals_ignored.with_label_values(&[reason]);
+        }
+        metrics.signals_rejected.with_label_values(&[OUT_OF_SCOPE]);
+        for source in [Source::Prometheus, Source::KubernetesEvents] {
+            metrics.signals_deduplicated.with_label_values(&[source.as_str()]);
+            metrics.crds_created.with_label_values(&[source.as_str(), "created"]);
+        }
+        Self { metrics, log }
+    }
+
+    /// A valid alert or event that is never the cause of a RemediationRequest. Those that are so by their nature are
+    /// only told to who asks for all; those that the operator chose may have been chosen by mistake.
+    pub(super) fn ignored(&self, why: &Ignored) {
+        let reason = why.reason();
+        self.metrics.signals_ignored.with_label_values(&[reason]).inc();
+        match why {
+            Ignored::Resolved | Ignored::NormalEvent => tracing::debug!(reason, "ignored: {why}"),
+            Ignored::Matched { .. } if self.log.admits(reason, Level::INFO) => tracing::info!(reason, "ignored: {why}"),
+            Ignored::Matched { .. } => {}
+        }
+    }
+
+    pub(super) fn out_of_scope(&self, About { alert, namespace, resource }: &About, message: &str) {
+        self.metrics.signals_rejected.with_label_values(&[OUT_OF_SCOPE]).inc();
+        if self.log.admits(OUT_OF_SCOPE, Level::INFO) {
+            tracing::info!(reason = OUT_OF_SCOPE, alert, namespace, resource, "not processed: {message}");
+        }
+    }
+
+    /// An alert, an event or a whole body, as `what` says.
+    pub(super) fn rejected(&self, what: &str, Rejection { reason, message }: &Rejection) {
+        self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
+        if self.log.admits(reason, Level::WARN) {
+            tracing::warn!(reason, "{what} is rejected: {message}");
+        }
+    }
+}
