@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`runtime`] | wiring: the only place that knows all parts |
+//! | [`explain`] | what would become of an alert, and why: for people |
 //! | [`http`] | routes, limits, problem+json; knows nothing of Kubernetes |
 //! | [`intake`] | from a body to what became of each alert in it |
 //! | [`auth`] | who may send: bearer tokens, judged by the Kubernetes API |
@@ -29,6 +30,7 @@ pub mod config;
 pub mod context;
 pub mod crypto;
 pub mod dedup;
+pub mod explain;
 pub mod http;
 pub mod intake;
 pub mod kubernetes;

@@ -54,6 +54,24 @@ pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Ti
     }
 }
 
+/// What would become of a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// It would be counted on the RemediationRequest of this name.
+    Count(String),
+    /// It would create the RemediationRequest of this name.
+    Create(String),
+}
+
+/// What would become of a signal of `fingerprint` at `now`, where `records` are all RemediationRequests of it.
+pub fn outlook(fingerprint: &Fingerprint, records: Vec<Record>, now: Timestamp) -> Outlook {
+    let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+    match decide(fingerprint, &records, now) {
+        Verdict::Duplicate(record) => Outlook::Count(record.name.clone()),
+        Verdict::Create(plan) => Outlook::Create(plan.lineage.name),
+    }
+}
+
 /// Whether `other` is active and older than `record`: then the signals of both belong to it.
 pub(super) fn is_older_twin(other: &Record, record: &Record) -> bool {
     other.is_active() && age_key(other) < age_key(record)

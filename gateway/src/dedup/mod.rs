@@ -60,6 +60,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use decision::{Outlook, outlook};
 pub use deduplicate::{Accepted, Deduplicate, Error, Outcome};
 
 /// Gives a worker's queue up if the worker does not end as it should, so that the next signal starts another.

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::crd::TargetResource;
 
 /// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Fingerprint(String);
 
 /// The text is no fingerprint.

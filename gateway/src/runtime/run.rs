@@ -1,6 +1,6 @@
 //! The gateway as a process.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -9,9 +9,13 @@ use super::{error::Error, gateway::Gateway, listeners::Listeners};
 use crate::{
     config::{Config, Identity},
     context::Context,
-    kubernetes::cluster,
+    kubernetes::{Kubernetes, cluster},
+    signal::{Rules, permissions},
     telemetry,
 };
+
+/// For asking what this gateway may do.
+const PERMISSIONS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a gateway in a pod until it is told to end.
 ///
@@ -24,8 +28,11 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
     let (context, pod) = (Context::system(), identity.pod_name.clone());
-    let gateway = Gateway::builder(config, identity, client, context.clone()).build()?;
+    let (rules, retry) = (Rules::new(&config.signal), config.processing.retry.clone());
+    let gateway = Gateway::builder(config, identity, client.clone(), context.clone()).build()?;
     gateway.metrics().add_process()?;
+    let kubernetes = Kubernetes::new(client, context.clone(), gateway.metrics().clone(), retry);
+    context.spawn(tell_permissions(kubernetes, rules, context.clone()));
     gateway.start();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Termination)?;
@@ -39,4 +46,16 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), pod, "gateway started");
     gateway.serve(listeners, shutdown).await;
     Ok(())
+}
+
+/// Logs what this gateway may not look at; it goes on without.
+async fn tell_permissions(kubernetes: Kubernetes, rules: Rules, context: Context) {
+    match permissions::missing(&kubernetes, &rules, context.monotonic() + PERMISSIONS_TIMEOUT).await {
+        Ok(missing) if missing.is_empty() => {}
+        Ok(missing) => tracing::warn!(
+            missing = missing.join(", "),
+            "some kinds may not be read, and alerts about them will fail or miss their target: grant it (the chart does)"
+        ),
+        Err(error) => tracing::warn!(%error, "it cannot be told what this gateway may read"),
+    }
 }

@@ -9,6 +9,7 @@ use super::{
     choice,
     decision::Decision,
     error::ResolveError,
+    explanation::{Explanation, Looked},
     nodes::Nodes,
     object::Object,
     owner::{self, Chain, Outcome, Sources},
@@ -70,6 +71,24 @@ impl Resolver {
         }
         signal.fingerprint = Fingerprint::of_target(signal.cluster_id.as_deref(), &signal.target);
         Ok(signal)
+    }
+
+    /// Why `unresolved` is about what [`Resolver::resolve`] would make of it, and whether that would be out of scope.
+    ///
+    /// # Errors
+    /// [`ResolveError::Kubernetes`] if the API fails.
+    pub async fn explain(
+        &self,
+        unresolved: &UnresolvedSignal,
+        deadline: Monotonic,
+    ) -> Result<(Explanation, Option<ResolveError>), ResolveError> {
+        let decision = self.decide(unresolved, deadline).await?;
+        let scope = match self.check_scope(unresolved, &decision, deadline).await {
+            Err(error @ ResolveError::Kubernetes { .. }) => return Err(error),
+            scope => scope.err(),
+        };
+        let looked = if self.inner.nodes.is_some() { Looked::Everywhere } else { Looked::AtObjects };
+        Ok((Explanation::new(&unresolved.signal, &unresolved.candidates, &decision, looked), scope))
     }
 
     /// What `unresolved` is about.

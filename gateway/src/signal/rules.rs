@@ -38,6 +38,11 @@ impl Rules {
         self.inner.kinds.get(label)
     }
 
+    /// The kinds that the operator has added.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = &KindRef> {
+        self.inner.kinds.values()
+    }
+
     /// Names of exporters that the operator has added.
     pub(super) fn exporters(&self) -> &[String] {
         &self.inner.settings.exporters

@@ -1,6 +1,11 @@
 //! What a body is parsed into.
 
-use super::{candidates::Candidates, rules::Place};
+use super::{
+    candidates::Candidates,
+    decision::Decision,
+    explanation::{Explanation, Looked},
+    rules::Place,
+};
 use crate::remediation::Signal;
 
 /// A signal as its sender put it, checked but without any look at the cluster: its target is the first resource that it may
@@ -17,6 +22,17 @@ impl UnresolvedSignal {
     /// What the sender said.
     pub const fn as_sent(&self) -> &Signal {
         &self.signal
+    }
+
+    /// What it is about as far as its names tell, without a look at any cluster.
+    pub fn explain_unseen(&self) -> Explanation {
+        let decision = Decision::unseen(&self.candidates, self.signal.received_time);
+        Explanation::new(&self.signal, &self.candidates, &decision, Looked::Nowhere)
+    }
+
+    /// Whether it is about another cluster than the one that this gateway runs in.
+    pub fn is_elsewhere(&self) -> bool {
+        self.place == Place::Elsewhere
     }
 }
 

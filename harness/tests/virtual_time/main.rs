@@ -9,6 +9,7 @@ mod bounds;
 mod determinism;
 mod documented_metrics;
 mod exhaustive;
+mod explain;
 mod explore;
 mod fence_model;
 mod idle;

@@ -55,7 +55,9 @@ fn the_gateway_understands_the_configuration_that_is_rendered(#[case] values: &s
     let mounts = &release.container()["volumeMounts"];
     assert_eq!(*mounts, json!([{ "name": "config", "mountPath": "/etc/gateway", "readOnly": true }]));
     assert_eq!(release.pod()["spec"]["volumes"], json!([{ "name": "config", "configMap": { "name": "gateway" } }]));
-    assert_eq!(release.container()["args"], json!(["--config", "/etc/gateway/config.yaml"]));
+    let env = release.container()["env"].as_array().unwrap();
+    assert!(env.contains(&json!({ "name": "GATEWAY_CONFIG_FILE", "value": "/etc/gateway/config.yaml" })));
+    assert!(release.container()["args"].is_null());
 }
 
 #[test]

@@ -1,0 +1,32 @@
+//! Why nothing can be explained.
+
+use crate::{config, kubernetes, metrics, signal::Rejection};
+
+/// Bytes of an input: as much as the largest body that a gateway can be told to take.
+pub(super) const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The input.
+    #[error("{0} cannot be read: {1}; give a file with a webhook, an alert or an event as JSON, or `-`")]
+    Read(String, std::io::Error),
+    /// The input is too large.
+    #[error("{0} has more than {MAX_INPUT_BYTES} bytes, which no gateway would take; give one webhook or event")]
+    TooLarge(String),
+    /// The input as a whole would be refused.
+    #[error("{0}: the gateway would answer 400: {1}")]
+    Refused(String, Rejection),
+    /// The cluster.
+    #[error("{0}; or ask no cluster with --offline")]
+    Cluster(#[from] kubernetes::cluster::Error),
+    /// The metrics, which are kept and not shown.
+    #[error(transparent)]
+    Metrics(#[from] metrics::Error),
+    /// The output.
+    #[error("the report cannot be written: {0}")]
+    Write(#[from] std::io::Error),
+}
