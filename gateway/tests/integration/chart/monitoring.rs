@@ -111,8 +111,9 @@ fn every_alert_says_how_bad_it_is_and_has_a_section_of_the_runbook() {
         named.insert(alert.to_owned());
     }
     let runbook = fs::read_to_string(root.join("gateway/docs/runbook.md")).unwrap();
-    let sections: BTreeSet<_> =
-        runbook.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
+    // Headings of several words are other questions.
+    let headings = runbook.lines().filter_map(|line| line.strip_prefix("## ")).filter(|heading| !heading.contains(' '));
+    let sections: BTreeSet<_> = headings.map(str::to_owned).collect();
     assert_eq!(sections, named);
 }
 
