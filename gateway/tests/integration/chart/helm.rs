@@ -38,9 +38,13 @@ impl Helm {
 
     /// The objects of a release with `values` (YAML), or helm's complaint.
     pub(crate) fn try_render(&self, values: &str) -> Result<Release, String> {
+        self.try_render_chart(&chart(), values)
+    }
+
+    fn try_render_chart(&self, chart: &Path, values: &str) -> Result<Release, String> {
         let mut child = Command::new(&self.0)
             .args(["template", "gateway"])
-            .arg(chart())
+            .arg(chart)
             .args(["--namespace", NAMESPACE, "--values", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -55,6 +59,23 @@ impl Helm {
         let text = String::from_utf8(output.stdout).unwrap();
         let objects = text.split("\n---\n").map(yaml).filter(|object| !object.is_null()).collect();
         Ok(Release(objects))
+    }
+
+    /// What helm tells whoever installs a release with `values` (YAML): helm itself wants a cluster for that, so a copy of
+    /// the chart has it as an object.
+    #[track_caller]
+    pub(crate) fn notes(&self, values: &str) -> String {
+        let copy = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp").arg("-r").arg(chart().join(".")).arg(copy.path()).status().unwrap();
+        assert!(copied.success());
+        let object = r#"kind: Notes
+metadata: {name: notes}
+text: |
+{{ include (print $.Template.BasePath "/NOTES.txt") . | indent 2 }}
+"#;
+        std::fs::write(copy.path().join("templates/notes.yaml"), object).unwrap();
+        let release = self.try_render_chart(copy.path(), values).unwrap_or_else(|complaint| panic!("{complaint}"));
+        release.named("Notes", "notes")["text"].as_str().unwrap().to_owned()
     }
 
     /// The objects of a release with `values` (YAML).

@@ -1,5 +1,6 @@
 //! The Helm chart: what it deploys, what it grants, and that its documents say so. Most of it needs helm.
 
+mod connect;
 mod documents;
 mod helm;
 mod monitoring;
