@@ -171,9 +171,9 @@ impl Reading<'_> {
         let is_plain_pod =
             mention.kind.name == "Pod" && !mention.exported && mention.vocabulary != Vocabulary::OpenTelemetry;
         match (namespaces.exported, namespaces.plain) {
-            // It did not collide, or `exported_pod` would be there: so it may be the subject's.
             (Some(exported), plain) if is_plain_pod => {
-                (plain != Some(exported)).then(|| (exported.to_owned(), Ground::IfItExists))
+                let ground = self.plain_pod_ground(mention.name, plain == Some(exported))?;
+                Some((exported.to_owned(), ground))
             }
             (None, _) if is_plain_pod => None,
             (Some(exported), _) => Some((exported.to_owned(), Ground::Subject)),
@@ -181,6 +181,18 @@ impl Reading<'_> {
             (None, None) => {
                 Some((namespaces.of(mention.vocabulary).map_or_else(default, str::to_owned), Ground::Subject))
             }
+        }
+    }
+
+    /// What speaks for a plain `pod` beside `exported_namespace`: it did not collide, or `exported_pod` would be there, so it
+    /// may be the subject's.
+    fn plain_pod_ground(&self, name: &str, beside_the_exporter: bool) -> Option<Ground> {
+        let measured = self.exporter == Some(Exporter::KubeStateMetrics) && self.label("uid").is_some();
+        match &self.exporter {
+            // What it tells of a pod, and nothing else, has a uid.
+            Some(exporter) if measured && !exporter.runs_as(name) => Some(Ground::Subject),
+            _ if measured || !beside_the_exporter => Some(Ground::IfItExists),
+            _ => None,
         }
     }
 

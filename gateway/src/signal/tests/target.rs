@@ -45,6 +45,21 @@ fn controllers_win_over_managed_kinds_and_those_over_leaves(#[case] labels: &[(&
     assert_eq!(target_of(labels), target);
 }
 
+/// Where Services are scraped by annotations without `honor_labels`, `namespace` collides and `pod` does not.
+#[rstest]
+#[case(&[("namespace", "monitoring"), ("exported_namespace", "shop"), ("pod", "a-0"), ("uid", "1")], "v1 Pod shop/a-0")]
+#[case(&[("namespace", "monitoring"), ("exported_namespace", "monitoring"), ("pod", "a-0"), ("uid", "1")], "v1 Pod monitoring/a-0")]
+#[case(&[("namespace", "monitoring"), ("exported_namespace", "monitoring"), ("pod", "a-0")], " Alert monitoring/")]
+#[case(&[("namespace", "monitoring"), ("exported_namespace", "shop"), ("pod", "kube-state-metrics-0"), ("uid", "1")], " Alert shop/")]
+fn a_pod_that_did_not_collide_is_the_subject_if_kube_state_metrics_tells_its_uid(
+    #[case] labels: &[(&str, &str)],
+    #[case] target: &str,
+) {
+    let labels = [labels, &[("job", "kubernetes-service-endpoints"), ("service", "kube-state-metrics")]].concat();
+    let found = target_of(&labels);
+    assert!(found.starts_with(target), "{found}");
+}
+
 #[test]
 fn what_describes_the_scrape_is_never_a_target() {
     let reserved = ["job", "service", "instance", "endpoint", "container", "namespace"];
