@@ -71,6 +71,10 @@ chaos *ARGS:
 e2e *ARGS:
     scripts/e2e/run {{ ARGS }}
 
+# Things broken on such a cluster, measured by kube-state-metrics and node-exporter: is each alert about the right resource? (root)
+targets *ARGS:
+    scripts/e2e/targets {{ ARGS }}
+
 # Latencies in real time and in virtual time
 bench:
     cargo bench

@@ -34,6 +34,9 @@ def fetch(url):
 class Monitoring:
     """Prometheus with the alerts of the file `rules`, and two Alertmanagers that send to `url`; ended by `stop`."""
 
+    # More of Prometheus' options.
+    prometheus_options = []
+
     def __init__(self, folder, url, rules):
         self.folder = pathlib.Path(folder)
         self.processes = []
@@ -56,13 +59,16 @@ class Monitoring:
 
     def write_alertmanager(self, url):
         token = self.write_secret("alertmanager.token", kube.token("sender"))
-        times = {"group_wait": "1s", "group_interval": "5s", "repeat_interval": "5s"}
         hook = {"url": f"{url}/api/v1/signals/prometheus", "http_config": {"authorization": {"credentials_file": token}}}
         config = {
-            "route": {"receiver": "gateway", "group_by": ["deployment"], **times},
+            "route": {"receiver": "gateway", **self.route()},
             "receivers": [{"name": "gateway", "webhook_configs": [hook]}],
         }
         self.write("alertmanager.yml", config)
+
+    def route(self):
+        """How Alertmanager groups and repeats."""
+        return {"group_by": ["deployment"], "group_wait": "1s", "group_interval": "5s", "repeat_interval": "5s"}
 
     def write_prometheus(self):
         address, authority = kube.server()
@@ -126,6 +132,7 @@ class Monitoring:
             f"--storage.tsdb.path={self.folder}/prometheus",
             f"--web.listen-address={self.prometheus}",
             "--log.level=debug",
+            *self.prometheus_options,
         )
         for address in [*self.alertmanagers, self.prometheus]:
             eventually(30, lambda address=address: self.answers(address), lambda seen: seen)

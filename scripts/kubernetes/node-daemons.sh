@@ -36,8 +36,9 @@ start_node() {
   kube_daemon kube-controller-manager --kube-api-qps 200 --kube-api-burst 400 --use-service-account-credentials \
     --root-ca-file "$pki/ca.crt" --service-account-private-key-file "$pki/service-accounts.key" --cert-dir "$pki"
   kube_daemon kube-scheduler --cert-dir "$pki"
+  # Without --containerd, the kubelet's cAdvisor looks for containers at the usual socket and has metrics of pods alone.
   start_daemon "$daemons" kubelet kubelet --config "$run/kubelet.yaml" --kubeconfig "$pki/kubelet.kubeconfig" \
-    --root-dir "$state/kubelet" --cert-dir "$pki" --hostname-override "$node" --node-ip "$node_address"
+    --root-dir "$state/kubelet" --cert-dir "$pki" --hostname-override "$node" --node-ip "$node_address" --containerd "$socket"
   start_daemon "$daemons" kube-proxy kube-proxy --config "$run/kube-proxy.yaml"
 }
 

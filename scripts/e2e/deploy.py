@@ -1,0 +1,68 @@
+"""Brings images into a cluster and installs the chart; what the end-to-end tests have in common before they check."""
+
+import json
+import pathlib
+import subprocess
+
+import kube
+from checks import Failed
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CHART = ROOT / "gateway" / "deploy" / "chart"
+IMAGE = "localhost/signal-gateway:e2e"
+
+
+def script(*command):
+    """Runs one of the project's scripts, whose output is for the reader."""
+    if subprocess.run([str(word) for word in command]).returncode != 0:
+        raise Failed(f"{' '.join(map(str, command))} failed")
+
+
+def tool(name):
+    """Where a tool of `scripts/tools` is, built if need be."""
+    done = subprocess.run([ROOT / "scripts" / "tools", name], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Failed(f"{name} could not be built")
+    return done.stdout.strip()
+
+
+def image(name, reference, folder, *options):
+    """The archive of an image, built."""
+    archive = folder / f"{name}.tar"
+    script(ROOT / "scripts" / "image", "--name", name, "--reference", reference, "--output", archive, *options)
+    return archive
+
+
+def images(ready, folder):
+    """The archives of the gateway and of sim: in the folder `ready` if there is one, else built into `folder`."""
+    if ready:
+        return [ready / "gateway.tar", ready / "sim.tar"]
+    return [image("gateway", IMAGE, folder), image("sim", kube.SIM_IMAGE, folder)]
+
+
+def load_images(ctr, archives):
+    """Imports them into the node."""
+    for archive in archives:
+        with open(archive, "rb") as data:
+            done = subprocess.run([*map(str, ctr), "images", "import", "-"], stdin=data, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed(f"{archive} cannot be imported: {done.stderr.strip()}")
+
+
+def values(replicas, **more):
+    """What the chart is installed with: the image, who may send, and `more`."""
+    repository, _, tag = IMAGE.rpartition(":")
+    return {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        "replicaCount": replicas,
+        "rbac": {"senders": [{"namespace": kube.NEIGHBOURS, "name": "sender"}]},
+        **more,
+    }
+
+
+def install(helm, folder, wanted):
+    """The chart with these values, for the first time or again; waits until all pods are ready."""
+    file = folder / "values.json"
+    file.write_text(json.dumps(wanted))
+    kube.run(helm, "upgrade", "--install", "gateway", CHART, f"--namespace={kube.NAMESPACE}", f"--values={file}", "--wait", "--timeout=2m")
