@@ -1,8 +1,9 @@
 //! How much a signal may say, and in which characters.
 //!
 //! All of it is stored in one RemediationRequest, and etcd takes 1.5 MiB per object. What is for people to read is cut, and
-//! marked as such, and never a reason to lose a signal: labels (at most 64 KiB), annotations (128 KiB) and the payload
-//! (`signal.maxPayloadBytes`, at most 256 KiB, where each quote gets a backslash) make less than 1 MiB; the rest is left to
+//! marked as such, and never a reason to lose a signal: labels (at most 32 KiB), annotations (32 KiB) and the payload
+//! (`signal.maxPayloadBytes`, at most 256 KiB, where each quote gets a backslash) make less than 1 MiB, and a tenth of that
+//! by default, since every write and every watch event of the object carries them; the rest is left to
 //! the status of other controllers and to managedFields. What would become part of a name is checked instead.
 
 use std::collections::BTreeMap;
@@ -44,15 +45,14 @@ impl Entries {
     pub(crate) const fn max_value_bytes(self) -> usize {
         match self {
             Self::Labels => 4 * 1024,
-            Self::Annotations => 32 * 1024,
+            Self::Annotations => 16 * 1024,
         }
     }
 
     /// Bytes of all names and values.
     pub(crate) const fn max_bytes(self) -> usize {
         match self {
-            Self::Labels => 64 * 1024,
-            Self::Annotations => 128 * 1024,
+            Self::Labels | Self::Annotations => 32 * 1024,
         }
     }
 

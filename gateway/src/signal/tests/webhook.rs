@@ -199,7 +199,7 @@ fn long_annotations_are_cut_and_the_cut_is_told() {
     let mut alert = alert(&[("pod", "a")]);
     alert["annotations"] = json!({"description": "é".repeat(40_000), "summary": "short"});
     let signal = sent(parse(&webhook(&[alert])).unwrap().alerts.remove(0));
-    assert!(signal.annotations["description"].len() <= 32 * 1024);
+    assert!(signal.annotations["description"].len() <= 16 * 1024);
     assert!(signal.annotations["description"].ends_with("é… (cut)"));
     assert_eq!(signal.annotations["summary"], "short");
     assert!(signal.provider_data["annotationsCut"].as_str().unwrap().starts_with("1 of them shortened, 0 left out"));
