@@ -25,7 +25,7 @@ class Breakage:
 
     `target` is what the gateway must choose, as `Kind namespace/name`; `Alert namespace/*` is the alert itself, `ignored`
     none. `names` says by label which values name it, as a regular expression; `alerts` are those that must fire. The first of
-    `objects` controls those of `owned`.
+    `objects` controls those of `owned`. Alerts of `untold` have too few labels to tell their subject.
     """
 
     what: str
@@ -34,6 +34,7 @@ class Breakage:
     alerts: list
     objects: list = dataclasses.field(default_factory=list)
     owned: list = dataclasses.field(default_factory=list)
+    untold: tuple = ()
 
 
 def pods():
@@ -140,6 +141,22 @@ def pods():
             {"pod": "pushgateway" + HASHED, "deployment": "pushgateway"},
             ["KubeDeploymentReplicasMismatch", "KubePodNotReady"],
             [workload("Deployment", "pushgateway", pod("pushgateway", DEAF), namespace="monitoring")],
+        ),
+        Breakage(
+            "a node-exporter that is not ready",
+            "DaemonSet monitoring/edge-prometheus-node-exporter",
+            {"pod": "edge-prometheus-node-exporter" + RANDOM, "daemonset": "edge-prometheus-node-exporter"},
+            ["KubeDaemonSetRolloutStuck", "KubePodNotReady"],
+            [workload("DaemonSet", "edge-prometheus-node-exporter", pod("node-exporter", DEAF), namespace="monitoring")],
+        ),
+        # Without its uid, such a pod is the one that measures as well as the one that was measured.
+        Breakage(
+            "a kube-state-metrics that is not ready",
+            "Deployment monitoring/edge-kube-state-metrics",
+            {"pod": "edge-kube-state-metrics" + HASHED, "deployment": "edge-kube-state-metrics"},
+            ["KubeDeploymentReplicasMismatch", "KubePodNeverReady"],
+            [workload("Deployment", "edge-kube-state-metrics", pod("kube-state-metrics", DEAF), namespace="monitoring")],
+            untold=("KubePodNotReady",),
         ),
         Breakage(
             "a pod of nobody that is not ready",

@@ -57,7 +57,8 @@ def verdict(labels, breakage, choice, honor):
     """right, WRONG, or why it is not judged."""
     if breakage and re.fullmatch(re.escape(breakage.target).replace(r"\*", "[0-9a-f]{16}"), choice):
         return RIGHT
-    return WRONG if knowable(labels["alertname"], honor) else UNKNOWABLE
+    untold = breakage and labels["alertname"] in breakage.untold
+    return UNKNOWABLE if untold or not knowable(labels["alertname"], honor) else WRONG
 
 
 def rows(answers, breakages, honor):

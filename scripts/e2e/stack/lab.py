@@ -65,7 +65,7 @@ def exporters(folder, state):
         fill(state / name)
     settings = {"NODE_EXPORTER": folder, "NODE_ADDRESS": node_address()}
     kube.kubectl("apply", "--filename=-", stdin=string.Template((HERE / "monitoring.yaml").read_text()).substitute(settings))
-    for name in ["deployment/kube-state-metrics", "daemonset/node-exporter"]:
+    for name in ["deployment/stack-kube-state-metrics", "daemonset/stack-prometheus-node-exporter"]:
         kube.kubectl("rollout", "status", name, "--namespace=monitoring", "--timeout=120s")
 
 
@@ -88,6 +88,7 @@ def break_everything(state):
     awaited("a volume of its own for the claim scratch", lambda: phase("pvc", "scratch") == "Bound")
     kube.kubectl("delete", "pvc/scratch", "--namespace=shop")
     kube.kubectl("delete", "namespace/leaving", "--wait=false")
+    awaited("the autoscaler, and pods that are to be well", healthy)
     # Until then, pods must find a place.
     awaited("a failed Job of the CronJob", report_failed, 90)
     kube.kubectl("cordon", NODE)
@@ -127,6 +128,13 @@ def lose_node():
 def phase(kind, name):
     """Of an object in the shop."""
     return kube.get(kind, name, "--namespace=shop")["status"].get("phase")
+
+
+def healthy():
+    """Whether the autoscaler has done its work, and nothing is unready but what is to be."""
+    pods = kube.get("pods", "--namespace=shop", "--selector=app in (album, encoder, front)")["items"]
+    scaled = kube.get("hpa", "front", "--namespace=shop")["status"].get("currentReplicas") == 2
+    return scaled and len(pods) == 4 and all(kube.ready(pod) for pod in pods)
 
 
 def report_failed():

@@ -10,7 +10,8 @@ import re
 import kube
 from stack.objects import NODE
 
-SERVICES = ["kube-state-metrics", "node-exporter"]
+# The exporters' Services, by the name of their jobs.
+SERVICES = {"kube-state-metrics": "stack-kube-state-metrics", "node-exporter": "stack-prometheus-node-exporter"}
 # The labels that tell which Service a target is of.
 SERVICE = "namespace, service"
 # What the cluster is called, by those who say so.
@@ -87,8 +88,8 @@ def service_target(service, pod):
 def service_targets():
     """The exporters, and a Service whose one pod is away."""
     found = []
-    for name in SERVICES:
-        service = kube.get("service", name, "--namespace=monitoring")
+    for name, service in SERVICES.items():
+        service = kube.get("service", service, "--namespace=monitoring")
         pods = kube.get("pods", "--namespace=monitoring", f"--selector=app.kubernetes.io/name={name}")["items"]
         found += [service_target(service, pod) for pod in pods if kube.ready(pod)]
     away = {
@@ -113,7 +114,7 @@ def fixed(target, value):
 
 def operator_service(style, target):
     """A ServiceMonitor's job, as the Prometheus operator writes it."""
-    name = target["labels"]["__meta_kubernetes_service_name"]
+    name = target["labels"]["__meta_kubernetes_service_label_app_kubernetes_io_name"]
     relabel = [
         copy("__meta_kubernetes_namespace", "namespace"),
         copy("__meta_kubernetes_service_name", "service"),
