@@ -11,6 +11,7 @@
 //! | [`intake`] | from a body to what became of each alert in it |
 //! | [`auth`] | who may send: bearer tokens, judged by the Kubernetes API |
 //! | [`audit`] | what became of each signal, told to DataStorage |
+//! | [`events`] | a Kubernetes Event on each RemediationRequest, for people |
 //! | [`signal`] | one module per source; target, owner, scope: a resolved signal |
 //! | [`dedup`] | the heart: view, decision, lock, fence, group commit |
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
@@ -30,6 +31,7 @@ pub mod config;
 pub mod context;
 pub mod crypto;
 pub mod dedup;
+pub mod events;
 pub mod explain;
 pub mod http;
 pub mod intake;

@@ -51,6 +51,7 @@ pub struct Metrics {
     pub circuit_breaker_state: IntGaugeVec,
     pub audit_queue_depth: IntGauge,
     pub audit_events: IntCounterVec,
+    pub remediation_events: IntCounterVec,
     pub auth_decisions: IntCounterVec,
     pub build_info: IntGaugeVec,
 }
@@ -200,6 +201,11 @@ impl Metrics {
             audit_events: r.counters(
                 "gateway_audit_events_total",
                 "Total number of audit events by what became of them",
+                &["outcome"],
+            )?,
+            remediation_events: r.counters(
+                "gateway_remediation_events_total",
+                "Total number of Kubernetes Events on RemediationRequests by what became of them",
                 &["outcome"],
             )?,
             auth_decisions: r.counters(

@@ -28,8 +28,8 @@ pub fn pod_name(number: usize) -> String {
     format!("gateway-pod-{number}")
 }
 
-/// The configuration that scenarios start from: no authentication, every resource in scope, loopback sockets on any
-/// free port, room for a storm on a single replica.
+/// The configuration that scenarios start from: no authentication, every resource in scope, no Events, loopback sockets on
+/// any free port, room for a storm on a single replica.
 pub fn config() -> Config {
     let mut config = Config::default();
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
@@ -38,6 +38,7 @@ pub fn config() -> Config {
     config.server.metrics_addr = any;
     config.auth.mode = AuthMode::None;
     config.scope.require_managed_label = false;
+    config.events.enabled = false;
     config.server.max_concurrent_requests = 1000;
     config
 }

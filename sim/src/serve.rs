@@ -192,6 +192,7 @@ async fn start(args: &Args, api: &EmbeddedApi) -> Result<Vec<Served>, Error> {
     for number in 1..=args.replicas {
         let name = pod_name(usize::from(number));
         let mut config = config();
+        config.events.enabled = true;
         config.server.listen_addr.set_port(port(args, number - 1)?);
         config.scope.require_managed_label = args.scope == Scope::Managed;
         let client = api.client(&name, NAMESPACE);

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    settings::{Auth, AuthMode, Buffer, Commit, DataStorage, Lock, LogFormat, Logging, Retry, Scope, Server, View},
+    settings::{
+        Auth, AuthMode, Buffer, Commit, DataStorage, Events, Lock, LogFormat, Logging, Retry, Scope, Server, View,
+    },
     signals::{Cluster, Signals},
 };
 
@@ -114,6 +116,12 @@ impl Default for Scope {
 impl Default for Auth {
     fn default() -> Self {
         Self { mode: AuthMode::default(), cache_ttl: secs(60), negative_cache_ttl: secs(10), cache_size: 1000 }
+    }
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { enabled: true }
     }
 }
 

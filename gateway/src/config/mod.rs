@@ -23,7 +23,7 @@ pub use filter::InvalidFilter;
 pub use identity::Identity;
 pub use matchers::{InvalidMatchers, Matchers};
 pub use settings::{
-    Auth, AuthMode, Buffer, Commit, Config, DataStorage, Lock, LogFormat, Logging, Processing, Retry, Scope, Server,
-    Tls, View,
+    Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
+    Server, Tls, View,
 };
 pub use signals::{Cluster, Signals, TargetKind};

@@ -28,6 +28,8 @@ pub struct Config {
     pub scope: Scope,
     /// Who may send signals.
     pub auth: Auth,
+    /// Kubernetes Events on RemediationRequests.
+    pub events: Events,
     /// Log output.
     pub logging: Logging,
 }
@@ -232,6 +234,14 @@ pub enum AuthMode {
     Kubernetes,
     /// Anyone who can connect: for a trusted network.
     None,
+}
+
+/// Kubernetes Events on RemediationRequests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Events {
+    /// Whether one is written on each that is created.
+    pub enabled: bool,
 }
 
 /// Log output.

@@ -75,7 +75,8 @@ impl Config {
     pub fn validate(&self) -> Result<(), Error> {
         let mut problems = Problems(Vec::new());
         let p = &mut problems;
-        let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, logging } = self;
+        let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, events: _, logging } =
+            self;
         check_server(p, server);
         check_addresses(p, server);
         check_datastorage(p, datastorage);

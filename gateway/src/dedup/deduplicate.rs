@@ -45,6 +45,8 @@ pub struct Accepted {
     pub name: String,
     /// The RemediationRequest's namespace.
     pub namespace: String,
+    /// The RemediationRequest's uid, where the deduplication knows it.
+    pub uid: Option<String>,
     /// This signal's own ordinal on it.
     pub occurrence_count: i32,
     /// When the first signal was received.

@@ -164,8 +164,8 @@ impl<'a> Worker<'a> {
         last_occurrence: Timestamp,
     ) -> Accepted {
         let namespace = self.shared.core.namespace.clone();
-        let name = record.name.clone();
-        Accepted { outcome, name, namespace, occurrence_count, first_occurrence, last_occurrence }
+        let (name, uid) = (record.name.clone(), Some(record.uid.clone()));
+        Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
     }
 
     /// Counts on `target` what has gathered by now, or writes its first status.

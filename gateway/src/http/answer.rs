@@ -141,7 +141,7 @@ fn result(item: &Item) -> Value {
 }
 
 fn accepted_result(accepted: &Accepted, fingerprint: &Fingerprint) -> Value {
-    let Accepted { outcome, name, namespace, occurrence_count, first_occurrence, last_occurrence } = accepted;
+    let Accepted { outcome, name, namespace, occurrence_count, first_occurrence, last_occurrence, .. } = accepted;
     let (status, message, duplicate) = match outcome {
         Outcome::Created => ("created", "RemediationRequest created", false),
         Outcome::Deduplicated => ("deduplicated", "counted on an existing RemediationRequest", true),

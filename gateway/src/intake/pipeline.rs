@@ -13,6 +13,7 @@ use crate::{
     audit::{Event, Recorder},
     context::{Context, Monotonic},
     dedup::{self, Deduplicate},
+    events::Announcer,
     log_limit::LogLimit,
     metrics::Metrics,
     remediation::Source,
@@ -35,6 +36,7 @@ pub struct Intake {
     resolver: Resolver,
     dedup: Arc<dyn Deduplicate>,
     audit: Recorder,
+    events: Option<Announcer>,
     unprocessed: Unprocessed,
 }
 
@@ -51,7 +53,12 @@ impl Intake {
         log: LogLimit,
     ) -> Self {
         let unprocessed = Unprocessed::new(metrics.clone(), log);
-        Self { context, metrics, rules, resolver, dedup, audit, unprocessed }
+        Self { context, metrics, rules, resolver, dedup, audit, events: None, unprocessed }
+    }
+
+    /// Has an Event written on each RemediationRequest that a signal creates.
+    pub fn announce(self, events: Option<Announcer>) -> Self {
+        Self { events, ..self }
     }
 
     fn parse(&self, source: Source, body: &[u8]) -> Result<Vec<Result<Parsed, Rejection>>, Rejection> {
@@ -107,7 +114,11 @@ impl Intake {
         };
         let fingerprint = signal.fingerprint.clone();
         let audited = self.audit.is_enabled().then(|| signal.clone());
+        let announced = self.events.as_ref().map(|events| (events, Announcer::subject(&signal)));
         let result = self.dedup.ingest(signal, deadline).await;
+        if let (Some((events, subject)), Ok(accepted)) = (announced, &result) {
+            events.accepted(subject, accepted);
+        }
         if let Some(signal) = audited {
             for event in Event::of_result(self.context.now(), &signal, &result) {
                 self.audit.record(event);

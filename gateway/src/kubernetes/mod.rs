@@ -171,11 +171,7 @@ impl Kubernetes {
         if !self.with_breaker(|breaker| breaker.admits(start)) {
             return Err(Error::Unreachable("the last requests went unanswered: not tried".to_owned()));
         }
-        let result = match self.context.timeout_at(deadline, request).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(classify(error)),
-            Err(_) => Err(Error::Deadline),
-        };
+        let result = self.aside(operation, deadline, request).await;
         let now = self.context.monotonic();
         match &result {
             Err(Error::Deadline) if now.since(start) >= MEANINGFUL_WAIT => {
@@ -184,8 +180,28 @@ impl Kubernetes {
             Err(Error::Deadline) => {}
             _ => self.with_breaker(Breaker::answered),
         }
+        result
+    }
+
+    /// Runs `request` a single time, until `deadline` at most, past the circuit breaker: what no signal waits for is to
+    /// hold none up either.
+    ///
+    /// # Errors
+    /// What the API answered, or [`Error::Deadline`].
+    pub async fn aside<T>(
+        &self,
+        operation: Operation,
+        deadline: Monotonic,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, Error> {
+        let start = self.context.monotonic();
+        let result = match self.context.timeout_at(deadline, request).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(classify(error)),
+            Err(_) => Err(Error::Deadline),
+        };
         let Operation { verb, resource } = operation;
-        let took = now.since(start);
+        let took = self.context.monotonic().since(start);
         self.metrics
             .kubernetes_request_duration_seconds
             .with_label_values(&[verb, resource])

@@ -14,6 +14,7 @@ use crate::{
     config::{AuthMode, Config, Identity},
     context::Context,
     dedup::{Deduplicate, Deduplicator},
+    events,
     http::{self, App, Readiness, tls::Tls},
     intake::Intake,
     kubernetes::Kubernetes,
@@ -67,6 +68,11 @@ impl Builder {
         let metrics = Metrics::new()?;
         let retry = config.processing.retry.clone();
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
+        let log = LogLimit::new(context.clone());
+        let events = config.events.enabled.then(|| {
+            let pod = (identity.pod_namespace.as_str(), identity.pod_name.as_str());
+            events::start(kubernetes.clone(), pod, &context, &metrics, log.clone())
+        });
         let dedup = deduplicate(Parts {
             config: config.clone(),
             identity,
@@ -82,9 +88,9 @@ impl Builder {
         let rules = Rules::new(&config.signal);
         let scope = config.scope.clone();
         let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), scope, &rules);
-        let log = LogLimit::new(context.clone());
         let (judge, told) = (Arc::clone(&dedup), log.clone());
-        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told);
+        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told)
+            .announce(events.clone());
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),
             AuthMode::None => None,
@@ -100,7 +106,7 @@ impl Builder {
             log: log.clone(),
             readiness: readiness.clone(),
         });
-        Ok(Gateway { config, context, metrics, dedup, readiness, audit, log, tls, api })
+        Ok(Gateway { config, context, metrics, dedup, readiness, audit, events, log, tls, api })
     }
 }
 

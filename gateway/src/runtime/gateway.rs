@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     context::Context,
     dedup::Deduplicate,
+    events::Announcer,
     http::{self, Readiness, server::Server, tls::Tls},
     log_limit::LogLimit,
     metrics::Metrics,
@@ -31,6 +32,7 @@ pub struct Gateway {
     pub(super) dedup: Arc<dyn Deduplicate>,
     pub(super) readiness: Readiness,
     pub(super) audit: Option<Pipeline>,
+    pub(super) events: Option<Announcer>,
     pub(super) log: LogLimit,
     pub(super) tls: Option<Tls>,
     pub(super) api: Router,
@@ -106,9 +108,18 @@ impl Gateway {
         if !self.dedup.shut_down(deadline).await {
             tracing::warn!("signals or locks were still under way at the end of the shutdown");
         }
-        if let Some(audit) = &self.audit {
-            audit.shutdown(self.context.monotonic() + SHUT_DOWN_TIMEOUT).await;
-        }
+        let deadline = self.context.monotonic() + SHUT_DOWN_TIMEOUT;
+        let audit = async {
+            if let Some(audit) = &self.audit {
+                audit.shutdown(deadline).await;
+            }
+        };
+        let events = async {
+            if let Some(events) = &self.events {
+                events.shut_down(deadline).await;
+            }
+        };
+        futures::join!(audit, events);
         self.log.flush();
         tracing::info!("shut down");
     }

@@ -112,6 +112,7 @@ fn signal() -> Signal {
 
 fn accepted(name: &str, outcome: Outcome) -> Accepted {
     Accepted {
+        uid: None,
         outcome,
         name: name.to_owned(),
         namespace: "kubernaut".to_owned(),

@@ -140,6 +140,7 @@ impl Store {
 
     fn accepted(&self, name: &str, outcome: Outcome, (occurrence_count, first): (i32, Timestamp)) -> Accepted {
         Accepted {
+            uid: None,
             outcome,
             name: name.to_owned(),
             namespace: self.namespace.clone(),

@@ -35,6 +35,7 @@ fn signal(source: Source) -> Signal {
 
 fn accepted(outcome: Outcome) -> Accepted {
     Accepted {
+        uid: None,
         outcome,
         name: "rr-0123456789ab-01234567".to_owned(),
         namespace: "kubernaut-system".to_owned(),

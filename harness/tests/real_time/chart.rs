@@ -68,6 +68,13 @@ impl Tools {
         }
         text(&mut command)
     }
+
+    /// What `kubectl describe` says of a RemediationRequest.
+    fn describe(&self, name: &str) -> String {
+        let mut command = Command::new(self.plane.kubectl());
+        command.args(["describe", "rr", name, "--namespace", NAMESPACE]);
+        text(command.arg("--kubeconfig").arg(self.plane.kubeconfig("admin").unwrap()))
+    }
 }
 
 #[track_caller]
@@ -234,6 +241,7 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
     let mut settings = config();
     settings.auth.mode = AuthMode::Kubernetes;
     settings.scope.require_managed_label = true;
+    settings.events.enabled = true;
     settings.lock.collect_interval = Duration::from_secs(1);
     let replica = gateway(&tools.plane, token(&admin, NAMESPACE, "gateway").await, settings).await;
     let (sender, stranger) =
@@ -249,6 +257,10 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
     let predecessor = created.body["remediationRequestName"].as_str().unwrap();
     end(&admin, predecessor).await;
     let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !tools.describe(predecessor).contains("RemediationRequestCreated") {
+        assert!(tokio::time::Instant::now() < deadline, "{}", tools.describe(predecessor));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let successor = loop {
         let answer = send(&replica, Some(&sender), &alert).await;
         if answer.status == 201 || tokio::time::Instant::now() > deadline {

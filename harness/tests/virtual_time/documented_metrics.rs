@@ -84,7 +84,9 @@ impl Exposed {
 async fn eventful() -> Exposed {
     let fleet = Fleet::new(1);
     let script = script(&fleet);
-    let first = fleet.start(1).await;
+    let mut talkative = config();
+    talkative.events.enabled = true;
+    let first = fleet.start_with(1, talkative, Skew::default()).await;
     let mut careful = config();
     careful.scope.require_managed_label = true;
     careful.datastorage.url = Some("http://127.0.0.1:9".parse().unwrap());

@@ -8,6 +8,7 @@ mod baselines;
 mod bounds;
 mod determinism;
 mod documented_metrics;
+mod events;
 mod exhaustive;
 mod explain;
 mod explore;

@@ -6,6 +6,7 @@ use super::*;
 
 fn accepted(outcome: Outcome) -> Item {
     let accepted = Accepted {
+        uid: None,
         outcome,
         name: "rr-0a1b2c3d4e5f-01234567".to_owned(),
         namespace: "kubernaut".to_owned(),

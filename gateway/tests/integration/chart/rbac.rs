@@ -30,8 +30,11 @@ fn leases_and_remediation_requests_are_the_gateways_in_its_own_namespace_only() 
             { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests"],
               "verbs": ["get", "list", "watch", "create", "patch"] },
             { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests/status"], "verbs": ["patch"] },
+            { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"] },
         ])
     );
+    let silent = helm.render("config: {events: {enabled: false}}");
+    assert!(verbs(silent.named("ClusterRole", "gateway-role"), "events.k8s.io", "events").is_empty());
     assert!(bound(&release, "ClusterRoleBinding", "gateway-role").is_empty());
     let bindings = bound(&release, "RoleBinding", "gateway-role");
     assert_eq!(bindings.len(), 1);

@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 19] = [
+const LAYERS: [&str; 20] = [
     "main",
     "runtime",
     "explain",
@@ -17,6 +17,7 @@ const LAYERS: [&str; 19] = [
     "intake",
     "auth",
     "audit",
+    "events",
     "signal",
     "dedup",
     "remediation",
