@@ -23,6 +23,7 @@ fn three_replicas_know_who_they_are() {
     assert_eq!(
         release.container()["env"],
         json!([
+            { "name": "GATEWAY_CONFIG_FILE", "value": "/etc/gateway/config.yaml" },
             { "name": "POD_NAME", "valueFrom": from("metadata.name") },
             { "name": "POD_NAMESPACE", "valueFrom": from("metadata.namespace") },
             { "name": "POD_UID", "valueFrom": from("metadata.uid") },
