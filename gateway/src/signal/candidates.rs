@@ -73,7 +73,12 @@ pub(crate) fn of_labels(labels: &BTreeMap<String, String>, sent: Option<&str>, r
     let namespace = reading.mentions.namespaces.subject().unwrap_or(target::DEFAULT_NAMESPACE).to_owned();
     let mut addresses = Vec::new();
     if reading.list.is_empty() && matches!(reading.exporter, Some(Exporter::Machine | Exporter::Kubelet)) {
-        addresses = ["instance", "nodename"].into_iter().filter_map(|label| reading.label(label)).map(host).collect();
+        addresses = ["instance", "nodename"]
+            .into_iter()
+            .filter_map(|label| reading.label(label))
+            .map(host)
+            .filter(|host| !host.is_empty())
+            .collect();
     }
     Candidates {
         list: reading.list,
@@ -235,9 +240,8 @@ impl Reading<'_> {
     }
 }
 
-/// The host of `instance`, which is an address or a name, mostly with a port. In lower case, as kubelets register it.
+/// The host of `instance`, which is an address or a name, mostly with a port.
 fn host(instance: &str) -> String {
-    let instance = &*instance.to_ascii_lowercase();
     if let Some((host, _)) = instance.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         return host.to_owned();
     }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    net::IpAddr,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -77,13 +78,14 @@ impl Nodes {
             return Err(Error::Deadline);
         };
         let now = self.context.monotonic();
+        // What the last list told is also the answer if the API fails. A node that it lacks may have joined since.
         let found = state.find(addresses);
         let believed = if found.is_some() { self.ttl } else { self.negative_ttl };
         if state.listed_at.is_some_and(|at| now.since(at) < believed) {
             return Ok(found);
         }
         if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| now.since(*at) < PAUSE_AFTER_FAILURE) {
-            return state.stale(found, error.clone());
+            return found.map(Some).ok_or_else(|| error.clone());
         }
         match self.list(deadline).await {
             Ok(names) => {
@@ -104,7 +106,7 @@ impl Nodes {
             }
             Err(error) => {
                 state.failed = Some((self.context.monotonic(), error.clone()));
-                state.stale(found, error)
+                found.map(Some).ok_or(error)
             }
         }
     }
@@ -136,19 +138,20 @@ fn add(names: &mut BTreeMap<String, String>, node: Node) {
     let Some(name) = node.metadata.name else { return };
     let addresses = node.status.unwrap_or_default().addresses.into_iter().map(|address| address.address);
     for address in addresses {
-        names.entry(address.to_ascii_lowercase()).or_insert_with(|| name.clone());
+        names.entry(spelled_as_usual(&address)).or_insert_with(|| name.clone());
     }
     // Its own name is nobody else's.
     names.insert(name.clone(), name);
 }
 
+/// An IPv6 address has many spellings, and names are kept in lower case, as kubelets register them.
+fn spelled_as_usual(address: &str) -> String {
+    let ip = address.parse::<IpAddr>().map(|ip| ip.to_canonical().to_string());
+    ip.unwrap_or_else(|_| address.to_ascii_lowercase())
+}
+
 impl State {
     fn find(&self, addresses: &[String]) -> Option<String> {
-        addresses.iter().find_map(|address| self.names.get(address)).cloned()
-    }
-
-    /// What the last list told, where there was one, since the API has failed.
-    fn stale(&self, found: Option<String>, error: Error) -> Result<Option<String>, Error> {
-        if found.is_some() || self.listed_at.is_some() { Ok(found) } else { Err(error) }
+        addresses.iter().find_map(|address| self.names.get(&spelled_as_usual(address))).cloned()
     }
 }

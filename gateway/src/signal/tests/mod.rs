@@ -1,7 +1,9 @@
 //! What the signal modules promise together; small, pure rules are tested in their own files.
 
+mod api;
 mod bad_input;
 mod event;
+mod nodes;
 mod owners;
 mod permissions;
 mod properties;
@@ -16,7 +18,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Parsed, Rejection, Rules, UnresolvedSignal, alertmanager, alertmanager::Webhook};
-use crate::remediation::Signal;
+use crate::remediation::{Signal, TargetResource};
+
+/// An alert's labels.
+type Labels = BTreeMap<String, String>;
 
 /// A moment after all fixtures.
 fn now() -> Timestamp {
@@ -59,4 +64,26 @@ fn unresolved_of(labels: &[(&str, &str)]) -> UnresolvedSignal {
 #[track_caller]
 fn sent_of(labels: &[(&str, &str)]) -> Signal {
     unresolved_of(labels).signal
+}
+
+/// What an alert with exactly these labels is about, and what else it says is always the same.
+#[track_caller]
+fn unresolved_with(labels: &Labels, rules: &Rules) -> UnresolvedSignal {
+    let alert = json!({"status": "firing", "labels": labels, "fingerprint": ITSELF});
+    let body = webhook(&[alert]).to_string();
+    unresolved(alertmanager::parse(body.as_bytes(), now(), rules).unwrap().alerts.remove(0))
+}
+
+/// The name of an alert that is about itself.
+const ITSELF: &str = "0123456789abcdef";
+
+fn shown(target: &TargetResource) -> String {
+    let TargetResource { kind, name, namespace, .. } = target;
+    format!("{kind} {namespace}/{name}")
+}
+
+/// Runs `test` with a clock of its own, which is moved on when everything waits.
+fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.unwrap().block_on(test)
 }

@@ -1,19 +1,14 @@
 //! A Kubernetes API of objects' metadata, behind a real client.
 
-use std::{
-    collections::BTreeMap,
-    convert::Infallible,
-    future::pending,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::api::Api;
+pub(super) use super::api::Mood;
 use crate::{
-    config::{Retry, Scope},
+    config::{Retry, Scope, Signals},
     context::{Context, Monotonic, SimulatedClock},
     kubernetes::Kubernetes,
     metrics::Metrics,
@@ -21,30 +16,13 @@ use crate::{
     signal::{ResolveError, Resolver, Rules, UnresolvedSignal},
 };
 
-/// How the API answers.
-#[derive(Clone, Copy, Default)]
-pub(super) enum Mood {
-    /// As it should, 10 ms later.
-    #[default]
-    Well,
-    /// With this HTTP status.
-    Fails(u16),
-    /// Never.
-    Hangs,
-}
-
-#[derive(Default)]
-struct Api {
-    objects: BTreeMap<String, Value>,
-    requests: Vec<String>,
-    mood: Mood,
-}
-
 pub(super) struct World {
     pub(super) context: Context,
     pub(super) metrics: Metrics,
     pub(super) resolver: Resolver,
-    api: Arc<Mutex<Api>>,
+    scope: Scope,
+    rules: Rules,
+    api: Arc<Api>,
 }
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(15);
@@ -52,25 +30,41 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(15);
 impl World {
     /// Nothing has to be managed, so that only owners are looked up.
     pub(super) fn unscoped() -> Self {
-        Self::new(Scope { require_managed_label: false, ..Scope::default() })
+        Self::unscoped_with(&Signals::default())
+    }
+
+    pub(super) fn unscoped_with(signals: &Signals) -> Self {
+        Self::with(Scope { require_managed_label: false, ..Scope::default() }, signals)
     }
 
     pub(super) fn new(scope: Scope) -> Self {
+        Self::with(scope, &Signals::default())
+    }
+
+    pub(super) fn with(scope: Scope, signals: &Signals) -> Self {
         let clock = SimulatedClock { epoch: super::now(), offset: Default::default(), rate_ppm: 1_000_000 };
         #[expect(clippy::disallowed_methods, reason = "the start of this test's clock")]
         let context = Context::simulated(clock, Instant::now(), 7);
-        let api = Arc::<Mutex<Api>>::default();
+        Self::over(Arc::default(), context, scope, Rules::new(signals))
+    }
+
+    /// Another gateway, which remembers nothing yet, over the same API.
+    pub(super) fn replica(&self) -> Self {
+        Self::over(Arc::clone(&self.api), self.context.clone(), self.scope.clone(), self.rules.clone())
+    }
+
+    fn over(api: Arc<Api>, context: Context, scope: Scope, rules: Rules) -> Self {
         let (shared, time) = (Arc::clone(&api), context.clone());
-        let service = tower::service_fn(move |request: http::Request<Body>| {
+        let service = tower::service_fn(move |request| {
             let (api, time) = (Arc::clone(&shared), time.clone());
-            async move { Ok::<_, Infallible>(answer(&api, &time, request).await) }
+            async move { Ok::<_, Infallible>(api.answer(&time, request).await) }
         });
         let metrics = Metrics::new().unwrap();
         let client = kube::Client::new(service, "kubernaut-system");
         let retry = Retry { max_attempts: 1, ..Retry::default() };
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
-        let resolver = Resolver::new(kubernetes, context.clone(), metrics.clone(), scope, &Rules::default());
-        Self { context, metrics, resolver, api }
+        let resolver = Resolver::new(kubernetes, context.clone(), metrics.clone(), scope.clone(), &rules);
+        Self { context, metrics, resolver, scope, rules, api }
     }
 
     /// Puts an object at `path`, such as `api/v1/namespaces/shop/pods/a`, with its controller's apiVersion, kind and name.
@@ -84,9 +78,12 @@ impl World {
         let mut segments = path.rsplit('/');
         let (name, plural) = (segments.next().unwrap(), segments.next().unwrap());
         let labels = if managed { json!({"kubernaut.ai/managed": "true"}) } else { json!({}) };
-        let metadata = json!({"name": name, "uid": uid(plural, name), "ownerReferences": owners, "labels": labels});
+        let metadata = json!({
+            "name": name, "uid": uid(plural, name), "ownerReferences": owners, "labels": labels,
+            "creationTimestamp": "2026-11-01T00:00:00Z",
+        });
         let object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
-        self.api.lock().unwrap().objects.insert(format!("/{path}"), object);
+        self.api.state().objects.insert(format!("/{path}"), object);
     }
 
     /// The chain Pod → ReplicaSet → Deployment `checkout`.
@@ -99,21 +96,45 @@ impl World {
         self.put(path, Some(("apps/v1", "Deployment", "checkout")), false);
     }
 
+    /// Puts a Node with these addresses.
+    pub(super) fn put_node(&self, name: &str, addresses: &[&str]) {
+        let path = format!("api/v1/nodes/{name}");
+        self.put(&path, None, false);
+        let addresses: Vec<_> = addresses.iter().map(|it| json!({"type": "InternalIP", "address": it})).collect();
+        self.change(&path, |node| node["status"] = json!({"addresses": addresses}));
+    }
+
     pub(super) fn set_uid(&self, path: &str, uid: &str) {
-        self.api.lock().unwrap().objects.get_mut(&format!("/{path}")).unwrap()["metadata"]["uid"] = json!(uid);
+        self.change(path, |object| object["metadata"]["uid"] = json!(uid));
+    }
+
+    fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
+        change(self.api.state().objects.get_mut(&format!("/{path}")).unwrap());
     }
 
     pub(super) fn delete(&self, path: &str) {
-        assert!(self.api.lock().unwrap().objects.remove(&format!("/{path}")).is_some(), "{path} was there");
+        assert!(self.api.state().objects.remove(&format!("/{path}")).is_some(), "{path} was there");
     }
 
     pub(super) fn set_mood(&self, mood: Mood) {
-        self.api.lock().unwrap().mood = mood;
+        self.api.state().mood = mood;
+    }
+
+    /// How requests are answered whose path, after `LIST ` if it is one, contains `text`, or ends with it before a `$`.
+    pub(super) fn set_mood_of(&self, text: &str, mood: Mood) {
+        let mut state = self.api.state();
+        state.moods.retain(|(known, _)| known != text);
+        state.moods.push((text.to_owned(), mood));
+    }
+
+    /// The paths of all objects.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.api.state().objects.keys().cloned().collect()
     }
 
     /// The paths asked for since the last call.
     pub(super) fn requests(&self) -> Vec<String> {
-        std::mem::take(&mut self.api.lock().unwrap().requests)
+        std::mem::take(&mut self.api.state().requests)
     }
 
     pub(super) fn deadline(&self) -> Monotonic {
@@ -122,6 +143,17 @@ impl World {
 
     pub(super) async fn resolve(&self, sent: UnresolvedSignal) -> Result<Signal, ResolveError> {
         self.resolver.resolve(sent, self.deadline()).await
+    }
+
+    /// What became of an alert with exactly these labels, by this gateway's rules.
+    pub(super) async fn resolve_labels(&self, labels: &super::Labels) -> Result<Signal, ResolveError> {
+        self.resolve(super::unresolved_with(labels, &self.rules)).await
+    }
+
+    /// What an alert with exactly these labels is about, as `Kind namespace/name`.
+    pub(super) async fn target_of(&self, labels: &[(&str, &str)]) -> String {
+        let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        super::shown(&self.resolve_labels(&labels).await.unwrap().target)
     }
 
     /// What became of a `shop` alert with this label, as `Kind/name`.
@@ -138,27 +170,4 @@ impl World {
 /// A uid that an object and the references to it agree on.
 fn uid(kind_or_plural: &str, name: &str) -> String {
     format!("{}-{name}", kind_or_plural.to_lowercase().trim_end_matches('s'))
-}
-
-async fn answer(api: &Mutex<Api>, time: &Context, request: http::Request<Body>) -> http::Response<Body> {
-    let path = request.uri().path().to_owned();
-    assert_eq!(request.method(), http::Method::GET);
-    assert!(request.headers()["accept"].to_str().unwrap().contains("as=PartialObjectMetadata"), "metadata only");
-    let (mood, object) = {
-        let mut api = api.lock().unwrap();
-        api.requests.push(path.clone());
-        (api.mood, api.objects.get(&path).cloned())
-    };
-    time.sleep(Duration::from_millis(10)).await;
-    let (code, body) = match (mood, object) {
-        (Mood::Hangs, _) => pending().await,
-        (Mood::Well, Some(object)) => (200, object),
-        (Mood::Well, None) => (404, status(404, "NotFound")),
-        (Mood::Fails(code), _) => (code, status(code, "Failed")),
-    };
-    http::Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
-}
-
-fn status(code: u16, reason: &str) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": reason, "reason": reason, "code": code})
 }
