@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Api, core::DynamicObject};
 use tokio::sync::OnceCell;
 
-use super::{controller::Controller, error::ResolveError, object::ObjectKey};
+use super::{controller::Controller, error::ResolveError, kind::KindRef, object::ObjectKey, refusals::Refusals};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
@@ -100,12 +100,14 @@ pub(crate) struct MetadataCache {
     kubernetes: Kubernetes,
     context: Context,
     scope: Scope,
+    refusals: Refusals,
     state: Mutex<State>,
 }
 
 impl MetadataCache {
     pub(crate) fn new(kubernetes: Kubernetes, context: Context, scope: Scope) -> Self {
-        Self { kubernetes, context, scope, state: Mutex::default() }
+        let refusals = Refusals::new(context.clone(), scope.negative_cache_ttl);
+        Self { kubernetes, context, scope, refusals, state: Mutex::default() }
     }
 
     /// What is known of `key`, asked of the API if the cache does not know it well enough for `purpose`.
@@ -123,7 +125,10 @@ impl MetadataCache {
             if let Some(answer) = self.believed(key, purpose) {
                 return Ok(answer);
             }
-            let (result, led) = self.fly(key, deadline).await;
+            let (result, led) = match self.refusals.recent(&key.kind) {
+                Some(error) => (Err(error), false),
+                None => self.fly(key, deadline).await,
+            };
             match result {
                 Ok(entry) => return Ok(entry.answer(if led { Origin::Api } else { Origin::Cache })),
                 Err(error) => failure = error,
@@ -140,8 +145,30 @@ impl MetadataCache {
         };
         let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
         match stale {
-            Some(entry) => Ok(Answer { current: entry.last_known.clone(), ..entry.answer(Origin::Stale) }),
+            Some(entry) => Ok(entry.answer(Origin::Stale)),
             None => Err(ResolveError::Kubernetes { object: key.to_string(), source: failure }),
+        }
+    }
+
+    /// [`get`](Self::get) of an object that the operator may have forgotten to permit; `None` if so.
+    ///
+    /// # Errors
+    /// As for [`get`](Self::get).
+    pub(crate) async fn get_if_permitted(
+        &self,
+        key: &ObjectKey,
+        purpose: Purpose<'_>,
+        deadline: Monotonic,
+    ) -> Result<Option<Answer>, ResolveError> {
+        match self.get(key, purpose, deadline).await {
+            Ok(answer) => Ok(Some(answer)),
+            // The chart grants the built-in kinds: without them incidents would split.
+            Err(ResolveError::Kubernetes { source: Error::Forbidden(_), .. })
+                if matches!(key.kind, KindRef::Custom(_)) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -189,8 +216,14 @@ impl MetadataCache {
         let metadata = match answer {
             Ok(object) => Some(Arc::new(Metadata::of(object.metadata))),
             Err(Error::NotFound(_)) => None,
-            Err(error) => return Err(error),
+            Err(error) => {
+                if matches!(error, Error::Forbidden(_)) {
+                    self.refusals.note(&key.kind, Some(&error));
+                }
+                return Err(error);
+            }
         };
+        self.refusals.note(&key.kind, None);
         Ok(self.remember(key, metadata))
     }
 

@@ -8,7 +8,7 @@ use super::{
     nodes::Nodes,
     object::{Object, ObjectKey},
 };
-use crate::{context::Monotonic, kubernetes};
+use crate::context::Monotonic;
 
 /// What was found out about a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,21 +101,12 @@ async fn look(candidate: &Candidate, cache: &MetadataCache, deadline: Monotonic)
         return Ok(if whereabouts { Sight::Whereabouts } else { Sight::NotLookedUp });
     }
     let Object::Known(key) = &candidate.object else { return Ok(Sight::NotLookedUp) };
-    match cache.get(key, Purpose::Owner(None), deadline).await {
-        Ok(answer) if answer.current.is_some() => Ok(Sight::Exists),
-        Ok(answer) if key.kind.owned && answer.last_known.is_some() => Ok(Sight::Remembered),
-        Ok(_) => Ok(Sight::Absent),
-        Err(ResolveError::Kubernetes { source: kubernetes::Error::Forbidden(message), .. })
-            if matches!(key.kind, KindRef::Custom(_)) =>
-        {
-            tracing::warn!(
-                object = %key, message,
-                "a kind of signal.targets may not be read, so its objects count as unseen: grant `get` on it"
-            );
-            Ok(Sight::Forbidden)
-        }
-        Err(error) => Err(error),
-    }
+    Ok(match cache.get_if_permitted(key, Purpose::Owner(None), deadline).await? {
+        None => Sight::Forbidden,
+        Some(answer) if answer.current.is_some() => Sight::Exists,
+        Some(answer) if key.kind.owned && answer.last_known.is_some() => Sight::Remembered,
+        Some(_) => Sight::Absent,
+    })
 }
 
 /// Whether `namespace` exists here and none of `things` in it: then it is the subject's, and not the exporter's.

@@ -26,6 +26,7 @@ mod nodes;
 mod object;
 mod owner;
 pub mod permissions;
+mod refusals;
 mod rejection;
 mod resolve;
 mod revisions;

@@ -2,7 +2,14 @@
 //!
 //! Asked of the API, not of what this replica happens to remember: the replicas must agree.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use kube::{Api, api::ListParams, core::DynamicObject};
 
@@ -22,38 +29,57 @@ const MAX_PAGES: usize = 10;
 /// The controllers of ReplicaSets by namespace and stem, remembered for a short time.
 pub(crate) struct Revisions {
     kubernetes: Kubernetes,
+    context: Context,
     ttl: Duration,
+    /// Shared with the lists under way.
+    forbidden: Arc<AtomicBool>,
     namespaces: TtlCache<String, Arc<BTreeMap<String, Controller>>, Error>,
 }
 
+/// Lists waited for: the second one in case the first was another signal's, with less time left.
+const MAX_LISTS: usize = 2;
 /// Namespaces remembered at most.
 const NAMESPACES: usize = 256;
 
 impl Revisions {
     pub(crate) fn new(kubernetes: Kubernetes, context: Context, scope: &Scope) -> Self {
-        Self { kubernetes, ttl: scope.negative_cache_ttl, namespaces: TtlCache::new(context, NAMESPACES) }
+        let namespaces = TtlCache::new(context.clone(), NAMESPACES);
+        Self { kubernetes, context, ttl: scope.negative_cache_ttl, forbidden: Arc::default(), namespaces }
     }
 
     /// What controls the newest ReplicaSet in `namespace` called `<stem>-<hash>`; `None` also where they may not be listed.
     ///
     /// # Errors
-    /// If the API fails in another way.
+    /// If the API fails in another way, and the last list does not tell.
     pub(crate) async fn controller(
         &self,
         namespace: &str,
         stem: &str,
         deadline: Monotonic,
     ) -> Result<Option<Controller>, Error> {
-        let ttl = self.ttl;
-        let load = || list(self.kubernetes.clone(), namespace.to_owned(), deadline);
-        let controllers = self.namespaces.get_or_load(namespace.to_owned(), move |_| ttl, load).await?;
-        Ok(controllers.get(stem).cloned())
+        let (ttl, key) = (self.ttl, namespace.to_owned());
+        let mut failure = Error::Deadline;
+        for _ in 0..MAX_LISTS {
+            let load = || list(self.kubernetes.clone(), key.clone(), Arc::clone(&self.forbidden), deadline);
+            let listed = self.namespaces.get_or_load(key.clone(), move |_| ttl, load);
+            match self.context.timeout_at(deadline, listed).await {
+                Ok(Ok(controllers)) => return Ok(controllers.get(stem).cloned()),
+                Ok(Err(error)) => failure = error,
+                Err(_) => break,
+            }
+            if failure != Error::Deadline || self.context.monotonic() >= deadline {
+                break;
+            }
+        }
+        let stale = self.namespaces.get_stale(&key).and_then(|controllers| controllers.get(stem).cloned());
+        stale.map(Some).ok_or(failure)
     }
 }
 
 async fn list(
     kubernetes: Kubernetes,
     namespace: String,
+    forbidden: Arc<AtomicBool>,
     deadline: Monotonic,
 ) -> Result<Arc<BTreeMap<String, Controller>>, Error> {
     let Some(resource) = Kind::named("ReplicaSet").map(Kind::resource) else { return Ok(Arc::default()) };
@@ -64,11 +90,18 @@ async fn list(
     for _ in 0..MAX_PAGES {
         let list = match kubernetes.call(operation, deadline, || api.list_metadata(&page)).await {
             Err(Error::Forbidden(message)) => {
-                tracing::warn!(message, "ReplicaSets may not be listed: pods that are gone stand for themselves");
+                if !forbidden.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        message,
+                        "ReplicaSets may not be listed, so some pods that are gone have incidents of their own: \
+                         grant `list` on replicasets"
+                    );
+                }
                 break;
             }
             list => list?,
         };
+        forbidden.store(false, Ordering::Relaxed);
         for replicaset in list.items {
             let metadata = replicaset.metadata;
             let (Some(name), Some(created)) = (metadata.name, metadata.creation_timestamp) else { continue };

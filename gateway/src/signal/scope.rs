@@ -10,7 +10,7 @@ use crate::{context::Monotonic, remediation::TargetResource};
 /// Checks that the namespace of `resolved`, what its sender has `named`, or `resolved` carries the label.
 ///
 /// The namespace is asked first: its answer serves all signals of the namespace. Of an object that is gone, the labels
-/// that it had when last seen count. A kind that this gateway does not know is in scope by its namespace only.
+/// that it had when last seen count. A kind that this gateway does not know, or may not read, is in scope by its namespace only.
 ///
 /// # Errors
 /// [`ResolveError::OutOfScope`] with the commands that change it, or the failure of the API.
@@ -24,8 +24,9 @@ pub(crate) async fn check(
     let owner = ObjectKey::of(resolved).filter(|owner| Some(owner) != named);
     let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
     for key in carriers.into_iter().flatten() {
-        let answer = cache.get(&key, Purpose::Scope, deadline).await?;
-        if answer.current.or(answer.last_known).is_some_and(|metadata| metadata.managed) {
+        let answer = cache.get_if_permitted(&key, Purpose::Scope, deadline).await?;
+        let known = answer.and_then(|answer| answer.current.or(answer.last_known));
+        if known.is_some_and(|metadata| metadata.managed) {
             return Ok(());
         }
     }

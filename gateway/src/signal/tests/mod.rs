@@ -3,6 +3,8 @@
 mod api;
 mod bad_input;
 mod event;
+mod failures;
+mod logs;
 mod nodes;
 mod owners;
 mod permissions;
