@@ -162,9 +162,13 @@ pub(crate) enum KindRef {
 }
 
 impl KindRef {
-    /// The kind that the operator calls `target`.
-    pub(crate) fn custom(target: &TargetKind) -> Self {
+    /// The kind that the operator calls `target`: the built-in one if it is that, so that further words for a Pod name Pods
+    /// whose owners are followed.
+    pub(crate) fn of_target(target: &TargetKind) -> Self {
         let TargetKind { group, version, kind, plural, namespaced } = target.clone();
+        if let Some(built_in) = Kind::named(&kind).filter(|built_in| built_in.group == group) {
+            return Self::BuiltIn(built_in);
+        }
         Self::Custom(Arc::new(Kind {
             name: kind.into(),
             group: group.into(),

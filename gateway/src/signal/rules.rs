@@ -29,7 +29,8 @@ pub(crate) enum Place {
 impl Rules {
     /// Rules as `settings` have them.
     pub fn new(settings: &Signals) -> Self {
-        let kinds = settings.targets.iter().map(|(label, target)| (label.clone(), KindRef::custom(target))).collect();
+        let kinds =
+            settings.targets.iter().map(|(label, target)| (label.clone(), KindRef::of_target(target))).collect();
         Self { inner: Arc::new(Inner { settings: settings.clone(), kinds }) }
     }
 
