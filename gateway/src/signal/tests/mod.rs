@@ -9,6 +9,7 @@ mod nodes;
 mod owners;
 mod permissions;
 mod properties;
+mod requests;
 mod resolver;
 mod target;
 mod webhook;
