@@ -1,9 +1,13 @@
 //! What the signal modules promise together; small, pure rules are tested in their own files.
 
 mod api;
+mod arbitrary;
 mod bad_input;
+mod cluster;
 mod event;
 mod failures;
+mod honest;
+mod incidents;
 mod logs;
 mod nodes;
 mod owners;
