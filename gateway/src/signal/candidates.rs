@@ -153,7 +153,10 @@ impl Reading<'_> {
         for node in &nodes {
             match self.node_ground(node).filter(|_| self.list.is_empty()) {
                 Some(ground) => self.push(node, String::new(), ground),
-                None => self.mentions.set_aside.push((node.label, SetAside::Whereabouts)),
+                None => {
+                    let why = if self.list.is_empty() { SetAside::NoGround } else { SetAside::Whereabouts };
+                    self.mentions.set_aside.push((node.label, why));
+                }
             }
         }
     }

@@ -7,6 +7,7 @@ use super::{
     choice::{Chosen, Sight},
     decision::Decision,
     mentions::SetAside,
+    owner::Outcome,
 };
 use crate::remediation::{Fingerprint, Signal, TargetResource};
 
@@ -65,7 +66,7 @@ impl Explanation {
                 chosen: chosen(place),
                 why: match sight {
                     Sight::Unseen if looked == Looked::Nowhere => would(candidate, list.len()),
-                    sight if chosen(place) => why(candidate, sight, list.len()),
+                    sight if chosen(place) => why(candidate, sight, decision.chain.outcome),
                     sight => why_not(candidate, sight),
                 },
             })
@@ -97,19 +98,33 @@ pub fn shown(resource: &TargetResource) -> String {
     if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
 }
 
-fn why(candidate: &Candidate, sight: Sight, candidates: usize) -> String {
+fn why(candidate: &Candidate, sight: Sight, outcome: Outcome) -> String {
+    let owned = candidate.object.key().is_some_and(|key| key.kind.owned);
     let known = match sight {
         Sight::Exists => "exists",
         Sight::Remembered => "is gone, but was seen",
-        Sight::NotLookedUp if candidates == 1 => "is all that is named, whether or not it exists",
+        Sight::NotLookedUp if owned => return following(outcome).to_owned(),
         Sight::NotLookedUp if candidate.object.key().is_none() => "is of a kind that this gateway does not know",
-        Sight::NotLookedUp => "is the subject",
+        Sight::NotLookedUp => "is the only one named, so that it need not be looked up",
+        Sight::Absent if owned => {
+            return format!("is named first, and none of the candidates exists; {}", following(outcome));
+        }
         Sight::Absent => "is named first, and none of the candidates exists",
         Sight::Forbidden => "is named first; the gateway may not look whether it exists",
         Sight::Unseen => "is named first; nothing was looked up",
         Sight::Whereabouts => "is where something runs",
     };
     known.to_owned()
+}
+
+/// What was seen on the way to the owner of the one that was chosen.
+const fn following(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Cache | Outcome::Api | Outcome::None => "exists",
+        Outcome::StaleCache => "is gone, but it or its owner was seen",
+        Outcome::Naming => "is gone; its name, its sender or what has the same name's beginning tells its owner",
+        Outcome::Itself => "does not exist, and nothing tells what owned it",
+    }
 }
 
 /// What would be looked up if there were a cluster to ask.
@@ -154,6 +169,9 @@ const fn set_aside_since(why: SetAside) -> &'static str {
         SetAside::NotExported => "is the exporter's, since another label is `exported_…`",
         SetAside::Exporters => "is the exporter that `job` or `service` names, or where that measured",
         SetAside::Whereabouts => "a node only tells where, and something else is named",
+        SetAside::NoGround => {
+            "beside a namespace, a node counts only if kube-state-metrics, a kubelet or node-exporter measured it"
+        }
         SetAside::Outvoted => "another label names an object of this kind, and counts for more",
         SetAside::NotTheMachine => "an alert of node-exporter is about its machine",
         SetAside::TooMany => "at most three candidates are looked up",

@@ -21,6 +21,8 @@ pub(crate) enum SetAside {
     Exporters,
     /// It tells where something runs, and the alert names what.
     Whereabouts,
+    /// It is a Node beside a namespace, and nothing says that the node is meant.
+    NoGround,
     /// Another label names an object of that kind, and counts for more.
     Outvoted,
     /// Alerts of node-exporter are about the machine.
