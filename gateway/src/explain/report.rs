@@ -57,8 +57,9 @@ pub enum Outcome {
 }
 
 impl Report {
-    pub(super) fn rejected(Rejection { reason, message }: &Rejection) -> Self {
-        Self { message: format!("it would be rejected ({reason}): {message}"), ..Self::empty(Outcome::Reject) }
+    pub(super) fn rejected(Rejection { reason, message, name }: &Rejection) -> Self {
+        let (name, message) = (name.clone().unwrap_or_default(), format!("it would be rejected ({reason}): {message}"));
+        Self { name, message, ..Self::empty(Outcome::Reject) }
     }
 
     pub(super) fn ignored(name: String, why: &Ignored) -> Self {

@@ -54,7 +54,9 @@ impl Unprocessed {
         self.metrics.signals_ignored.with_label_values(&[reason]).inc();
         match why {
             Ignored::Resolved | Ignored::NormalEvent => tracing::debug!(reason, "ignored: {why}"),
-            Ignored::Matched { .. } if self.log.admits(reason, Level::INFO) => tracing::info!(reason, "ignored: {why}"),
+            Ignored::Matched { alert, .. } if self.log.admits(reason, Level::INFO) => {
+                tracing::info!(reason, alert, "ignored: {why}");
+            }
             Ignored::Matched { .. } => {}
         }
     }
@@ -67,10 +69,10 @@ impl Unprocessed {
     }
 
     /// An alert, an event or a whole body, as `what` says.
-    pub(super) fn rejected(&self, what: &str, Rejection { reason, message }: &Rejection) {
+    pub(super) fn rejected(&self, what: &str, Rejection { reason, message, name }: &Rejection) {
         self.metrics.signals_parse_dropped.with_label_values(&[reason]).inc();
         if self.log.admits(reason, Level::WARN) {
-            tracing::warn!(reason, "{what} is rejected: {message}");
+            tracing::warn!(reason, alert = name, "{what} is rejected: {message}");
         }
     }
 }

@@ -101,7 +101,13 @@ pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Reje
 
 fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {
     strict::check(text, None)?;
-    let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = strict::read(text)?;
+    let alert: Alert = strict::read(text)?;
+    let name = limits::line(alert.labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
+    read_alert(text, alert, name.clone(), common).map_err(|rejection| rejection.named(name))
+}
+
+fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Result<Parsed, Rejection> {
+    let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = alert;
     if labels.values().all(String::is_empty) {
         return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so nothing tells what it is"));
     }
@@ -114,7 +120,7 @@ fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {
         return Ok(Parsed::Ignored(Ignored::Resolved));
     }
     if let Some(matchers) = rules.ignored_by(&labels) {
-        return Ok(Parsed::Ignored(Ignored::Matched { matchers: matchers.to_string() }));
+        return Ok(Parsed::Ignored(Ignored::Matched { matchers: matchers.to_string(), alert: name }));
     }
     // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
     let label = rules.cluster_label();
@@ -124,7 +130,6 @@ fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {
     }
     let (cluster_id, place) = rules.cluster(cluster);
     let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
-    let name = limits::line(labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
     let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
     let mut provider_data = common.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));

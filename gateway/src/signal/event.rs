@@ -95,7 +95,12 @@ struct Series {
 pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Parsed, Rejection> {
     let text = strict::text(body)?;
     strict::check(text, None)?;
-    let mut event: Event = strict::read(text)?;
+    let event: Event = strict::read(text)?;
+    let name = limits::line(Some(&event.reason), MAX_NAME_BYTES, "");
+    read(text, event, now, rules).map_err(|rejection| rejection.named(name))
+}
+
+fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<Parsed, Rejection> {
     check_type_meta(event.api_version.as_deref(), event.kind.as_deref())?;
     let severity = match event.event_type.as_str() {
         "Normal" => return Ok(Parsed::Ignored(Ignored::NormalEvent)),

@@ -38,6 +38,8 @@ pub struct Rejection {
     pub reason: &'static str,
     /// What is wrong and where, for the sender: at most 512 bytes, without control characters.
     pub message: String,
+    /// The name of the alert or event, as far as it could be read: for the log.
+    pub name: Option<String>,
 }
 
 impl Rejection {
@@ -45,7 +47,12 @@ impl Rejection {
     pub(crate) fn new(reason: &'static str, message: impl fmt::Display) -> Self {
         let mut message = printable(&message.to_string());
         truncate(&mut message, MESSAGE_BYTES);
-        Self { reason, message }
+        Self { reason, message, name: None }
+    }
+
+    /// The same, of the alert or event called `name`.
+    pub(crate) fn named(self, name: String) -> Self {
+        Self { name: Some(name), ..self }
     }
 }
 

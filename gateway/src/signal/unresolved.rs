@@ -59,6 +59,8 @@ pub enum Ignored {
     Matched {
         /// The entry of `signal.ignore` that matches.
         matchers: String,
+        /// The alert's name.
+        alert: String,
     },
 }
 

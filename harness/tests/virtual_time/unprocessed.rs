@@ -93,6 +93,7 @@ async fn what_cannot_be_used_is_logged_once_and_counted_by_its_reason() {
     let [body, alert] = &warnings[..] else { panic!("{warnings:#?}") };
     assert!(body.text.contains("a body is rejected") && body.text.contains("malformed_json"), "{}", body.text);
     assert!(alert.text.contains("yesterday") && alert.text.contains("invalid_time"), "{}", alert.text);
+    assert!(alert.text.contains("alert=\""), "it names the alert: {}", alert.text);
     for reason in ["malformed_json", "invalid_time"] {
         assert_eq!(count(&replica, &format!(r#"gateway_signals_parse_dropped_total{{reason="{reason}"}}"#)), 1.0);
     }

@@ -26,7 +26,11 @@ fn counted() -> Item {
 }
 
 fn rejected() -> Item {
-    Item::Rejected(Rejection { reason: "missing_field", message: "alerts[1]: labels are missing".to_owned() })
+    Item::Rejected(Rejection {
+        reason: "missing_field",
+        message: "alerts[1]: labels are missing".to_owned(),
+        name: None,
+    })
 }
 
 fn foreign() -> Item {
@@ -159,7 +163,8 @@ fn overload_says_when_to_come_again_and_the_longest_pause_wins() {
 
 #[test]
 fn a_malformed_body_and_an_empty_one_are_400() {
-    let malformed = answer(&Err(Rejection { reason: "malformed_json", message: "line 1: expected `{`".to_owned() }));
+    let malformed =
+        answer(&Err(Rejection { reason: "malformed_json", message: "line 1: expected `{`".to_owned(), name: None }));
     assert_eq!(sent(&malformed), (400, json!({ "detail": "line 1: expected `{`" })));
     assert_eq!(sent(&of(Vec::new())).0, 400);
 }

@@ -54,7 +54,7 @@ impl SignalHandler for Handler {
             match self.behaviour {
                 Behaviour::Ignore => {}
                 Behaviour::Malformed => {
-                    return Err(Rejection { reason: "malformed_json", message: "no JSON".to_owned() });
+                    return Err(Rejection { reason: "malformed_json", message: "no JSON".to_owned(), name: None });
                 }
                 Behaviour::Panic => panic!("secret"),
                 Behaviour::Hang => std::future::pending().await,
