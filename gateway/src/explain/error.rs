@@ -18,7 +18,10 @@ pub enum Error {
     #[error("{0} has more than {MAX_INPUT_BYTES} bytes, which no gateway would take; give one webhook or event")]
     TooLarge(String),
     /// The input as a whole would be refused.
-    #[error("{0}: the gateway would answer 400: {1}")]
+    #[error(
+        "{0}: the gateway would answer 400: {1}; explain reads a webhook of Alertmanager, an alert or a list of alerts as its \
+         API shows them, or one Event, as JSON"
+    )]
     Refused(String, Rejection),
     /// The cluster.
     #[error("{0}; or ask no cluster with --offline")]

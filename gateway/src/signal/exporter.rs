@@ -28,9 +28,9 @@ pub(crate) enum Exporter {
 
 impl Exporter {
     /// Who measured an alert with these labels: `job` tells, else `service`, which of kube-state-metrics' own alerts may be
-    /// the subject's, else what the classic relabelling calls the Service.
+    /// the subject's, else what the classic relabelling calls the Service or copies from the scraped pod's labels.
     pub(crate) fn of(labels: &BTreeMap<String, String>, rules: &Rules) -> Option<Self> {
-        ["job", "service", "kubernetes_name"]
+        ["job", "service", "kubernetes_name", "app_kubernetes_io_name"]
             .into_iter()
             .filter_map(|label| labels.get(label))
             .find_map(|text| named_in(text, rules))

@@ -30,7 +30,9 @@ pub(crate) async fn check(
             return Ok(());
         }
     }
-    Err(ResolveError::OutOfScope { message: hint(resolved) })
+    // A kind of the operator's is known by what its sender has named.
+    let key = ObjectKey::of(resolved).or_else(|| named.filter(|key| key.resource() == *resolved).cloned());
+    Err(ResolveError::OutOfScope { message: hint(resolved, key.as_ref()) })
 }
 
 /// What is told of a resource in another cluster, whose labels cannot be seen from here.
@@ -45,9 +47,9 @@ pub(crate) fn elsewhere(target: &TargetResource, cluster: &str) -> ResolveError 
     }
 }
 
-fn hint(target: &TargetResource) -> String {
+fn hint(target: &TargetResource, key: Option<&ObjectKey>) -> String {
     let TargetResource { namespace, name, kind, .. } = target;
-    let own = ObjectKey::of(target).map(|key| {
+    let own = key.map(|key| {
         let resource = &key.kind.plural;
         let option = if namespace.is_empty() { String::new() } else { format!(" --namespace {namespace}") };
         format!("`kubectl label {resource} {name}{option} {MANAGED_LABEL}=true`")

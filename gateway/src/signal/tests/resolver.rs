@@ -10,7 +10,11 @@ use super::{
     alert, parse, unresolved, unresolved_of, webhook,
     world::{DEADLINE, Mood, World},
 };
-use crate::{config::Scope, kubernetes::Error, signal::ResolveError};
+use crate::{
+    config::{Scope, Signals, TargetKind},
+    kubernetes::Error,
+    signal::ResolveError,
+};
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
 const NEGATIVE_TTL: Duration = Duration::from_secs(30);
@@ -244,4 +248,20 @@ async fn a_scope_that_cannot_be_looked_up_is_no_rejection() {
     world.set_mood(Mood::Fails(500));
     let error = world.resolve(unresolved_of(&[("deployment", "checkout")])).await.unwrap_err();
     assert!(matches!(error, ResolveError::Kubernetes { ref object, .. } if object == "Namespace shop"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too() {
+    let rack = TargetKind {
+        group: "example.com".to_owned(),
+        version: "v1".to_owned(),
+        kind: "Rack".to_owned(),
+        plural: "racks".to_owned(),
+        namespaced: false,
+    };
+    let signals = Signals { targets: [("rack".to_owned(), rack)].into(), ..Signals::default() };
+    let world = World::with(Scope::default(), &signals);
+    let labels = [("alertname", "A"), ("rack", "r1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let error = world.resolve_labels(&labels.into()).await.unwrap_err().to_string();
+    assert!(error.contains("(hint: `kubectl label racks r1 kubernaut.ai/managed=true`)"), "{error}");
 }
