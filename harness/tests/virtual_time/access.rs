@@ -1,9 +1,14 @@
 //! Gateways under a service account: what the Roles of the chart let them do, and what they say without.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Body;
-use gateway::config::AuthMode;
+use gateway::{
+    config::{AuthMode, Retry, Signals, TargetKind},
+    kubernetes::Kubernetes,
+    metrics::Metrics,
+    signal::{Rules, permissions},
+};
 use harness::{
     fleet::Skew,
     load::webhook,
@@ -118,4 +123,27 @@ async fn signals_are_accepted_from_whom_a_role_lets_post_them() {
         assert_eq!(exchange(replica.sender(), request).await.status, status, "{token}");
     }
     assert_eq!(forbidden(&fleet), Vec::<String>::new(), "the gateway itself may ask");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_knows_at_its_start_what_it_may_not_read() {
+    let fleet = guarded_fleet(9);
+    let replica = &start_accounts(&fleet, 1).await[0];
+    let metrics = Metrics::new().unwrap();
+    let kubernetes = Kubernetes::new(account(&fleet), replica.context().clone(), metrics, Retry::default());
+    let vm = TargetKind {
+        group: "kubevirt.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "VirtualMachine".to_owned(),
+        plural: "virtualmachines".to_owned(),
+        namespaced: true,
+    };
+    let missing = async |signals: &Signals| {
+        let deadline = replica.context().monotonic() + Duration::from_secs(30);
+        permissions::missing(&kubernetes, &Rules::new(signals), deadline).await.unwrap()
+    };
+    let granted = Signals { node_by_instance: true, ..Signals::default() };
+    assert!(missing(&granted).await.is_empty(), "the chart grants all that is looked up by default");
+    let more = Signals { targets: [("vm".to_owned(), vm)].into(), ..granted };
+    assert_eq!(missing(&more).await, ["get virtualmachines.kubevirt.io"]);
 }
