@@ -5,14 +5,12 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::{
-    Labels,
+    labels,
     logs::Warnings,
+    signals,
     world::{Mood, World},
 };
-use crate::{
-    config::{Scope, Signals, TargetKind},
-    signal::ResolveError,
-};
+use crate::{config::Scope, signal::ResolveError};
 
 /// Longer than anything is believed.
 const LONG: Duration = Duration::from_secs(600);
@@ -23,17 +21,6 @@ const MACHINE: [(&str, &str); 2] = [("job", "node-exporter"), ("instance", "10.0
 const CANARY: [(&str, &str); 2] = [("namespace", "shop"), ("pod", "canary-5b4f6d-zzzzz")];
 const VM: [(&str, &str); 3] = [("namespace", "shop"), ("vm", "a"), ("pod", "checkout-7d9f8b6c5d-x2k4q")];
 
-fn signals() -> Signals {
-    let vm = TargetKind {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespaced: true,
-    };
-    Signals { targets: [("vm".to_owned(), vm)].into(), node_by_instance: true, ..Signals::default() }
-}
-
 fn world() -> World {
     let world = World::unscoped_with(&signals());
     world.put_checkout();
@@ -43,10 +30,6 @@ fn world() -> World {
     world.put("apis/apps/v1/namespaces/shop/replicasets/canary-6c9d4f7b8", rollout, false);
     world.put_node("worker-1", &["10.0.0.1"]);
     world
-}
-
-fn labels(pairs: &[(&str, &str)]) -> Labels {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 #[rstest]

@@ -25,7 +25,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Parsed, Rejection, Rules, UnresolvedSignal, alertmanager, alertmanager::Webhook};
-use crate::remediation::{Signal, TargetResource};
+use crate::{
+    config::{Signals, TargetKind},
+    remediation::{Signal, TargetResource},
+};
 
 /// An alert's labels.
 type Labels = BTreeMap<String, String>;
@@ -93,4 +96,20 @@ fn shown(target: &TargetResource) -> String {
 fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.unwrap().block_on(test)
+}
+
+/// The configuration of an operator who has VirtualMachines and lets nodes be listed.
+fn signals() -> Signals {
+    let vm = TargetKind {
+        group: "kubevirt.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "VirtualMachine".to_owned(),
+        plural: "virtualmachines".to_owned(),
+        namespaced: true,
+    };
+    Signals { targets: [("vm".to_owned(), vm)].into(), node_by_instance: true, ..Signals::default() }
+}
+
+fn labels(pairs: &[(&str, &str)]) -> Labels {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -5,21 +5,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use rstest::rstest;
 
-use super::{Labels, world::World};
-use crate::config::{Scope, Signals, TargetKind};
+use super::{labels, signals, world::World};
+use crate::config::Scope;
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
-
-fn signals() -> Signals {
-    let vm = TargetKind {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespaced: true,
-    };
-    Signals { targets: [("vm".to_owned(), vm)].into(), node_by_instance: true, ..Signals::default() }
-}
 
 /// A namespace with a Deployment, a DaemonSet, a Rollout, kube-state-metrics and a Node.
 fn world(scope: Scope) -> World {
@@ -33,10 +22,6 @@ fn world(scope: Scope) -> World {
     world.put("apis/apps/v1/namespaces/shop/replicasets/canary-6c9d4f7b8", rollout, false);
     world.put_node("worker-1", &["10.0.0.1"]);
     world
-}
-
-fn labels(pairs: &[(&str, &str)]) -> Labels {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 /// The last column counts more than the owner chain costs: the object and its owners but the last.
