@@ -172,6 +172,14 @@ impl MetadataCache {
         }
     }
 
+    /// Whether there is an object `key`.
+    ///
+    /// # Errors
+    /// As [`MetadataCache::get`].
+    pub(crate) async fn exists(&self, key: &ObjectKey, deadline: Monotonic) -> Result<bool, ResolveError> {
+        Ok(self.get(key, Purpose::Owner(None), deadline).await?.current.is_some())
+    }
+
     fn believed(&self, key: &ObjectKey, purpose: Purpose<'_>) -> Option<Answer> {
         let state = self.lock();
         let entry = state.entries.get(key)?;

@@ -66,12 +66,11 @@ pub(crate) async fn choose(
 ) -> Result<Choice, ResolveError> {
     let mut sights = vec![Sight::NotLookedUp; candidates.list.len()];
     let chosen = |chosen, sights| Ok(Choice { sights, chosen });
-    let is_only = candidates.list.len() == 1;
+    // Whatever a look would show: it stands, and where it is owned the look for its owner follows.
+    if let [Candidate { ground: Ground::Subject, .. }] = candidates.list[..] {
+        return chosen(Chosen::Candidate(0), sights);
+    }
     for (place, (candidate, sight)) in candidates.list.iter().zip(&mut sights).enumerate() {
-        // Whatever a look would show: it stands, and where it is owned the look for its owner follows.
-        if is_only && candidate.ground == Ground::Subject {
-            return chosen(Chosen::Candidate(place), sights);
-        }
         *sight = look(candidate, cache, deadline).await?;
         if matches!(sight, Sight::Exists | Sight::Remembered) {
             return chosen(Chosen::Candidate(place), sights);
@@ -117,13 +116,13 @@ async fn is_whereabouts(
     deadline: Monotonic,
 ) -> Result<bool, ResolveError> {
     let Some(own) = ObjectKey::of_namespace(namespace) else { return Ok(false) };
-    if cache.get(&own, Purpose::Owner(None), deadline).await?.current.is_none() {
+    if !cache.exists(&own, deadline).await? {
         return Ok(false);
     }
     for (kind, name) in things {
         let (Some(kind), Some(name)) = (Kind::named(kind), name) else { continue };
         let key = ObjectKey { kind: kind.into(), namespace: namespace.to_owned(), name: name.clone() };
-        if cache.get(&key, Purpose::Owner(None), deadline).await?.current.is_some() {
+        if cache.exists(&key, deadline).await? {
             return Ok(false);
         }
     }

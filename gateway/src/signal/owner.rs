@@ -143,11 +143,11 @@ async fn stand_in(
     if parent.is_none() && workloads.is_empty() {
         return Ok(None);
     }
-    let unseen = by_name(object, None, now);
-    if let Some(unseen) = &unseen
-        && !exists(sources, ObjectKey::of_namespace(&object.namespace)).await?
+    if let Some(unseen) = by_name(object, None, now)
+        && let Some(namespace) = ObjectKey::of_namespace(&object.namespace)
+        && !cache.exists(&namespace, deadline).await?
     {
-        return Ok(Some(unseen.clone()));
+        return Ok(Some(unseen));
     }
     for (kind, name) in parent.into_iter().chain(workloads) {
         let guess = object.sibling(kind, &name);
@@ -161,11 +161,6 @@ async fn stand_in(
     let failed =
         |source| ResolveError::Kubernetes { object: format!("ReplicaSets {}/{stem}-…", object.namespace), source };
     Ok(controller.map_err(failed)?.map(|controller| controller.owner(&object.namespace)))
-}
-
-async fn exists(sources: Sources<'_>, key: Option<ObjectKey>) -> Result<bool, ResolveError> {
-    let Some(key) = key else { return Ok(false) };
-    Ok(sources.cache.get(&key, Purpose::Owner(None), sources.deadline).await?.current.is_some())
 }
 
 /// What `object` belongs to by names alone: of what its sender says controls it, else of its own.
