@@ -143,11 +143,11 @@ fn check(expected: Type, value: &mut Value) -> Result<(), Mismatch> {
         Type::Int32 => integer(value, "int32", |number| i32::try_from(number).is_ok()),
         Type::Int64 => integer(value, "int64", |_| true),
         Type::Texts => match value.as_object_mut() {
-            Some(map) => map.values_mut().try_for_each(|value| check(Type::Text, value)),
+            Some(map) => map.values_mut().try_for_each(element),
             None => mismatch(value, "map[string]string"),
         },
         Type::List => match value.as_array_mut() {
-            Some(items) => items.iter_mut().try_for_each(|value| check(Type::Text, value)),
+            Some(items) => items.iter_mut().try_for_each(element),
             None => mismatch(value, "[]string"),
         },
         Type::MicroTime => match value.as_str() {
@@ -155,6 +155,14 @@ fn check(expected: Type, value: &mut Value) -> Result<(), Mismatch> {
             None => mismatch(value, "string"),
         },
     }
+}
+
+/// A text in a map or list; Go leaves it empty where it finds null.
+fn element(value: &mut Value) -> Result<(), Mismatch> {
+    if value.is_null() {
+        *value = "".into();
+    }
+    check(Type::Text, value)
 }
 
 fn integer(value: &Value, wanted: &'static str, fits: impl Fn(i64) -> bool) -> Result<(), Mismatch> {

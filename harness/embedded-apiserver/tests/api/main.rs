@@ -4,6 +4,7 @@
 mod access;
 mod deletes;
 mod faults;
+mod json_patches;
 mod lists;
 mod runs;
 mod store_model;
