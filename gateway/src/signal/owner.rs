@@ -11,7 +11,7 @@ use super::{
     cache::{Answer, MetadataCache, Origin, Purpose},
     controller::Controller,
     error::ResolveError,
-    naming::{self, Told},
+    naming,
     object::{Object, ObjectKey},
     revisions::Revisions,
 };
@@ -63,6 +63,8 @@ pub(crate) struct Chain {
 pub(crate) struct Sources<'a> {
     pub(crate) cache: &'a MetadataCache,
     pub(crate) revisions: &'a Revisions,
+    /// How many owners that a name tells are looked up: the first of them.
+    pub(crate) guesses: usize,
     pub(crate) now: Timestamp,
     pub(crate) deadline: Monotonic,
 }
@@ -135,28 +137,25 @@ async fn stand_in(
     object: &ObjectKey,
     told: Option<&Controller>,
 ) -> Result<Option<Object>, ResolveError> {
-    let Sources { cache, revisions, now, deadline } = sources;
+    let Sources { cache, revisions, guesses, now, deadline } = sources;
     if let Some(controller) = told {
         return Ok(Some(controller.owner(&object.namespace)));
     }
-    let Told { parent, workloads, stem } = naming::told(&object.kind, &object.name, now);
-    if parent.is_none() && workloads.is_empty() {
-        return Ok(None);
-    }
+    let told = naming::told(&object.kind, &object.name, now);
     if let Some(unseen) = by_name(object, None, now)
         && let Some(namespace) = ObjectKey::of_namespace(&object.namespace)
         && !cache.exists(&namespace, deadline).await?
     {
         return Ok(Some(unseen));
     }
-    for (kind, name) in parent.into_iter().chain(workloads) {
+    for (kind, name) in told.guesses.into_iter().take(guesses) {
         let guess = object.sibling(kind, &name);
         let answer = cache.get(&guess, Purpose::Owner(None), deadline).await?;
         if answer.current.or(answer.last_known).is_some() {
             return Ok(Some(Object::Known(guess)));
         }
     }
-    let Some(stem) = stem else { return Ok(None) };
+    let Some(stem) = told.stem else { return Ok(None) };
     let controller = revisions.controller(&object.namespace, &stem, deadline).await;
     let failed =
         |source| ResolveError::Kubernetes { object: format!("ReplicaSets {}/{stem}-…", object.namespace), source };

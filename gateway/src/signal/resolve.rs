@@ -10,6 +10,7 @@ use super::{
     decision::Decision,
     error::ResolveError,
     explanation::{Explanation, Looked},
+    naming,
     nodes::Nodes,
     object::Object,
     owner::{self, Chain, Outcome, Sources},
@@ -113,7 +114,9 @@ impl Resolver {
             return Ok(Decision { choice, named: None, chain });
         };
         let told = Decision::candidate(&choice, candidates).and_then(|candidate| candidate.controller.as_ref());
-        let chain = owner::follow(Sources { cache, revisions, now, deadline }, &key, told).await?;
+        let others = candidates.list.len().saturating_sub(1);
+        let guesses = naming::MAX_GUESSES.saturating_sub(others);
+        let chain = owner::follow(Sources { cache, revisions, guesses, now, deadline }, &key, told).await?;
         if key.kind.owned {
             let labels = [&*key.kind.name, chain.outcome.as_str()];
             self.inner.metrics.owner_resolution.with_label_values(&labels).inc();

@@ -107,9 +107,9 @@ fn signals() -> impl Strategy<Value = Signals> {
         .prop_filter("it validates", |signal| Config { signal: signal.clone(), ..Config::default() }.validate().is_ok())
 }
 
-/// Requests for one signal at most: for three candidates; for the namespace, the parent, six workloads and the pages of
-/// ReplicaSets that a name tells; for three owners; for the scope.
-const MAX_REQUESTS: usize = 3 + 9 + 3 + 2;
+/// Requests for one signal at most: for candidates and owners that a name tells; for the namespace and the ReplicaSets in
+/// it; for three owners; for the scope.
+const MAX_REQUESTS: usize = 4 + 2 + 3 + 2;
 
 proptest! {
     #[test]

@@ -162,8 +162,8 @@ async fn a_kind_that_may_not_be_read_is_in_scope_by_its_namespace_only() {
 async fn a_list_that_one_signal_had_no_time_for_is_asked_for_again_by_those_that_waited_with_it() {
     let world = world();
     let sent = || super::unresolved_with(&labels(&CANARY), &crate::signal::Rules::default());
-    // Seven look-ups of 10 ms come before the list.
-    let soon = world.context.monotonic() + Duration::from_millis(75);
+    // Five look-ups of 10 ms come before the list.
+    let soon = world.context.monotonic() + Duration::from_millis(55);
     let (hasty, patient) = futures::join!(world.resolver.resolve(sent(), soon), world.resolve(sent()));
     assert!(hasty.is_err());
     assert_eq!(super::shown(&patient.unwrap().target), "Rollout shop/canary");

@@ -206,3 +206,17 @@ fn a_name_tells_the_controller_only_if_it_leaves_no_doubt(
     let told = naming::told(Kind::named(kind).unwrap(), name, now());
     assert_eq!(told.certain().map(|(kind, name)| format!("{}/{name}", kind.name)).as_deref(), controller);
 }
+
+#[rstest]
+#[case("checkout-7d9f8b6c5d-x2k4q", "ReplicaSet/checkout-7d9f8b6c5d Deployment/checkout Job/checkout-7d9f8b6c5d")]
+#[case("nightly-29410080-x2k4q", "Job/nightly-29410080 CronJob/nightly")]
+#[case("train-0-x2k4q", "DaemonSet/train-0 Job/train-0 Job/train")]
+#[case("front-3-x2k4q", "Job/front-3 ReplicationController/front-3 Job/front")]
+#[case("agent-x2k4q", "DaemonSet/agent Job/agent ReplicationController/agent")]
+#[case("db-0", "StatefulSet/db")]
+#[case("etcd", "")]
+fn the_name_of_a_pod_tells_at_most_three_owners(#[case] name: &str, #[case] owners: &str) {
+    let told = naming::told(Kind::named("Pod").unwrap(), name, now());
+    let guesses: Vec<_> = told.guesses.iter().map(|(kind, name)| format!("{}/{name}", kind.name)).collect();
+    assert_eq!(guesses.join(" "), owners);
+}
