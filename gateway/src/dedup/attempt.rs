@@ -9,7 +9,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::decision::{Plan, Verdict, decide};
-use crate::remediation::{Fingerprint, Lineage, Record, ResourceVersion};
+use crate::remediation::{Fingerprint, Record, ResourceVersion};
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ pub(super) enum Action {
     AwaitDeletion,
     /// Claim this version of the predecessor: one patch that adds the finalizer and tells who claims.
     Claim(Arc<Record>),
-    /// Create the RemediationRequest.
-    Create(Lineage),
+    /// Create the RemediationRequest of this name.
+    Create(String),
     /// Read the object of this name.
     Get(String),
     /// The result.
@@ -136,7 +136,7 @@ impl Attempt {
             Observation::ClaimRefused => Action::AwaitDeletion,
             Observation::Created(record) => self.created(record),
             Observation::Exists => match &self.plan {
-                Some(plan) => Action::Get(plan.lineage.name.clone()),
+                Some(plan) => Action::Get(plan.name.clone()),
                 None => self.begin(Known::UpTo(self.past.floor)),
             },
             Observation::Got(None) => self.begin(Known::Changed),
@@ -166,7 +166,7 @@ impl Attempt {
     }
 
     fn carry_out(&mut self, plan: Plan) -> Action {
-        let lineage = plan.lineage.clone();
+        let name = plan.name.clone();
         let predecessor = plan.predecessor.clone();
         self.plan = Some(plan);
         self.claimed = false;
@@ -174,7 +174,7 @@ impl Attempt {
             // Its deletion has begun and nobody claimed it before: it cannot be claimed any more.
             Some(predecessor) if predecessor.terminating && !predecessor.is_claimed() => Action::AwaitDeletion,
             Some(predecessor) => Action::Claim(predecessor),
-            None => Action::Create(lineage),
+            None => Action::Create(name),
         }
     }
 
@@ -182,7 +182,7 @@ impl Attempt {
         let Some(plan) = &mut self.plan else { return self.begin(Known::UpTo(self.past.floor)) };
         plan.predecessor = Some(predecessor);
         self.claimed = true;
-        Action::Create(plan.lineage.clone())
+        Action::Create(plan.name.clone())
     }
 
     fn created(&mut self, record: Arc<Record>) -> Action {
@@ -206,16 +206,14 @@ impl Attempt {
         if self.is_ours(&record) {
             return self.created(record);
         }
-        if record.counts_signals(now) {
+        let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
+        let may_suppress = plan.after_newest || !is_predecessor;
+        if record.is_active() || may_suppress && record.counts_signals(now) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
             return Action::Done(Found::Duplicate { record, claimed });
         }
-        let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
-        if is_predecessor {
-            return self.carry_out(Plan { predecessor: Some(record), ..plan });
-        }
-        if record.terminating {
-            return self.carry_out(Plan::after(&self.fingerprint, Some(record)));
+        if is_predecessor || record.terminating {
+            return self.carry_out(Plan::after(&self.fingerprint, Some(record), may_suppress));
         }
         self.past.floor = self.past.floor.max(record.version);
         self.begin(Known::UpTo(self.past.floor))

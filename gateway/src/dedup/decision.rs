@@ -1,10 +1,10 @@
 //! What a signal means, given what is known of its fingerprint: a pure function, without await or clock.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::remediation::{Fingerprint, Lineage, Record, remediation_request_name};
+use crate::remediation::{Fingerprint, Record, remediation_request_name};
 
 /// What to do with a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,38 +20,39 @@ pub(super) enum Verdict {
 pub(super) struct Plan {
     /// The latest one before it, which must be claimed first.
     pub(super) predecessor: Option<Arc<Record>>,
-    /// Its name and place.
-    pub(super) lineage: Lineage,
+    /// Whether the predecessor is the newest, too: then it may yet be found to suppress signals.
+    pub(super) after_newest: bool,
+    /// Its name, derived from the predecessor.
+    pub(super) name: String,
 }
 
 impl Plan {
     /// The plan to follow `predecessor`, the latest of `fingerprint`.
-    pub(super) fn after(fingerprint: &Fingerprint, predecessor: Option<Arc<Record>>) -> Self {
-        let uid = predecessor.as_ref().map(|p| p.uid.clone());
-        let lineage = Lineage {
-            name: remediation_request_name(fingerprint, uid.as_deref()),
-            predecessor: uid,
-            ordinal: predecessor.as_ref().map_or(1, |p| p.ordinal.saturating_add(1)),
-        };
-        Self { predecessor, lineage }
+    pub(super) fn after(fingerprint: &Fingerprint, predecessor: Option<Arc<Record>>, after_newest: bool) -> Self {
+        let known = predecessor.as_ref().map(|record| (record.ordinal, record.uid.as_str()));
+        Self { name: remediation_request_name(fingerprint, known), predecessor, after_newest }
     }
 }
 
 /// Decides on a signal of `fingerprint`, of which `records` are all that exist (protocol: the fence).
 ///
-/// Of several that count signals (a foreign creator's twin), the older one is chosen: by creation, then ordinal, which a
-/// foreign one may lack, then uid, so that every replica chooses alike. The predecessor is the latest by ordinal, never by
-/// time.
+/// Of several active ones (a foreign creator's twin), the oldest is chosen: by creation, then ordinal, which a foreign one
+/// lacks, then uid, so that every replica chooses alike. Whether a terminal one still suppresses signals is asked of the
+/// newest in the same order: of several that another program left behind, the last word counts. The predecessor is the
+/// latest by ordinal; time decides only among those that have the same, as all of another program and of the first
+/// version of this one.
 pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Timestamp) -> Verdict {
     let active = records.iter().filter(|r| r.is_active()).min_by(|a, b| age_key(a).cmp(&age_key(b)));
     if let Some(active) = active {
         return Verdict::Duplicate(Arc::clone(active));
     }
-    let latest = records.iter().max_by_key(|r| (r.ordinal, Reverse(age_key(r))));
-    match latest {
-        Some(latest) if latest.counts_signals(now) => Verdict::Duplicate(Arc::clone(latest)),
-        latest => Verdict::Create(Plan::after(fingerprint, latest.cloned())),
+    let newest = records.iter().max_by(|a, b| age_key(a).cmp(&age_key(b)));
+    if let Some(newest) = newest.filter(|newest| newest.counts_signals(now)) {
+        return Verdict::Duplicate(Arc::clone(newest));
     }
+    let latest = records.iter().max_by(|a, b| a.place().cmp(&b.place()));
+    let after_newest = latest.map(|latest| &latest.uid) == newest.map(|newest| &newest.uid);
+    Verdict::Create(Plan::after(fingerprint, latest.cloned(), after_newest))
 }
 
 /// What would become of a signal.
@@ -68,7 +69,7 @@ pub fn outlook(fingerprint: &Fingerprint, records: Vec<Record>, now: Timestamp) 
     let records: Vec<_> = records.into_iter().map(Arc::new).collect();
     match decide(fingerprint, &records, now) {
         Verdict::Duplicate(record) => Outlook::Count(record.name.clone()),
-        Verdict::Create(plan) => Outlook::Create(plan.lineage.name),
+        Verdict::Create(plan) => Outlook::Create(plan.name),
     }
 }
 
@@ -77,6 +78,6 @@ pub(super) fn is_older_twin(other: &Record, record: &Record) -> bool {
     other.is_active() && age_key(other) < age_key(record)
 }
 
-fn age_key(record: &Record) -> (Option<Timestamp>, u64, &str) {
+fn age_key(record: &Record) -> (Option<Timestamp>, u32, &str) {
     (record.created, record.ordinal, &record.uid)
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{CLAIM, LeaseName, Lineage, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, build},
+    remediation::{CLAIM, LeaseName, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, build},
 };
 
 const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };
@@ -129,7 +129,7 @@ impl<'a> Finder<'a> {
                 Ok(Observation::Waited)
             }
             Action::Claim(predecessor) => self.claim(&predecessor).await,
-            Action::Create(lineage) => self.create(&lineage).await,
+            Action::Create(name) => self.create(&name).await,
             Action::Get(name) => self.get(&name).await,
             Action::Done(_) => Ok(Observation::Begin),
         }
@@ -217,11 +217,11 @@ impl<'a> Finder<'a> {
         }
     }
 
-    async fn create(&mut self, lineage: &Lineage) -> Result<Observation, Error> {
+    async fn create(&mut self, name: &str) -> Result<Observation, Error> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
         self.blocked = false;
         let Core { requests, context, kubernetes, namespace, view, .. } = self.core;
-        let object = build(self.signal, lineage, namespace, &self.tag, context.now());
+        let object = build(self.signal, name, namespace, &self.tag, context.now());
         let before = context.monotonic();
         let params = PostParams::default();
         match kubernetes.call(CREATE, until, || requests.create(&params, &object)).await {

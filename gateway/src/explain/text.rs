@@ -90,7 +90,7 @@ mod tests {
   fingerprint  3e1358e2c5121b674e7543f385ca3ff7d99cac5b91409d4af44a88248b4f3082
   lease        gw-lock-3e1358e2c5121b
   now          no cluster was asked, and what exists there decides; the first RemediationRequest of this target is \
-rr-3e1358e2c512-b056fc81
+rr-3e1358e2c512-1-b056fc817be65b22
 
 2 of 3: KubeNodeNotReady (unknown)
     LABEL  NAMES          WHY
@@ -101,7 +101,7 @@ kube-state-metrics
   fingerprint  cb36a64e51daf18f0d13b4fdbe9203dde0110ca0603e4945fe38d8e15daf6db6
   lease        gw-lock-cb36a64e51daf1
   now          no cluster was asked, and what exists there decides; the first RemediationRequest of this target is \
-rr-cb36a64e51da-a6977ed4
+rr-cb36a64e51da-1-a6977ed480f33b7b
 
 3 of 3: Watchdog
   now          it would be ignored: the alert matches `alertname=~\"Watchdog|InfoInhibitor|DeadMansSwitch\"` of signal.ignore

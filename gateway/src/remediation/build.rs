@@ -8,46 +8,24 @@ use serde_json::Value;
 
 use super::{
     crd::{RemediationRequest, RemediationRequestSpec, TargetType},
-    metadata::{COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR},
+    metadata::{COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL},
     signal::Signal,
 };
 
 /// `spec.signalType` of everything that comes in (contract: Signals).
 const SIGNAL_TYPE: &str = "alert";
 
-/// Where a new RemediationRequest stands in the succession of its fingerprint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lineage {
-    /// The name derived from the predecessor.
-    pub name: String,
-    /// The predecessor's uid, if there is one.
-    pub predecessor: Option<String>,
-    /// The predecessor's ordinal + 1, or 1.
-    pub ordinal: u64,
-}
-
-/// The RemediationRequest that `signal` creates in `namespace`; `created_by` tells the writer and its attempt.
-pub fn build(
-    signal: &Signal,
-    lineage: &Lineage,
-    namespace: &str,
-    created_by: &str,
-    now: Timestamp,
-) -> RemediationRequest {
+/// The RemediationRequest `name` that `signal` creates in `namespace`; `created_by` tells the writer and its attempt.
+pub fn build(signal: &Signal, name: &str, namespace: &str, created_by: &str, now: Timestamp) -> RemediationRequest {
     let text = |value: &str| value.to_owned();
     let metadata = ObjectMeta {
-        name: Some(lineage.name.clone()),
+        name: Some(text(name)),
         namespace: Some(text(namespace)),
         labels: Some(BTreeMap::from([
             (text(MANAGED_BY_LABEL), text(MANAGED_BY)),
             (text(COMPONENT_LABEL), text("remediation")),
         ])),
-        annotations: Some(BTreeMap::from([
-            (text(CREATED_AT), now.to_string()),
-            (text(ORDINAL), lineage.ordinal.to_string()),
-            (text(PREDECESSOR), lineage.predecessor.clone().unwrap_or_default()),
-            (text(CREATED_BY), text(created_by)),
-        ])),
+        annotations: Some(BTreeMap::from([(text(CREATED_AT), now.to_string()), (text(CREATED_BY), text(created_by))])),
         ..ObjectMeta::default()
     };
     let spec = RemediationRequestSpec {

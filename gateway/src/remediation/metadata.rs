@@ -8,11 +8,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// When the gateway created the object, on its own clock (contract: RemediationRequest).
 pub const CREATED_AT: &str = "kubernaut.ai/created-at";
-/// The object's place in the succession of its fingerprint: its predecessor's + 1 (protocol: the fence).
-pub const ORDINAL: &str = "kubernaut.ai/ordinal";
-/// The uid of the RemediationRequest before it, empty for the first.
-pub const PREDECESSOR: &str = "kubernaut.ai/predecessor";
-/// Which writer created the object in which attempt: an answer that was lost is recognised by it.
+/// Which writer created the object in which attempt: a create whose answer was lost is told by it from another's. Where
+/// somebody has dropped it, the signal is answered as a duplicate.
 pub const CREATED_BY: &str = "kubernaut.ai/created-by";
 /// Which writer claimed the object as predecessor, in which attempt and renewal.
 pub const CLAIM: &str = "kubernaut.ai/claim";

@@ -9,15 +9,14 @@ mod names;
 mod record;
 mod signal;
 
-pub use build::{Lineage, build};
+pub use build::build;
 pub use crd::{
     CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
     RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, Writer, crd_yaml,
 };
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use metadata::{
-    CLAIM, COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, ORDINAL, PREDECESSOR,
-    SUCCESSION_FINALIZER,
+    CLAIM, COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, SUCCESSION_FINALIZER,
 };
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Counted, Phase, Projected, Record, ResourceVersion, Unreadable};

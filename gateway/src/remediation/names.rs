@@ -9,6 +9,14 @@ use super::fingerprint::Fingerprint;
 /// Characters of the key in a lease's name (contract: Lease).
 const LEASE_KEY_LEN: usize = 14;
 const LEASE_PREFIX: &str = "gw-lock-";
+const REQUEST_PREFIX: &str = "rr-";
+/// Characters of the fingerprint in a RemediationRequest's name.
+const REQUEST_KEY_LEN: usize = 12;
+/// Hex digits of the hash in a RemediationRequest's name.
+const REQUEST_HASH_LEN: usize = 16;
+/// The greatest ordinal that a name has room for (nine digits): whatever follows it keeps it, and its hash tells the two
+/// apart. A resource that has a new incident every second gets there in 31 years.
+const ORDINAL_MAX: u32 = 999_999_999;
 
 /// The name of the Lease that locks a key, usually a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,17 +66,29 @@ fn is_name_end(text: &str) -> bool {
     text.bytes().all(|b| alphanumeric(b) || b == b'-' || b == b'.') && labels_end_well()
 }
 
-/// The name of the RemediationRequest that follows the one with uid `predecessor` (none: the first of its fingerprint):
-/// `rr-<first 12 of the fingerprint>-<first 8 hex digits of SHA-256(fingerprint ‖ predecessor)>`.
+/// The name of the RemediationRequest that follows `predecessor`, given by ordinal and uid (none: the first of its
+/// fingerprint): `rr-<first 12 of the fingerprint>-<ordinal + 1>-<first 16 hex digits of SHA-256(fingerprint ‖ uid)>`.
 ///
 /// Every replica that knows the same past derives the same name, and the API server admits one create per name
-/// (protocol: the fence).
-pub fn remediation_request_name(fingerprint: &Fingerprint, predecessor: Option<&str>) -> String {
-    let mut digest = Sha256::new();
-    digest.update(fingerprint.as_str());
-    digest.update(predecessor.unwrap_or_default());
-    let suffix = hex::encode(digest.finalize());
-    format!("rr-{}-{}", &fingerprint.as_str()[..12], &suffix[..8])
+/// (protocol: the fence). The place in the succession stands in the name because nobody can change or drop that.
+pub fn remediation_request_name(fingerprint: &Fingerprint, predecessor: Option<(u32, &str)>) -> String {
+    let (before, uid) = predecessor.unwrap_or_default();
+    let ordinal = before.saturating_add(1).min(ORDINAL_MAX);
+    let hash = hex::encode(Sha256::new().chain_update(fingerprint.as_str()).chain_update(uid).finalize());
+    let key = &fingerprint.as_str()[..REQUEST_KEY_LEN];
+    format!("{REQUEST_PREFIX}{key}-{ordinal}-{}", &hash[..REQUEST_HASH_LEN])
+}
+
+/// The place in the succession of `fingerprint` that a RemediationRequest's name tells; 0 for any other name, such as
+/// that of an object which another program or an earlier version of this one has created.
+pub(super) fn ordinal(name: &str, fingerprint: &Fingerprint) -> u32 {
+    let key = &fingerprint.as_str()[..REQUEST_KEY_LEN];
+    let rest = name.strip_prefix(REQUEST_PREFIX).and_then(|rest| rest.strip_prefix(key)?.strip_prefix('-'));
+    let Some((ordinal, hash)) = rest.and_then(|rest| rest.split_once('-')) else { return 0 };
+    let is_hash = hash.len() == REQUEST_HASH_LEN && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_number = ordinal.bytes().all(|b| b.is_ascii_digit()) && !ordinal.starts_with('0');
+    let ordinal = ordinal.parse().ok().filter(|ordinal| is_hash && is_number && *ordinal <= ORDINAL_MAX);
+    ordinal.unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -94,15 +114,40 @@ mod tests {
         assert!(LeaseName::is_one(name.as_str()));
     }
 
-    #[test]
-    fn the_name_depends_on_the_predecessor_alone() {
+    #[rstest]
+    #[case::first(None, "1-fc28d449c91ffa4a")]
+    #[case::after_one_of_another_program(Some((0, "a-uid")), "1-11b3be38cec05e09")]
+    #[case::after_the_first(Some((1, "a-uid")), "2-11b3be38cec05e09")]
+    #[case::after_the_last_that_there_is_room_for(Some((ORDINAL_MAX, "a-uid")), "999999999-11b3be38cec05e09")]
+    fn a_name_tells_the_place_after_the_predecessor(#[case] predecessor: Option<(u32, &str)>, #[case] rest: &str) {
         let fingerprint = Fingerprint::of("shop:Deployment:checkout");
-        let first = remediation_request_name(&fingerprint, None);
-        let second = remediation_request_name(&fingerprint, Some("a-uid"));
-        assert_eq!(first, remediation_request_name(&fingerprint, None));
-        assert_ne!(first, second);
-        assert_eq!(first.len(), "rr-".len() + 12 + 1 + 8);
-        assert_eq!(first[..15], second[..15]);
+        let name = remediation_request_name(&fingerprint, predecessor);
+        assert_eq!(name, format!("rr-{}-{rest}", &fingerprint.as_str()[..12]));
+        assert_eq!(ordinal(&name, &fingerprint).to_string(), rest.split_once('-').unwrap().0);
+    }
+
+    #[rstest]
+    #[case::of_the_first_version("rr-KEY-01234567", 0)]
+    #[case::of_another_program("checkout-x7k2p", 0)]
+    #[case::of_another_fingerprint("rr-000000000000-7-0123456789abcdef", 0)]
+    #[case::seventh("rr-KEY-7-0123456789abcdef", 7)]
+    #[case::nine_digits("rr-KEY-999999999-0123456789abcdef", 999_999_999)]
+    #[case::ten_digits("rr-KEY-1000000000-0123456789abcdef", 0)]
+    #[case::more_digits_than_a_number_holds("rr-KEY-99999999999999999999-0123456789abcdef", 0)]
+    #[case::zero("rr-KEY-0-0123456789abcdef", 0)]
+    #[case::leading_zero("rr-KEY-07-0123456789abcdef", 0)]
+    #[case::sign("rr-KEY-+7-0123456789abcdef", 0)]
+    #[case::no_number("rr-KEY--0123456789abcdef", 0)]
+    #[case::upper_case("rr-KEY-7-0123456789ABCDEF", 0)]
+    #[case::short_hash("rr-KEY-7-0123456789abcde", 0)]
+    #[case::long_hash("rr-KEY-7-0123456789abcdef0", 0)]
+    #[case::more_behind_it("rr-KEY-7-0123456789abcdef-1", 0)]
+    #[case::more_before_it("x-rr-KEY-7-0123456789abcdef", 0)]
+    #[case::not_ascii("rr-KEY-7-0123456789abcdeß", 0)]
+    fn only_a_name_of_the_derived_form_has_an_ordinal(#[case] name: &str, #[case] expected: u32) {
+        let fingerprint = Fingerprint::of("shop:Deployment:checkout");
+        let name = name.replace("KEY", &fingerprint.as_str()[..12]);
+        assert_eq!(ordinal(&name, &fingerprint), expected);
     }
 
     /// RFC 1123, written down independently.
@@ -135,13 +180,16 @@ mod tests {
 
         #[test]
         fn no_two_fingerprints_and_predecessors_share_a_name(
-            one in ("[ab]", prop::option::of("[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}")),
-            other in ("[ab]", prop::option::of("[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}")),
+            one in ("[ab]", prop::option::of((0..3_u32, "[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}"))),
+            other in ("[ab]", prop::option::of((0..3_u32, "[0-9a-f]{1,4}|[0-9a-f]{8}-[0-9a-f]{4}"))),
         ) {
-            let name = |(identity, predecessor): &(String, Option<String>)| {
-                remediation_request_name(&Fingerprint::of(identity), predecessor.as_deref())
+            let name = |(identity, predecessor): &(String, Option<(u32, String)>)| {
+                let predecessor = predecessor.as_ref().map(|(ordinal, uid)| (*ordinal, uid.as_str()));
+                remediation_request_name(&Fingerprint::of(identity), predecessor)
             };
             prop_assert!(is_subdomain(&name(&one)), "{}", name(&one));
+            let place = one.1.as_ref().map_or(1, |(before, _)| before + 1);
+            prop_assert_eq!(ordinal(&name(&one), &Fingerprint::of(&one.0)), place);
             prop_assert_eq!(name(&one) == name(&other), one == other);
         }
     }

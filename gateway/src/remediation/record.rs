@@ -11,7 +11,8 @@ use super::{
     crd::{RemediationRequest, Writer},
     fingerprint::Fingerprint,
     lenient::{fields, lenient},
-    metadata::{CLAIM, CREATED_BY, ORDINAL, SUCCESSION_FINALIZER},
+    metadata::{CLAIM, CREATED_BY, SUCCESSION_FINALIZER},
+    names,
 };
 
 /// A version of the store, ordered as the API server's history is (Kubernetes ≥ 1.35 promises comparable integers, and
@@ -87,8 +88,8 @@ pub struct Record {
     pub next_allowed: Option<Timestamp>,
     /// `metadata.deletionTimestamp` is set.
     pub terminating: bool,
-    /// Its place in the succession, 0 if it does not say.
-    pub ordinal: u64,
+    /// Its place in the succession, 0 if its name does not tell.
+    pub ordinal: u32,
     /// Writer and attempt that created it.
     pub created_by: Option<String>,
     /// `metadata.finalizers`.
@@ -111,6 +112,12 @@ impl Record {
     /// Whether it is active: what there must be one of at most.
     pub fn is_active(&self) -> bool {
         !self.terminating && self.phase == Phase::Active
+    }
+
+    /// What orders the records of a fingerprint by succession: ordinals, then time among those of the same ordinal, as all
+    /// of another program are; the uid makes the order one for every replica.
+    pub fn place(&self) -> (u32, Option<Timestamp>, &str) {
+        (self.ordinal, self.created, &self.uid)
     }
 
     /// Whether its deletion waits for a succession.
@@ -209,6 +216,8 @@ impl Projected {
         let missing = |field| Unreadable { name: name.clone(), field };
         let annotations = metadata.annotations.unwrap_or_default();
         let annotation = |key: &str| annotations.get(key).cloned();
+        let fingerprint = Fingerprint::parse(&spec.signal_fingerprint);
+        let fingerprint = fingerprint.map_err(|_| missing("spec.signalFingerprint"))?;
         Ok(Record {
             uid: metadata.uid.ok_or_else(|| missing("uid"))?,
             version: metadata
@@ -216,18 +225,18 @@ impl Projected {
                 .as_deref()
                 .and_then(ResourceVersion::parse)
                 .ok_or_else(|| missing("resourceVersion"))?,
-            fingerprint: Fingerprint::parse(&spec.signal_fingerprint).map_err(|_| missing("spec.signalFingerprint"))?,
             phase: Phase::of(status.overall_phase.as_deref()),
             manual_review: status.completion_status.outcome.as_deref() == Some(MANUAL_REVIEW_REQUIRED),
             next_allowed: status.routing_status.next_allowed_execution,
             terminating: metadata.deletion_timestamp.is_some(),
-            ordinal: annotation(ORDINAL).and_then(|text| text.parse().ok()).unwrap_or(0),
+            ordinal: names::ordinal(&name, &fingerprint),
             created_by: annotation(CREATED_BY),
             finalizers: metadata.finalizers.unwrap_or_default(),
             claim: annotation(CLAIM),
             created: metadata.creation_timestamp.map(|time| time.0),
             counted: status.deduplication.map(Counted::from),
             name,
+            fingerprint,
         })
     }
 }

@@ -4,7 +4,7 @@ use futures::{FutureExt, future::BoxFuture};
 use gateway::{
     context::Monotonic,
     dedup::{Accepted, Deduplicate, Error, Outcome},
-    remediation::{Lineage, Record, Signal, remediation_request_name},
+    remediation::{Record, Signal, remediation_request_name},
 };
 
 use super::store::{Created, Store};
@@ -33,11 +33,11 @@ impl DerivedOnly {
             if let Some(active) = records.iter().find(|record| record.counts_signals(store.context.now())) {
                 return store.count_or_fail(&active.name, Outcome::Deduplicated, deadline).await;
             }
-            let lineage = successor(signal, &records);
-            if let Created::Ours = store.create(signal, &lineage, deadline).await? {
-                return store.count_or_fail(&lineage.name, Outcome::Created, deadline).await;
+            let name = successor(signal, &records);
+            if let Created::Ours = store.create(signal, &name, deadline).await? {
+                return store.count_or_fail(&name, Outcome::Created, deadline).await;
             }
-            let existing = store.get(&lineage.name, deadline).await?;
+            let existing = store.get(&name, deadline).await?;
             if let Some(existing) = existing.filter(|record| record.counts_signals(store.context.now())) {
                 return store.count_or_fail(&existing.name, Outcome::Deduplicated, deadline).await;
             }
@@ -46,14 +46,11 @@ impl DerivedOnly {
     }
 }
 
-/// Where the next RemediationRequest stands: after the one with the highest ordinal, as with the fence.
-fn successor(signal: &Signal, records: &[Record]) -> Lineage {
-    let latest = records.iter().max_by_key(|record| record.ordinal);
-    Lineage {
-        name: remediation_request_name(&signal.fingerprint, latest.map(|record| record.uid.as_str())),
-        predecessor: latest.map(|record| record.uid.clone()),
-        ordinal: latest.map_or(0, |record| record.ordinal) + 1,
-    }
+/// The name of the next RemediationRequest, derived from the latest as with the fence.
+fn successor(signal: &Signal, records: &[Record]) -> String {
+    let latest = records.iter().max_by(|a, b| a.place().cmp(&b.place()));
+    let latest = latest.map(|record| (record.ordinal, record.uid.as_str()));
+    remediation_request_name(&signal.fingerprint, latest)
 }
 
 impl Deduplicate for DerivedOnly {

@@ -6,7 +6,7 @@ use gateway::{
     context::{Context, Monotonic},
     dedup::{Accepted, Error, Outcome},
     kubernetes::{self, Kubernetes, Operation},
-    remediation::{Fingerprint, Lineage, Projected, Record, RemediationRequest, Signal, build},
+    remediation::{Fingerprint, Projected, Record, RemediationRequest, Signal, build},
     runtime::Parts,
 };
 use jiff::Timestamp;
@@ -101,13 +101,8 @@ impl Store {
     }
 
     /// Creates the RemediationRequest of `signal`, again after 429, 503 and 504, under the same name.
-    pub(super) async fn create(
-        &self,
-        signal: &Signal,
-        lineage: &Lineage,
-        deadline: Monotonic,
-    ) -> Result<Created, Error> {
-        let object = build(signal, lineage, &self.namespace, &self.pod, self.context.now());
+    pub(super) async fn create(&self, signal: &Signal, name: &str, deadline: Monotonic) -> Result<Created, Error> {
+        let object = build(signal, name, &self.namespace, &self.pod, self.context.now());
         let params = PostParams::default();
         match self.kubernetes.call(CREATE, deadline, || self.requests.create(&params, &object)).await {
             Ok(_) => Ok(Created::Ours),

@@ -4,7 +4,7 @@ use futures::{FutureExt, future::BoxFuture};
 use gateway::{
     context::Monotonic,
     dedup::{Accepted, Deduplicate, Error, Outcome},
-    remediation::{Lineage, Signal},
+    remediation::Signal,
 };
 
 use super::store::{Created, Store};
@@ -28,10 +28,9 @@ impl Unlocked {
         // The name is drawn once for each signal: a sender that repeats it gets another.
         let suffix = format!("{:016x}", store.context.random());
         let name = format!("rr-{}-{}", &signal.fingerprint.as_str()[..12], &suffix[..8]);
-        let lineage = Lineage { name, predecessor: None, ordinal: 1 };
-        match store.create(signal, &lineage, deadline).await? {
+        match store.create(signal, &name, deadline).await? {
             // One of that name is taken for an earlier try whose answer was lost.
-            Created::Ours | Created::Exists => Ok(store.count(&lineage.name, Outcome::Created, deadline).await),
+            Created::Ours | Created::Exists => Ok(store.count(&name, Outcome::Created, deadline).await),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use gateway::remediation::{CREATED_AT, CREATED_BY, Fingerprint, ORDINAL, PREDECESSOR as PREDECESSOR_UID};
+use gateway::remediation::{CREATED_AT, CREATED_BY, Fingerprint};
 use serde_json::{Value, json};
 
 use crate::{load::webhook, replica::NAMESPACE};
@@ -34,9 +34,7 @@ pub(super) fn predecessor() -> Value {
             "name": PREDECESSOR,
             "namespace": NAMESPACE,
             "creationTimestamp": LONG_AGO,
-            "annotations": {
-                CREATED_AT: LONG_AGO, CREATED_BY: "gateway-pod-0/0/1", ORDINAL: "1", PREDECESSOR_UID: "",
-            },
+            "annotations": { CREATED_AT: LONG_AGO, CREATED_BY: "gateway-pod-0/0/1" },
         },
         "spec": {
             "signalFingerprint": fingerprint,

@@ -12,8 +12,7 @@
 use std::{sync::Arc, time::Duration};
 
 use gateway::remediation::{
-    CLAIM, CREATED_BY, Fingerprint, ORDINAL, PREDECESSOR, Projected, Record, SUCCESSION_FINALIZER,
-    remediation_request_name,
+    CLAIM, CREATED_BY, Fingerprint, Projected, Record, SUCCESSION_FINALIZER, remediation_request_name,
 };
 use kube::{
     Api,
@@ -106,7 +105,7 @@ impl Creator {
         if records.iter().any(|record| record.counts_signals(now)) {
             return;
         }
-        let mut predecessor = records.into_iter().max_by_key(|record| record.ordinal);
+        let mut predecessor = records.into_iter().max_by(|a, b| a.place().cmp(&b.place()));
         if let Some(latest) = &predecessor {
             self.sleep(think_ms).await;
             let Some(claimed) = self.claim(latest, read).await else { return };
@@ -116,13 +115,9 @@ impl Creator {
         if read.elapsed() > DECISION_MAX {
             return;
         }
-        let uid = predecessor.as_ref().map(|record| record.uid.as_str());
-        let name = remediation_request_name(&fingerprint, uid);
-        let annotations = json!({
-            ORDINAL: (predecessor.as_ref().map_or(0, |record| record.ordinal) + 1).to_string(),
-            PREDECESSOR: uid.unwrap_or_default(),
-            CREATED_BY: self.user,
-        });
+        let latest = predecessor.as_ref().map(|record| (record.ordinal, record.uid.as_str()));
+        let name = remediation_request_name(&fingerprint, latest);
+        let annotations = json!({ CREATED_BY: self.user });
         self.note(&format!("creates {name}"));
         let created = self.create(&name, resource, &annotations).await;
         if let Some(predecessor) = predecessor.filter(|_| created && lets_go) {

@@ -82,7 +82,7 @@ mod tests {
         json!({
             "metadata": {
                 "name": "a", "uid": "u", "resourceVersion": "1", "finalizers": ["example.com/backup"],
-                "annotations": {"kubernaut.ai/ordinal": "1"},
+                "annotations": {"kubernaut.ai/created-by": "1"},
             },
             "spec": {"signalFingerprint": "f"},
             "status": {"overallPhase": "Executing", "deduplication": {"occurrenceCount": 1}},
@@ -100,7 +100,7 @@ mod tests {
     #[case::condition(json!({"status": {"conditions": [{"type": "Ready"}]}}), Some("status"))]
     #[case::whole_status(json!({"status": null}), Some("status"))]
     #[case::spec(json!({"spec": {"severity": "critical"}}), Some("spec"))]
-    #[case::annotation(json!({"metadata": {"annotations": {"kubernaut.ai/ordinal": "2"}}}), Some("metadata"))]
+    #[case::annotation(json!({"metadata": {"annotations": {"kubernaut.ai/created-by": "2"}}}), Some("metadata"))]
     #[case::label(json!({"metadata": {"labels": {"a": "b"}}}), Some("metadata"))]
     #[case::finalizer_of_another(json!({"metadata": {"finalizers": []}}), Some("metadata"))]
     fn a_replica_writes_the_count_and_the_claim_only(#[case] patch: Value, #[case] wrong: Option<&str>) {

@@ -18,8 +18,8 @@ pub(super) fn resource(resource: &str) -> String {
 pub(super) fn object(name: &str) -> String {
     let derived = name.strip_prefix("rr-").and_then(|rest| rest.split_once('-'));
     match derived {
-        Some((fingerprint, suffix)) if fingerprint.len() == 12 && suffix.is_ascii() && suffix.len() == 8 => {
-            format!("…{}", &suffix[4..])
+        Some((fingerprint, rest)) if fingerprint.len() == 12 && rest.is_ascii() && rest.len() >= 8 => {
+            format!("…{}", &rest[rest.len() - 4..])
         }
         _ if name.starts_with("gw-lock-") => String::new(),
         _ => cut(name, SHOWN_MAX),

@@ -6,7 +6,7 @@ use rstest::rstest;
 use super::{active, claimed, fingerprint, records, terminal, version};
 use crate::{
     dedup::attempt::{Action, Attempt, Found, Known, Observation, Past},
-    remediation::{Fingerprint, Lineage, Record, remediation_request_name},
+    remediation::{Fingerprint, Record, remediation_request_name},
 };
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -55,12 +55,8 @@ fn got(record: Record) -> Observation {
 }
 
 fn create_after(predecessor: Option<&Record>) -> Action {
-    let uid = predecessor.map(|record| record.uid.clone());
-    Action::Create(Lineage {
-        name: remediation_request_name(&fingerprint(), uid.as_deref()),
-        ordinal: predecessor.map_or(1, |record| record.ordinal + 1),
-        predecessor: uid,
-    })
+    let predecessor = predecessor.map(|record| (record.ordinal, record.uid.as_str()));
+    Action::Create(remediation_request_name(&fingerprint(), predecessor))
 }
 
 #[test]
@@ -136,6 +132,26 @@ fn a_predecessor_that_suppresses_by_now_makes_the_signal_its_duplicate() {
     run.step(Observation::ClaimConflict);
     let reviewed = Record { manual_review: true, ..terminal("p") };
     assert_eq!(run.step(got(reviewed.clone())), duplicate(reviewed));
+}
+
+#[test]
+fn a_predecessor_that_is_not_the_newest_suppresses_nothing() {
+    let newer = Record { ordinal: 0, created: Some(NOW), ..terminal("n") };
+    let (mut run, action) = Run::locked(&[terminal("p"), newer]);
+    assert_eq!(action, Action::Claim(Arc::new(terminal("p"))));
+    run.step(Observation::ClaimConflict);
+    let reviewed = Record { manual_review: true, ..terminal("p") };
+    assert_eq!(run.step(got(reviewed.clone())), Action::Claim(Arc::new(reviewed.clone())));
+    assert_eq!(run.step(Observation::Claimed(Arc::new(reviewed.clone()))), create_after(Some(&reviewed)));
+}
+
+#[test]
+fn a_predecessor_that_was_read_again_is_planned_for_again() {
+    let (mut run, _) = Run::locked(&[terminal("p")]);
+    run.step(Observation::ClaimConflict);
+    let newer = Record { ordinal: 4, ..claimed("p") };
+    assert_eq!(run.step(got(newer.clone())), Action::Claim(Arc::new(newer.clone())));
+    assert_eq!(run.step(Observation::Claimed(Arc::new(newer.clone()))), create_after(Some(&newer)));
 }
 
 #[rstest]

@@ -22,9 +22,9 @@ fn duplicate_of(all: &[Record]) -> String {
 }
 
 #[track_caller]
-fn successor_of(all: &[Record]) -> (Option<String>, u64, String) {
+fn successor_of(all: &[Record]) -> (Option<String>, String) {
     match verdict(all) {
-        Verdict::Create(plan) => (plan.lineage.predecessor, plan.lineage.ordinal, plan.lineage.name),
+        Verdict::Create(plan) => (plan.predecessor.map(|record| record.uid.clone()), plan.name),
         Verdict::Duplicate(record) => panic!("duplicate of {record:?}"),
     }
 }
@@ -32,7 +32,7 @@ fn successor_of(all: &[Record]) -> (Option<String>, u64, String) {
 #[test]
 fn the_first_signal_creates_the_first_of_its_fingerprint() {
     let name = remediation_request_name(&fingerprint(), None);
-    assert_eq!(successor_of(&[]), (None, 1, name));
+    assert_eq!(successor_of(&[]), (None, name));
 }
 
 #[test]
@@ -56,17 +56,39 @@ fn a_terminal_one_counts_signals_only_while_it_suppresses(#[case] record: Record
 fn a_suppressing_one_that_has_a_successor_suppresses_no_more() {
     let reviewed = Record { manual_review: true, ordinal: 1, ..terminal("a") };
     let latest = Record { ordinal: 2, ..terminal("b") };
-    let (predecessor, ordinal, _) = successor_of(&[reviewed, latest]);
-    assert_eq!((predecessor.as_deref(), ordinal), (Some("b"), 3));
+    assert_eq!(successor_of(&[reviewed, latest]).0.as_deref(), Some("b"));
 }
 
 #[test]
 fn the_predecessor_is_the_latest_by_ordinal_and_never_by_version() {
     let older_ordinal = Record { ordinal: 2, version: super::version(99), ..terminal("a") };
     let newer_ordinal = Record { ordinal: 3, version: super::version(10), ..terminal("b") };
-    let (predecessor, ordinal, name) = successor_of(&[older_ordinal, newer_ordinal]);
-    assert_eq!((predecessor.as_deref(), ordinal), (Some("b"), 4));
-    assert_eq!(name, remediation_request_name(&fingerprint(), Some("b")));
+    let (predecessor, name) = successor_of(&[older_ordinal, newer_ordinal]);
+    assert_eq!(predecessor.as_deref(), Some("b"));
+    assert_eq!(name, remediation_request_name(&fingerprint(), Some((3, "b"))));
+}
+
+#[test]
+fn of_several_that_another_program_left_the_newest_is_the_predecessor_and_decides_whether_signals_are_suppressed() {
+    let left = |uid, age: i64| Record { ordinal: 0, created: Some(NOW - age.seconds()), ..terminal(uid) };
+    let (older, newest) = (left("b", 60), left("a", 30));
+    let (predecessor, name) = successor_of(&[newest.clone(), older.clone()]);
+    assert_eq!(predecessor.as_deref(), Some("a"));
+    assert_eq!(name, remediation_request_name(&fingerprint(), Some((0, "a"))));
+    let reviewed = |record| Record { manual_review: true, ..record };
+    assert_eq!(duplicate_of(&[older.clone(), reviewed(newest.clone())]), "a");
+    assert_eq!(successor_of(&[reviewed(older), newest]).0.as_deref(), Some("a"));
+    let same_second = [left("a", 60), left("b", 60)];
+    assert_eq!(successor_of(&same_second).0.as_deref(), Some("b"));
+}
+
+#[test]
+fn one_that_another_program_created_later_is_no_predecessor_but_may_suppress_signals() {
+    let ours = Record { ordinal: 3, created: Some(NOW - 60.seconds()), ..terminal("a") };
+    let foreign = Record { ordinal: 0, created: Some(NOW), ..terminal("z") };
+    assert_eq!(successor_of(&[ours.clone(), foreign.clone()]).0.as_deref(), Some("a"));
+    assert_eq!(duplicate_of(&[ours.clone(), Record { manual_review: true, ..foreign.clone() }]), "z");
+    assert_eq!(successor_of(&[Record { manual_review: true, ..ours }, foreign]).0.as_deref(), Some("a"));
 }
 
 #[test]

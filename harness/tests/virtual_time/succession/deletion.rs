@@ -4,7 +4,7 @@ use gateway::remediation::remediation_request_name;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::lineage::{by_ordinal, with_one};
+use super::lineage::{by_ordinal, name_after, ordinal, with_one};
 use harness::testing::{FAILURES, count_of, delete, end, fingerprint, name_of, only, patch, post, rest, send, wait_ms};
 
 #[rstest]
@@ -96,7 +96,7 @@ async fn a_terminal_one_that_is_deleted_after_its_claim_goes_when_its_successor_
     wait_ms(300_000).await;
     let left = by_ordinal(&fleet);
     assert_eq!(left.len(), 1, "the claim does not keep it for ever: {left:#?}");
-    assert_eq!(left[0]["metadata"]["annotations"]["kubernaut.ai/predecessor"], first["metadata"]["uid"]);
+    assert_eq!(name_of(&left[0]), name_after("claimed", &first));
     assert_eq!(left[0]["metadata"]["finalizers"], Value::Null);
     assert!(fleet.oracles.violations().is_empty());
     assert!(fleet.leases().is_empty());
@@ -112,7 +112,7 @@ async fn a_terminal_one_that_is_gone_before_its_claim_has_no_successor_but_a_new
     let answer = send(&fleet, &replicas[1], "gone").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let second = only(&fleet);
-    assert_eq!(second["metadata"]["annotations"]["kubernaut.ai/ordinal"], "1");
+    assert_eq!(ordinal(&second), 1);
     fleet.api.release_watches("gateway-pod-2");
     rest().await;
     assert!(fleet.oracles.violations().is_empty());

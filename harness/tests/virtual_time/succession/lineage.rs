@@ -32,8 +32,22 @@ pub(crate) async fn with_one(replicas: usize, resource: &str) -> (Fleet, Vec<Rep
 /// All RemediationRequests, oldest first.
 pub(crate) fn by_ordinal(fleet: &Fleet) -> Vec<Value> {
     let mut requests = fleet.requests();
-    requests.sort_by_key(|r| annotation(r, "ordinal").parse::<u64>().unwrap_or(0));
+    requests.sort_by_key(ordinal);
     requests
+}
+
+/// The place that the name tells, 0 if it is not a derived one.
+pub(crate) fn ordinal(request: &Value) -> u32 {
+    match name_of(request).split('-').collect::<Vec<_>>()[..] {
+        ["rr", _, place, _] => place.parse().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The name of what follows `predecessor` among the RemediationRequests of `resource`.
+pub(crate) fn name_after(resource: &str, predecessor: &Value) -> String {
+    let uid = predecessor["metadata"]["uid"].as_str().unwrap();
+    remediation_request_name(&fingerprint(resource), Some((ordinal(predecessor), uid)))
 }
 
 /// One of our annotations, empty if absent.
@@ -62,14 +76,12 @@ async fn a_signal_after_a_terminal_one_creates_its_successor(
     rest().await;
     let all = by_ordinal(&fleet);
     assert_eq!(all.len(), 2);
-    let uid = first["metadata"]["uid"].as_str().unwrap();
-    let expected = remediation_request_name(&fingerprint("successor"), Some(uid));
+    let expected = name_after("successor", &first);
     assert_eq!(
         (name_of(&all[1]), answer.body["remediationRequestName"].as_str()),
         (expected.clone(), Some(&*expected))
     );
-    assert_eq!((annotation(&all[0], "ordinal"), annotation(&all[1], "ordinal")), ("1", "2"));
-    assert_eq!(annotation(&all[1], "predecessor"), uid);
+    assert_eq!((ordinal(&all[0]), ordinal(&all[1])), (1, 2));
     assert_eq!((count_of(&all[0]), count_of(&all[1])), (2, 1));
     let claims = claims.lock().unwrap();
     assert_eq!(claims[..2], ["patch first claimed", "create successor"], "the claim comes before the create");
@@ -107,10 +119,9 @@ async fn a_long_line_of_successors_loses_no_count() {
     }
     let all = by_ordinal(&fleet);
     assert_eq!(all.iter().map(count_of).collect::<Vec<_>>(), expected);
-    let ordinals: Vec<&str> = all.iter().map(|r| annotation(r, "ordinal")).collect();
-    assert_eq!(ordinals, ["1", "2", "3", "4", "5", "6", "7"]);
+    assert_eq!(all.iter().map(ordinal).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     for pair in all.windows(2) {
-        assert_eq!(annotation(&pair[1], "predecessor"), pair[0]["metadata"]["uid"].as_str().unwrap());
+        assert_eq!(name_of(&pair[1]), name_after("line", &pair[0]));
     }
     rest().await;
     assert!(all.iter().all(|r| r["metadata"]["deletionTimestamp"].is_null()));

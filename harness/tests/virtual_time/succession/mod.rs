@@ -1,5 +1,6 @@
 //! One RemediationRequest after the other: successors, suppression, deletion, faults at every request.
 
+mod adoption;
 mod claims;
 mod deletion;
 mod doubt;

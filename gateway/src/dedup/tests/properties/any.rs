@@ -35,7 +35,7 @@ fn creator() -> impl Strategy<Value = Option<String>> {
 
 /// Any state of the object with this uid.
 pub(super) fn record(uid: String) -> impl Strategy<Value = Record> {
-    let ordinal = prop_oneof![8 => 0..4_u64, 1 => Just(u64::MAX)];
+    let ordinal = prop_oneof![8 => 0..4_u32, 1 => Just(999_999_999)];
     let state = (prop::bool::weighted(0.3), prop::bool::weighted(0.2), prop::option::weighted(0.3, moment()));
     let life = (prop::bool::weighted(0.3), prop::bool::weighted(0.4), prop::option::of(moment()));
     (ordinal, 1..40_u64, state, life, creator()).prop_map(move |(ordinal, number, state, life, created_by)| {
