@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::{
     baselines::Protocol,
     load::Ledger,
-    oracles::{Oracles, Signal, Told, Violation, Write},
+    oracles::{LEASES, Oracles, Signal, Told, Violation, Write, is_counter},
     replica::{Answer, NAMESPACE, Replica, ReplicaSpec, config, pod_name},
     trace::{Life, Mode, Trace},
 };
@@ -205,13 +205,22 @@ impl Fleet {
         self.api.objects("remediationrequests")
     }
 
-    /// All leases.
+    /// All leases that are locks.
     pub fn leases(&self) -> Vec<Value> {
-        self.api.objects("leases")
+        let mut locks = self.api.objects(LEASES);
+        locks.retain(|lease| !is_counter(lease));
+        locks
+    }
+
+    /// All leases that are counters.
+    pub fn counters(&self) -> Vec<Value> {
+        let mut counters = self.api.objects(LEASES);
+        counters.retain(is_counter);
+        counters
     }
 
     /// What all oracles found, the end included.
     pub fn finish(&self) -> Vec<Violation> {
-        self.oracles.finish(&self.with_sent(|sent| sent.end(self.requests(), self.leases())))
+        self.oracles.finish(&self.with_sent(|sent| sent.end(self.requests(), self.api.objects(LEASES))))
     }
 }

@@ -7,7 +7,7 @@ use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
 use harness::{
     baselines::Protocol,
     load::{self, webhook},
-    oracles::{End, Violation, occurrences},
+    oracles::{End, Violation, is_counter, occurrences},
     replica::{ReplicaSpec, Served, config, metric, pod_name},
 };
 use jiff::Timestamp;
@@ -164,13 +164,13 @@ async fn post(
     Ok((answers, accounts))
 }
 
-/// Waits until no lease is left and no request is sent any more, such as the first status after a 201.
+/// Waits until no lock is left and no request is sent any more, such as the first status after a 201.
 async fn rest(backend: &Backend) -> Result<(), Error> {
     let (mut quiet, mut before) = (0, 0);
     let patience = bounds::settled_within(&config()) + MARGIN;
     for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
         let sent: usize = backend.requests().values().sum();
-        let rests = sent == before && backend.leases().await?.is_empty();
+        let rests = sent == before && backend.leases().await?.iter().all(is_counter);
         (quiet, before) = (if rests { quiet + 1 } else { 0 }, sent);
         if quiet >= REST_POLLS {
             break;
@@ -197,7 +197,8 @@ async fn settle(
     occurrence_counts.sort_unstable_by(|a, b| b.cmp(a));
     let mut load = load::Outcome::default();
     answers.iter().for_each(|answer| load.note(answer.status, answer.took));
-    let (leases_left, remediation_requests) = (leases.len(), requests.len());
+    let (leases_left, remediation_requests) =
+        (leases.iter().filter(|lease| !is_counter(lease)).count(), requests.len());
     let end = End {
         attempted: accounts.attempted(&requests),
         requests,

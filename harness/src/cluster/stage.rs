@@ -15,7 +15,7 @@ use super::{
 use crate::{
     control_plane::{self, ControlPlane, USERS},
     load::Ledger,
-    oracles::{Oracles, Violation},
+    oracles::{Oracles, Violation, is_at_rest},
     replica::{Answer, ReplicaSpec, Served, pod_name},
 };
 
@@ -99,14 +99,14 @@ impl Stage {
         act(&mut self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Waits until no lease is left and every RemediationRequest has a status and no finalizer, at most for what gateways
+    /// Waits until no lock is left, every counter is projected and every RemediationRequest has a status and no finalizer, at most for what gateways
     /// of this configuration need after the last failure, then says what all oracles found, the end included.
     pub async fn finish(&self, config: &Config) -> Vec<Violation> {
         let patience = bounds::left_behind_for(config) + MARGIN;
         let blind = |message| vec![Violation { oracle: "witness", version: None, message }];
         for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
             match self.witness.catch_up().await {
-                Ok((requests, leases)) if leases.is_empty() && requests.iter().all(at_rest) => break,
+                Ok((requests, leases)) if is_at_rest(&leases, &requests) && requests.iter().all(at_rest) => break,
                 Ok(_) => tokio::time::sleep(REST_POLL).await,
                 Err(message) => return blind(message),
             }

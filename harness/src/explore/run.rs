@@ -4,7 +4,6 @@
 use std::{sync::Arc, time::Duration};
 
 use gateway::dedup::bounds::left_behind_for;
-use serde_json::Value;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
@@ -17,7 +16,7 @@ use super::{
 use crate::{
     baselines::Protocol,
     fleet::Fleet,
-    oracles::{REMEDIATION_REQUESTS, Violation, is_claimed},
+    oracles::{LEASES, REMEDIATION_REQUESTS, Violation, is_at_rest},
     replica::config,
     trace::{Mode, Trace},
 };
@@ -112,8 +111,7 @@ async fn rest(world: &World, protocol: Protocol) {
     while began.elapsed() < longest {
         tokio::time::sleep(REST_POLL).await;
         let Fleet { api, .. } = &world.fleet;
-        let is_claimed = |request: &Arc<Value>| is_claimed(request);
-        if api.stored("leases").is_empty() && !api.stored(REMEDIATION_REQUESTS).iter().any(is_claimed) {
+        if is_at_rest(&api.stored(LEASES), &api.stored(REMEDIATION_REQUESTS)) {
             return;
         }
     }

@@ -60,6 +60,7 @@ impl World {
     /// The replicas of `scenario`, none started yet.
     pub fn new(scenario: &Scenario, protocol: Protocol, mode: Mode, wire: Arc<Wire>) -> Self {
         let fleet = Fleet::new(scenario.seed).with_protocol(protocol).with_trace(mode);
+        fleet.oracles.see_all_signals();
         fleet.oracles.allow_skew(scenario.skew_ms());
         if scenario.promise == Promise::Detected {
             fleet.oracles.allow_twins();

@@ -13,13 +13,24 @@
 //! | lease creates | two per try | one where none is expected, one where the read finds none |
 //! | lease deletes | one per lease created | |
 //!
-//! A single replica thus spends *3f + s*: four on a new signal, one on a group commit.
+//! Where signals are counted beside the object, commits are patches of the counter, which never conflict, each with a read
+//! of the object beside it; and
+//!
+//! | requests | at most | because |
+//! |---|---|---|
+//! | counter creates | *f*, and *f* (*r* − 1) that find it there | the first duplicate of each replica may try |
+//! | projections | 2 *f*, and *f* each second | the status follows at most once a second |
+//! | lease lists | one per replica, and one in 3 s | what others counted is looked at, if it is not watched |
+//!
+//! A single replica thus spends *3f + s* where it counts in the status, four on a new signal, one on a group commit; and
+//! two on a commit beside the object.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     oracle::{Oracle, Signal},
     read::is_replica,
+    tallies::is_counter_name,
 };
 use embedded_apiserver::RequestRecord;
 
@@ -27,6 +38,10 @@ use embedded_apiserver::RequestRecord;
 const BACKGROUND: Duration = Duration::from_secs(30);
 /// A writer that others outrun asks for its turn after so many conflicts.
 const CONFLICTS_PER_TURN: usize = 4;
+/// The status is brought up to what is counted beside it at most this often.
+const PROJECTION: Duration = Duration::from_secs(1);
+/// Counters are listed at most this often, unless they are watched.
+const COUNTERS_LISTED: Duration = Duration::from_secs(3);
 /// Tries for a lock within the patience.
 const LOCK_TRIES: usize = 8;
 
@@ -51,28 +66,13 @@ impl Oracle for Budget {
         let requests: Vec<&RequestRecord> = requests.iter().filter(|request| is_replica(&request.caller)).collect();
         let replicas = requests.iter().map(|request| &request.caller).collect::<BTreeSet<_>>().len();
         let lasted = requests.iter().map(|request| request.elapsed).max().unwrap_or_default();
-        let background = usize::try_from(lasted.as_secs() / BACKGROUND.as_secs()).unwrap_or(usize::MAX);
         let lines: Vec<String> = requests.iter().map(|request| line(request)).collect();
-        let count = |what: &str| lines.iter().filter(|line| is(line, what)).count();
-        let (fingerprints, others) = (self.fingerprints.len(), replicas.saturating_sub(1));
-        let commits = count("patch remediationrequests/status 200");
-        let conflicts = count("patch remediationrequests/status 409");
-        let taken = count("create remediationrequests 409");
-        let tries = fingerprints * replicas * LOCK_TRIES;
-        let bill = [
-            ("list remediationrequests", replicas * (1 + background)),
-            ("list leases", replicas * background),
-            ("create remediationrequests 201", fingerprints),
-            ("create remediationrequests 409", fingerprints * others),
-            ("patch remediationrequests/status 200", self.signals + conflicts / CONFLICTS_PER_TURN),
-            ("patch remediationrequests/status 409", commits * others),
-            ("get remediationrequests", taken + conflicts),
-            ("get leases", tries),
-            ("create leases", 2 * tries),
-            ("delete leases", count("create leases 201")),
-        ];
+        let spent =
+            Spent { lines: &lines, replicas, lasted, fingerprints: self.fingerprints.len(), signals: self.signals };
+        let counts_beside = requests.iter().any(|request| is_counter_name(&request.name));
+        let bill = if counts_beside { spent.bill_of_counters() } else { spent.bill_of_the_status() };
         let over =
-            bill.into_iter().map(|(what, most)| (what, count(what), most)).filter(|(_, spent, most)| spent > most);
+            bill.iter().map(|&(what, most)| (what, spent.count(what), most)).filter(|(_, spent, most)| spent > most);
         let mut wrong: Vec<String> =
             over.map(|(what, spent, most)| format!("{spent} requests \"{what}\", where {most} are enough")).collect();
         let budgeted = requests.iter().zip(&lines).filter(|(request, _)| is_budgeted(request));
@@ -82,8 +82,82 @@ impl Oracle for Budget {
     }
 }
 
+/// What was spent, and on what.
+struct Spent<'a> {
+    lines: &'a [String],
+    replicas: usize,
+    lasted: Duration,
+    fingerprints: usize,
+    signals: usize,
+}
+
+/// Requests, and how many of them are enough.
+type Bill = Vec<(&'static str, usize)>;
+
+impl Spent<'_> {
+    fn count(&self, what: &str) -> usize {
+        self.lines.iter().filter(|line| is(line, what)).count()
+    }
+
+    /// How often something happens that happens `every` so often.
+    fn times(&self, every: Duration) -> usize {
+        usize::try_from(self.lasted.as_millis() / every.as_millis().max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// Of the locks, of creating, and of the view.
+    fn bill_of_all(&self) -> Bill {
+        let Self { replicas, fingerprints, .. } = *self;
+        let (background, tries) = (self.times(BACKGROUND), fingerprints * replicas * LOCK_TRIES);
+        vec![
+            ("list remediationrequests", replicas * (1 + background)),
+            ("create remediationrequests 201", fingerprints),
+            ("create remediationrequests 409", fingerprints * replicas.saturating_sub(1)),
+            ("get leases", tries),
+            ("create leases", 2 * tries),
+            ("delete leases", self.count("create leases 201")),
+        ]
+    }
+
+    /// Where signals are counted in the status.
+    fn bill_of_the_status(&self) -> Bill {
+        let Self { replicas, signals, .. } = *self;
+        let commits = self.count("patch remediationrequests/status 200");
+        let conflicts = self.count("patch remediationrequests/status 409");
+        let taken = self.count("create remediationrequests 409");
+        let mut bill = self.bill_of_all();
+        bill.extend([
+            ("list leases", replicas * self.times(BACKGROUND)),
+            ("patch remediationrequests/status 200", signals + conflicts / CONFLICTS_PER_TURN),
+            ("patch remediationrequests/status 409", commits * replicas.saturating_sub(1)),
+            ("get remediationrequests", taken + conflicts),
+        ]);
+        bill
+    }
+
+    /// Where signals are counted on a counter beside the object.
+    fn bill_of_counters(&self) -> Bill {
+        let Self { replicas, fingerprints, signals, .. } = *self;
+        let taken = self.count("create remediationrequests 409");
+        let projections = fingerprints * (2 + self.times(PROJECTION));
+        let mut bill = self.bill_of_all();
+        bill.extend([
+            ("list leases", replicas * (1 + self.times(COUNTERS_LISTED))),
+            ("create counters 201", fingerprints),
+            ("create counters 409", fingerprints * replicas.saturating_sub(1)),
+            ("patch counters 200", signals),
+            ("patch counters 404", fingerprints * replicas),
+            ("patch remediationrequests/status 200", projections),
+            ("patch remediationrequests/status 422", projections * replicas.saturating_sub(1)),
+            ("get remediationrequests", taken + signals + fingerprints * replicas),
+        ]);
+        bill
+    }
+}
+
 fn line(request: &RequestRecord) -> String {
-    format!("{} {} {}", request.verb, request.resource, request.code)
+    let RequestRecord { verb, resource, name, code, .. } = request;
+    let resource = if is_counter_name(name) { "counters" } else { resource };
+    format!("{verb} {resource} {code}")
 }
 
 /// Whether the request of this line is `what`: verb and resource, with or without code.
@@ -107,9 +181,9 @@ mod tests {
         RequestRecord {
             caller: "gateway-pod-1".to_owned(),
             verb,
-            resource: resource.to_owned(),
+            resource: resource.replace("counters", "leases"),
             namespace: "kubernaut-system".to_owned(),
-            name: String::new(),
+            name: if resource == "counters" { "gw-count-u".to_owned() } else { String::new() },
             code: code.to_owned(),
             elapsed: Duration::from_secs(second),
         }
@@ -127,6 +201,42 @@ mod tests {
             request("delete", "leases", "200", 1),
             request("patch", "remediationrequests/status", "200", 1),
         ]
+    }
+
+    /// The same where signals are counted beside the object, and a second duplicate.
+    fn bill_with_counter() -> Vec<RequestRecord> {
+        let second = 1;
+        let mut bill = bill();
+        bill.pop();
+        bill.extend([
+            request("create", "counters", "201", second),
+            request("get", "remediationrequests", "200", second),
+            request("patch", "counters", "200", second),
+            request("get", "remediationrequests", "200", second),
+            request("patch", "remediationrequests/status", "200", 2),
+        ]);
+        bill
+    }
+
+    #[rstest]
+    #[case::nothing(None, 0)]
+    #[case::a_conflict(Some(("patch", "counters", "409", 2)), 1)]
+    #[case::a_second_counter(Some(("create", "counters", "201", 2)), 1)]
+    #[case::a_projection_in_its_second(Some(("patch", "remediationrequests/status", "200", 2)), 0)]
+    #[case::a_removal(Some(("delete", "counters", "200", 2)), 1)]
+    #[case::a_read_of_the_counter(Some(("get", "counters", "200", 2)), 1)]
+    fn what_goes_beyond_the_budget_of_counters_is_a_violation(
+        #[case] more: Option<(&'static str, &str, &str, u64)>,
+        #[case] violations: usize,
+    ) {
+        let mut budget = Budget::default();
+        for sent_ms in 0..3 {
+            budget.on_signal(&Signal { pod: "gateway-pod-1", fingerprint: "f", sent_ms });
+        }
+        let more = more.map(|(verb, resource, code, second)| request(verb, resource, code, second));
+        let requests: Vec<RequestRecord> = bill_with_counter().into_iter().chain(more).collect();
+        let wrong = budget.on_requests(&requests);
+        assert_eq!(wrong.len(), violations, "{wrong:?}");
     }
 
     #[rstest]

@@ -24,7 +24,7 @@ impl Oracle for Claims {
 }
 
 /// Whether the deletion of a RemediationRequest waits for a succession.
-pub(crate) fn is_claimed(request: &Value) -> bool {
+pub(super) fn is_claimed(request: &Value) -> bool {
     let finalizers = request["metadata"]["finalizers"].as_array();
     finalizers.is_some_and(|finalizers| finalizers.iter().any(|finalizer| finalizer == SUCCESSION_FINALIZER))
 }

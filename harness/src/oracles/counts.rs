@@ -2,23 +2,30 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::{
-    oracle::{End, Oracle, Write},
-    read::{REMEDIATION_REQUESTS, fingerprint, is_gateway, name, occurrences},
+    oracle::{End, Oracle, Signal, Told, Write},
+    read::{REMEDIATION_REQUESTS, fingerprint, is_gateway, name, occurrences, uid},
+    tallies::{Tallies, counted_on, counts_for, is_counter},
 };
 
-/// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included.
+/// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included: at every
+/// moment where all signals are seen on their way, and at the end.
 ///
 /// Where twins are allowed, a signal whose create was given up may be counted on both; none may be lost even there.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// The last state of those that are gone.
-    deleted: Vec<Value>,
-    /// What others than replicas created stands for signals of their own, by fingerprint.
-    created_by_others: BTreeMap<String, u64>,
+    tallies: Tallies,
+    /// What others than replicas created and counted stands for signals of their own, by fingerprint.
+    counted_by_others: BTreeMap<String, u64>,
+    /// Seen on their way, by fingerprint.
+    attempted: BTreeMap<String, u64>,
+    acknowledged: BTreeMap<String, u64>,
     twins_allowed: bool,
+    sees_all_signals: bool,
+}
+
+fn of(counts: &BTreeMap<String, u64>, fingerprint: &str) -> u64 {
+    counts.get(fingerprint).copied().unwrap_or(0)
 }
 
 impl Oracle for Counts {
@@ -30,32 +37,49 @@ impl Oracle for Counts {
         self.twins_allowed = true;
     }
 
+    fn see_all_signals(&mut self) {
+        self.sees_all_signals = true;
+    }
+
+    fn on_signal(&mut self, signal: &Signal<'_>) {
+        *self.attempted.entry(signal.fingerprint.to_owned()).or_default() += 1;
+    }
+
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        if write.resource != REMEDIATION_REQUESTS {
-            return None;
-        }
-        match (write.old, write.new) {
-            // Who wrote is not always known.
-            (None, Some(new)) if !write.caller.is_empty() && !is_gateway(write.caller) => {
-                *self.created_by_others.entry(fingerprint(new).to_owned()).or_default() += occurrences(new);
-            }
-            (old, None) => self.deleted.extend(old.cloned()),
-            _ => {}
-        }
-        None
+        self.note_others(write);
+        let tally = self.tallies.note(write)?;
+        let fingerprint = tally.fingerprint.clone();
+        let sent = of(&self.attempted, &fingerprint) + of(&self.counted_by_others, &fingerprint);
+        let counted = self.tallies.of(&fingerprint);
+        (counted > sent && self.sees_all_signals && !self.twins_allowed)
+            .then(|| format!("{fingerprint}: {sent} signals sent so far, but {counted} counted, by {}", write.caller))
+    }
+
+    fn on_answer(&mut self, signal: &Signal<'_>, _told: &Told<'_>) -> Option<String> {
+        let Signal { fingerprint, .. } = *signal;
+        *self.acknowledged.entry(fingerprint.to_owned()).or_default() += 1;
+        let acknowledged = of(&self.acknowledged, fingerprint) + of(&self.counted_by_others, fingerprint);
+        let counted = self.tallies.of(fingerprint);
+        (counted < acknowledged)
+            .then(|| format!("{fingerprint}: {acknowledged} signals acknowledged so far, only {counted} counted"))
     }
 
     fn at_end(&mut self, end: &End) -> Vec<String> {
-        let all = || end.requests.iter().chain(&self.deleted);
+        let beside = end.leases.iter().filter(|lease| is_counter(lease));
+        let beside: BTreeMap<&str, u64> = beside.map(|lease| (counts_for(lease), counted_on(lease))).collect();
+        let gone = || self.tallies.all().filter(|tally| !tally.exists && !tally.name.is_empty());
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
-        for request in all() {
-            *counted.entry(fingerprint(request)).or_default() += occurrences(request);
+        for request in &end.requests {
+            let on_counter = beside.get(uid(request)).copied().unwrap_or(0);
+            *counted.entry(fingerprint(request)).or_default() += occurrences(request).max(on_counter);
+        }
+        for tally in gone() {
+            *counted.entry(tally.fingerprint.as_str()).or_default() += tally.counted();
         }
         let mut wrong = Vec::new();
-        let of = |counts: &BTreeMap<String, u64>, fingerprint| counts.get(fingerprint).copied().unwrap_or(0);
-        let known: BTreeSet<&String> = end.attempted.keys().chain(self.created_by_others.keys()).collect();
+        let known: BTreeSet<&String> = end.attempted.keys().chain(self.counted_by_others.keys()).collect();
         for fingerprint in known {
-            let others = of(&self.created_by_others, fingerprint);
+            let others = of(&self.counted_by_others, fingerprint);
             let attempted = others + of(&end.attempted, fingerprint);
             let acknowledged = others + of(&end.acknowledged, fingerprint);
             let counted = counted.remove(fingerprint.as_str()).unwrap_or(0);
@@ -67,11 +91,21 @@ impl Oracle for Counts {
             }
         }
         wrong.extend(counted.keys().map(|unknown| format!("a RemediationRequest of {unknown}, which nobody sent")));
-        let exists = |told: &&String| !all().any(|request| name(request) == *told);
-        wrong.extend(
-            end.told.iter().filter(exists).map(|told| format!("a sender was told of {told}, which is not there")),
-        );
+        let names: BTreeSet<&str> = end.requests.iter().map(name).chain(gone().map(|tally| &*tally.name)).collect();
+        let unknown = end.told.iter().filter(|told| !names.contains(told.as_str()));
+        wrong.extend(unknown.map(|told| format!("a sender was told of {told}, which is not there")));
         wrong
+    }
+}
+
+impl Counts {
+    /// Notes what others than replicas create, and count on what is there.
+    fn note_others(&mut self, write: &Write<'_>) {
+        // Who wrote is not always known.
+        let others = write.resource == REMEDIATION_REQUESTS && !write.caller.is_empty() && !is_gateway(write.caller);
+        let Some(new) = write.new.filter(|_| others) else { return };
+        let more = occurrences(new).saturating_sub(write.old.map_or(0, occurrences));
+        *self.counted_by_others.entry(fingerprint(new).to_owned()).or_default() += more;
     }
 }
 
@@ -80,7 +114,10 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::*;
+    use super::{
+        super::{read::LEASES, tallies::tests::counter},
+        *,
+    };
 
     #[rstest]
     #[case::exact(5, 5, &[5], 0)]
@@ -123,6 +160,47 @@ mod tests {
         assert_eq!(counts.on_write(&write), None);
         assert!(counts.at_end(&end).is_empty());
         assert_eq!(Counts::default().at_end(&end).len(), 2);
+    }
+
+    #[rstest]
+    #[case::exact(2, false, false)]
+    #[case::lost(1, false, true)]
+    #[case::counted_twice(4, true, false)]
+    fn counts_lie_between_acknowledged_and_attempted_at_every_moment(
+        #[case] on_counter: u64,
+        #[case] too_many: bool,
+        #[case] too_few: bool,
+    ) {
+        let request = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"signalFingerprint": "f"}});
+        let lease = counter(&[("base", "1"), ("b", &format!("{};1;t", on_counter - 1))]);
+        let mut counts = Counts::default();
+        counts.see_all_signals();
+        let signal = Signal { pod: "gateway-pod-1", fingerprint: "f", sent_ms: 0 };
+        let (verb, caller, old) = ("create", "gateway-pod-1", None);
+        let mut wrong = Vec::new();
+        for _ in 0..3 {
+            counts.on_signal(&signal);
+        }
+        for (resource, new) in [(REMEDIATION_REQUESTS, &request), (LEASES, &lease)] {
+            let new = Some(new);
+            wrong.extend(counts.on_write(&Write { version: 1, resource, verb, caller, old, new, at_ms: 0 }));
+        }
+        assert_eq!(!wrong.is_empty(), too_many, "{wrong:?}");
+        let told = Told { name: "a", occurrence: 1, version: 1 };
+        assert_eq!(counts.on_answer(&signal, &told), None);
+        assert_eq!(counts.on_answer(&signal, &told).is_some(), too_few);
+    }
+
+    #[test]
+    fn at_the_end_what_is_counted_beside_the_object_counts() {
+        let request = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"signalFingerprint": "f"}});
+        let of = |count| BTreeMap::from([("f".to_owned(), count)]);
+        for (sent, violations) in [(2, 1), (3, 0), (4, 1)] {
+            let leases = vec![counter(&[("base", "1"), ("b", "2;1;t")])];
+            let (requests, attempted, acknowledged) = (vec![request.clone()], of(sent), of(sent));
+            let end = End { requests, leases, attempted, acknowledged, ..End::default() };
+            assert_eq!(Counts::default().at_end(&end).len(), violations);
+        }
     }
 
     #[test]

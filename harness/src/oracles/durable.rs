@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     oracle::{Oracle, Signal, Told, Write},
-    read::{REMEDIATION_REQUESTS, fingerprint, name, occurrences},
+    tallies::Tallies,
 };
 
 /// Knows the highest count that was ever committed on each RemediationRequest.
@@ -12,6 +12,7 @@ use super::{
 pub struct Durable {
     /// By name: fingerprint and count. Deletion makes nothing undone that was told before.
     committed: BTreeMap<String, (String, u64)>,
+    tallies: Tallies,
 }
 
 impl Oracle for Durable {
@@ -20,10 +21,9 @@ impl Oracle for Durable {
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        let new = write.new.filter(|_| write.resource == REMEDIATION_REQUESTS)?;
-        let known = self.committed.entry(name(new).to_owned()).or_default();
-        let most = known.1.max(occurrences(new));
-        *known = (fingerprint(new).to_owned(), most);
+        let tally = self.tallies.note(write)?;
+        let known = self.committed.entry(tally.name.clone()).or_default();
+        *known = (tally.fingerprint.clone(), known.1.max(tally.counted()));
         None
     }
 
@@ -48,7 +48,13 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::*;
+    use super::{
+        super::{
+            read::{LEASES, REMEDIATION_REQUESTS},
+            tallies::tests::counter,
+        },
+        *,
+    };
 
     #[rstest]
     #[case::created("a", 1, None)]
@@ -78,5 +84,21 @@ mod tests {
         assert_eq!(message.is_some(), wrong.is_some(), "{message:?}");
         assert!(message.is_none_or(|message| wrong.is_some_and(|wrong| message.contains(wrong))));
         assert!(oracle.on_answer(&signal("another"), &told).is_some(), "another's");
+    }
+
+    #[test]
+    fn what_is_counted_beside_the_object_is_committed_before_the_status_says_so() {
+        let request = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"signalFingerprint": "f"}});
+        let lease = counter(&[("base", "1"), ("b", "1;1;t")]);
+        let mut oracle = Durable::default();
+        for (resource, new) in [(REMEDIATION_REQUESTS, &request), (LEASES, &lease)] {
+            let (verb, caller, new) = ("create", "gateway-pod-1", Some(new));
+            assert_eq!(oracle.on_write(&Write { version: 1, resource, verb, caller, old: None, new, at_ms: 0 }), None);
+        }
+        let signal = Signal { pod: "gateway-pod-1", fingerprint: "f", sent_ms: 0 };
+        for (occurrence, wrong) in [(2, false), (3, true)] {
+            let told = Told { name: "a", occurrence, version: 1 };
+            assert_eq!(oracle.on_answer(&signal, &told).is_some(), wrong);
+        }
     }
 }

@@ -1,14 +1,16 @@
-//! A lease is deleted or taken over only as the protocol allows, and none is left after everything has come to rest.
+//! A lock is deleted or taken over only as the protocol allows, and none is left after everything has come to rest.
+//!
+//! Counters are leases too, and looked at by an oracle of their own.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
     oracle::{End, Oracle, Write},
-    read::{is_replica, name},
+    read::{LEASES, is_replica, name},
+    tallies::is_counter,
 };
 
-const LEASES: &str = "leases";
 /// Clocks of replicas may differ; a take-over by a clock that is ahead costs a round trip, nothing more.
 const CLOCK_TOLERANCE_MS: i64 = 1000;
 
@@ -34,7 +36,7 @@ impl Oracle for Leases {
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        let old = write.old.filter(|_| write.resource == LEASES)?;
+        let old = write.old.filter(|old| write.resource == LEASES && !is_counter(old))?;
         let holder = old["spec"]["holderIdentity"].as_str()?;
         let by_another = holder != write.caller && is_replica(write.caller);
         if !by_another || expired_before(old, write.at_ms + self.tolerance_ms) {
@@ -44,7 +46,8 @@ impl Oracle for Leases {
     }
 
     fn at_end(&mut self, end: &End) -> Vec<String> {
-        end.leases.iter().map(|lease| format!("the lease {} is left", name(lease))).collect()
+        let locks = end.leases.iter().filter(|lease| !is_counter(lease));
+        locks.map(|lease| format!("the lease {} is left", name(lease))).collect()
     }
 }
 
@@ -83,5 +86,11 @@ mod tests {
         let at_ms = renewed.as_millisecond() + after_secs * 1000;
         let write = Write { version: 1, resource: LEASES, verb: "delete", caller, old: Some(&lease), new: None, at_ms };
         assert_eq!(Leases::default().on_write(&write).is_some(), violated);
+    }
+
+    #[test]
+    fn a_lock_that_is_left_is_a_violation_and_a_counter_is_none() {
+        let leases = ["gw-lock-a", "gw-count-u"].map(|name| json!({"metadata": {"name": name}})).to_vec();
+        assert_eq!(Leases::default().at_end(&End { leases, ..End::default() }), ["the lease gw-lock-a is left"]);
     }
 }

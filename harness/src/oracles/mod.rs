@@ -5,6 +5,7 @@
 
 mod budget;
 mod claims;
+mod counters;
 mod counts;
 mod durable;
 mod leases;
@@ -15,11 +16,13 @@ mod ownership;
 mod read;
 mod set;
 mod single_active;
+mod tallies;
 mod twins;
 
 pub use self::{
     budget::Budget,
     claims::Claims,
+    counters::Counters,
     counts::Counts,
     durable::Durable,
     leases::Leases,
@@ -30,11 +33,12 @@ pub use self::{
     read::{fingerprint, occurrences},
     set::Oracles,
     single_active::SingleActive,
+    tallies::{counted_on, is_counter},
     twins::Twins,
 };
 pub(crate) use self::{
-    claims::is_claimed,
-    read::{REMEDIATION_REQUESTS, name},
+    read::{LEASES, REMEDIATION_REQUESTS, name},
     single_active::is_active,
+    tallies::is_at_rest,
     twins::SETTLED as TWINS_SETTLED,
 };

@@ -55,7 +55,7 @@ pub type Detected = BTreeMap<String, u64>;
 pub struct End {
     /// RemediationRequests that exist.
     pub requests: Vec<Value>,
-    /// Leases that exist.
+    /// Leases that exist, locks and counters.
     pub leases: Vec<Value>,
     /// Signals sent, by fingerprint.
     pub attempted: BTreeMap<String, u64>,
@@ -75,6 +75,9 @@ pub trait Oracle: Send {
 
     /// The run leaves the protocol's assumptions: twins may come to be, and must be detected.
     fn allow_twins(&mut self) {}
+
+    /// Every signal is shown on its way: none is sent past the oracles.
+    fn see_all_signals(&mut self) {}
 
     /// Judges one write; says what is wrong.
     fn on_write(&mut self, _write: &Write<'_>) -> Option<String> {

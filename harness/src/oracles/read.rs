@@ -17,7 +17,7 @@ pub fn fingerprint(request: &Value) -> &str {
     request["spec"]["signalFingerprint"].as_str().unwrap_or_default()
 }
 
-/// `status.deduplication.occurrenceCount`, 1 where it is absent.
+/// `status.deduplication.occurrenceCount`, 1 where it is absent: what everybody reads. What is counted may be ahead of it.
 pub fn occurrences(request: &Value) -> u64 {
     request["status"]["deduplication"]["occurrenceCount"].as_u64().unwrap_or(1)
 }
@@ -27,5 +27,12 @@ pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
+/// `metadata.uid`.
+pub(crate) fn uid(object: &Value) -> &str {
+    object["metadata"]["uid"].as_str().unwrap_or_default()
+}
+
+/// The plural of the leases: locks and counters.
+pub(crate) const LEASES: &str = "leases";
 /// The plural of the resource that most oracles look at.
 pub(crate) const REMEDIATION_REQUESTS: &str = "remediationrequests";

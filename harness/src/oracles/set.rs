@@ -7,6 +7,7 @@ use embedded_apiserver::RequestRecord;
 use super::{
     budget::Budget,
     claims::Claims,
+    counters::Counters,
     counts::Counts,
     durable::Durable,
     leases::Leases,
@@ -45,6 +46,7 @@ impl Default for Oracles {
         Self::new(vec![
             Box::new(SingleActive::default()),
             Box::new(Counts::default()),
+            Box::new(Counters::default()),
             Box::new(Durable::default()),
             Box::new(Ownership),
             Box::new(Monotonic),
@@ -75,6 +77,11 @@ impl Oracles {
     /// Tells all that twins may come to be.
     pub fn allow_twins(&self) {
         self.each(|oracle| oracle.allow_twins());
+    }
+
+    /// Tells all that no signal is sent past them.
+    pub fn see_all_signals(&self) {
+        self.each(|oracle| oracle.see_all_signals());
     }
 
     /// Shows a write to all.
