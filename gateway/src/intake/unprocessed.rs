@@ -54,8 +54,8 @@ impl Unprocessed {
         self.metrics.signals_ignored.with_label_values(&[reason]).inc();
         match why {
             Ignored::Resolved | Ignored::NormalEvent => tracing::debug!(reason, "ignored: {why}"),
-            Ignored::Matched { alert, .. } if self.log.admits(reason, Level::INFO) => {
-                tracing::info!(reason, alert, "ignored: {why}");
+            Ignored::Matched { alert, namespace, .. } if self.log.admits(reason, Level::INFO) => {
+                tracing::info!(reason, alert, namespace, "ignored: {why}");
             }
             Ignored::Matched { .. } => {}
         }

@@ -119,8 +119,11 @@ fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Re
     if is_resolved(status.as_deref().or(common.status.as_deref()))? {
         return Ok(Parsed::Ignored(Ignored::Resolved));
     }
+    let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
+    let target = candidates.unseen();
     if let Some(matchers) = rules.ignored_by(&labels) {
-        return Ok(Parsed::Ignored(Ignored::Matched { matchers: matchers.to_string(), alert: name }));
+        let (matchers, namespace) = (matchers.to_string(), target.namespace);
+        return Ok(Parsed::Ignored(Ignored::Matched { matchers, alert: name, namespace }));
     }
     // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
     let label = rules.cluster_label();
@@ -129,11 +132,9 @@ fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Re
         check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
     }
     let (cluster_id, place) = rules.cluster(cluster);
-    let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
     let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
     let mut provider_data = common.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
-    let target = candidates.unseen();
     let signal = Signal {
         fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
         name,

@@ -61,6 +61,8 @@ pub enum Ignored {
         matchers: String,
         /// The alert's name.
         alert: String,
+        /// Of what it names, as far as its labels tell.
+        namespace: String,
     },
 }
 

@@ -122,7 +122,10 @@ async fn what_the_operator_wants_none_of_is_logged_since_that_may_be_a_mistake()
     assert_eq!(post(&replica, heartbeat).await.status, 200);
     let lines = logs.saying("signal.ignore");
     let [line] = &lines[..] else { panic!("{:#?}", logs.lines()) };
-    assert!(line.level == Level::INFO && line.text.contains("Watchdog"), "{line:?}");
+    assert_eq!(line.level, Level::INFO);
+    for part in ["reason=\"matched\"", "alert=\"Watchdog\"", "namespace=\"shop\"", "`alertname=~"] {
+        assert!(line.text.contains(part), "{part}: {line:?}");
+    }
     assert_eq!(count(&replica, r#"gateway_signals_ignored_total{reason="matched"}"#), 1.0);
 }
 

@@ -6,9 +6,8 @@ use serde_json::Value;
 
 use super::helm::{Helm, NAMESPACE, chart, yaml};
 
-/// Where an Alertmanager in the cluster finds a token.
-const TOKENS: [&str; 2] =
-    ["/etc/alertmanager/secrets/signal-sender-token/token", "/var/run/secrets/kubernetes.io/serviceaccount/token"];
+/// Where Alertmanager finds its token.
+const TOKEN: &str = "/etc/alertmanager/secrets/signal-sender-token/token";
 
 fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/connect.md")).unwrap()
@@ -26,7 +25,8 @@ fn check_alertmanager(config: &str) {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     fs::write(&token, "secret").unwrap();
-    let config = TOKENS.iter().fold(config.to_owned(), |config, file| config.replace(file, token.to_str().unwrap()));
+    assert!(config.contains(TOKEN), "{config}");
+    let config = config.replace(TOKEN, token.to_str().unwrap());
     let file = folder.path().join("alertmanager.yml");
     fs::write(&file, &config).unwrap();
     match Command::new("amtool").arg("check-config").arg(&file).output() {
@@ -76,7 +76,7 @@ fn alertmanager_takes_the_receiver_and_the_route_of_the_notes() {
     let Some(helm) = Helm::find() else { return };
     let notes = helm.notes("");
     let (_, rest) = notes.split_once("  receivers:\n").unwrap();
-    let (receivers, rest) = rest.split_once("\n\nand a route").unwrap();
+    let (receivers, rest) = rest.split_once("\n\nand two routes").unwrap();
     let (_, rest) = rest.split_once("  routes:\n").unwrap();
     let (routes, _) = rest.split_once("\n\n").unwrap();
     let null = "    - name: default\n";
@@ -84,6 +84,12 @@ fn alertmanager_takes_the_receiver_and_the_route_of_the_notes() {
         "  route:\n    receiver: default\n    routes:\n{}\n  receivers:\n{null}{receivers}\n",
         routes.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
     ));
+    let page = page();
+    let config = blocks(&page, "yaml").into_iter().find(|block| block.contains("webhook_configs")).unwrap();
+    let matchers = |text: &str| -> Vec<String> {
+        text.lines().map(str::trim).filter(|line| line.starts_with("matchers:")).map(str::to_owned).collect()
+    };
+    assert_eq!(matchers(routes), matchers(config), "those of the page");
     assert!(notes.contains("http://gateway.kubernaut-system:8080/api/v1/signals/prometheus"));
     assert!(helm.notes("tls: {secretName: tls}").contains("- url: https://gateway.kubernaut-system:8080"));
     assert!(chart().join("templates/NOTES.txt").is_file());
