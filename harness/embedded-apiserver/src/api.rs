@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::{
+    backup::{Restore, Snapshot},
     config::Options,
     faults::Faults,
     request::Caller,
@@ -68,9 +69,9 @@ impl EmbeddedApi {
         store.collection(resource).objects.values().flat_map(|names| names.values()).cloned().collect()
     }
 
-    /// The version of the newest write.
+    /// The version of the newest write; with [`Options::lease_store`], of the newest but those of leases.
     pub fn resource_version(&self) -> u64 {
-        self.server.store().version
+        self.server.store().etcds[0].version
     }
 
     /// The server's wall time.
@@ -183,6 +184,29 @@ impl EmbeddedApi {
     pub fn disconnect_after_send(&self, user: &str) {
         self.trace(user, "its connections end, what it sent still lands");
         self.server.disconnect(user, true);
+    }
+
+    /// A backup of the store as it is now; see [`EmbeddedApi::restore`].
+    pub fn snapshot(&self) -> Snapshot {
+        self.server.store().snapshot()
+    }
+
+    /// Puts the store back to `snapshot`, as etcd restored from a backup: objects and the resourceVersion go back, what was
+    /// deleted is there again under its old uid and version, what was created is gone, and later versions are handed out
+    /// again with other content. `restore` says what becomes of the API servers' caches and of watches.
+    ///
+    /// It is no commit: hooks of [`EmbeddedApi::on_commit`] are not called, and who keeps a record of the objects reads
+    /// them anew. Requests that have not taken effect yet find the restored store.
+    pub fn restore(&self, snapshot: &Snapshot, restore: Restore) {
+        self.trace("", "the store is restored from a backup");
+        self.server.restore(snapshot, restore);
+    }
+
+    /// Restarts the API servers: their caches and the resources that they serve are read anew from the store, all watches
+    /// break, and one from a version before now is answered 410. Ends [`Restore::UnderLiveApi`].
+    pub fn restart_api(&self) {
+        self.trace("", "the API servers restart");
+        self.server.restart();
     }
 
     /// Forgets all history, as compaction does: watches and lists from versions before now are answered 410.

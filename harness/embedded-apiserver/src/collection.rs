@@ -15,6 +15,8 @@ use super::{object, signal::Signal};
 #[derive(Debug)]
 pub(super) struct Event {
     pub(super) version: u64,
+    /// Counts all writes, and unlike versions never goes back.
+    pub(super) sequence: u64,
     /// Time since the server's creation.
     pub(super) at: Duration,
     pub(super) old: Option<Arc<Value>>,
@@ -29,7 +31,10 @@ pub(super) type Objects = BTreeMap<String, BTreeMap<String, Arc<Value>>>;
 /// The objects of one resource.
 #[derive(Debug)]
 pub(super) struct Collection {
+    /// What etcd has.
     pub(super) objects: Objects,
+    /// What the API servers' cache has, where that is something else; see [`super::backup`].
+    pub(super) cache: Option<Objects>,
     /// Oldest first.
     pub(super) events: VecDeque<Event>,
     /// The version of the newest event that is no longer kept.
@@ -40,12 +45,17 @@ pub(super) struct Collection {
 
 impl Collection {
     pub(super) fn new() -> Self {
-        Self { objects: Objects::new(), events: VecDeque::new(), forgotten: 0, changed: Signal::default() }
+        Self { objects: Objects::new(), cache: None, events: VecDeque::new(), forgotten: 0, changed: Signal::default() }
     }
 
-    /// The objects as they were before the events for which `undo` holds, which must be the newest ones.
+    /// What lists and watches are served from.
+    pub(super) fn cached(&self) -> &Objects {
+        self.cache.as_ref().unwrap_or(&self.objects)
+    }
+
+    /// The objects that are cached as they were before the events for which `undo` holds, which must be the newest ones.
     pub(super) fn rewound(&self, undo: impl Fn(&Event) -> bool) -> Objects {
-        let mut objects = self.objects.clone();
+        let mut objects = self.cached().clone();
         for event in self.events.iter().rev().take_while(|event| undo(event)) {
             let Some(object) = event.old.as_ref().or(event.new.as_ref()) else { continue };
             let namespace = objects.entry(object::namespace(object).to_owned()).or_default();
@@ -69,7 +79,7 @@ impl Collection {
         self.changed.set(version);
     }
 
-    /// Forgets all events; `version` is the newest of the server.
+    /// Forgets all events; `version` is the newest of its etcd.
     pub(super) fn forget(&mut self, version: u64) {
         self.events.clear();
         self.forgotten = version;

@@ -21,6 +21,10 @@ pub struct Options {
     pub event_lag: Duration,
     /// Events kept per resource; watches from versions before them are answered 410.
     pub history: usize,
+    /// Leases are in an etcd of their own, whose newest version is this at the start, as with kube-apiserver's
+    /// `--etcd-servers-overrides=coordination.k8s.io/leases#…`: their resourceVersions are a sequence of their own and
+    /// say nothing of other objects', and no other list waits for a write of a lease. None: one etcd for all.
+    pub lease_store: Option<u64>,
     /// How long the garbage collector takes to notice. Whole milliseconds.
     pub collection_delay: Duration,
     /// Whether Role and Binding objects decide who may do what, from the start; else everybody may do everything. See
@@ -37,6 +41,7 @@ impl Default for Options {
             bookmark_interval: Duration::from_secs(60),
             event_lag: Duration::ZERO,
             history: 10_000,
+            lease_store: None,
             collection_delay: Duration::from_millis(50),
             rbac: false,
         }

@@ -180,7 +180,7 @@ fn gone(store: &mut Store, resource: &Resource, last: Arc<Value>, options: &Opti
     }
     let mut last = Arc::unwrap_or_clone(last);
     if !options.dry_run {
-        object::set(&mut last, "resourceVersion", Some(store.version.to_string().into()));
+        object::set(&mut last, "resourceVersion", Some(store.etcd(resource).version.to_string().into()));
     }
     Done::Object(Arc::new(last))
 }

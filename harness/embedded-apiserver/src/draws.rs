@@ -1,7 +1,7 @@
 //! Uids and generated names: unique, and the same in every run.
 
 /// A sequence of draws.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Draws(u64);
 
 impl Draws {

@@ -294,7 +294,7 @@ fn delete_collection(server: &Arc<Server>, renderer: &Renderer, request: &Reques
             let at = (object::namespace(object), object::name(object));
             delete::delete(store, target.resource, at, &options, target.origin())?;
         }
-        Ok(Listing { objects: selected, version: store.version, next: None, remaining: None })
+        Ok(Listing { objects: selected, version: store.etcd(target.resource).version, next: None, remaining: None })
     });
     Ok(Reply::bytes(200, renderer.list(&listing?)))
 }

@@ -6,6 +6,7 @@
 
 mod api;
 mod apply;
+mod backup;
 mod builtin;
 mod clock;
 mod collection;
@@ -58,6 +59,7 @@ mod watch;
 mod write;
 
 pub use api::EmbeddedApi;
+pub use backup::{Restore, Snapshot};
 pub use config::Options;
 pub use faults::{Down, Effect, Fault, Faults, Gate, Latency, NoFaults, Point, Script, WatchFault};
 pub use link::ConnectionReset;

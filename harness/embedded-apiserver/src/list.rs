@@ -81,7 +81,9 @@ pub(super) async fn list(server: &Server, request: &Request<'_>) -> Result<Listi
             wait_until_synced(server, request.resource).await;
             wait_until_visible(server, request).await;
         }
-        State::NotOlderThan(version) | State::Exact(version) => wait_for_version(server, version).await?,
+        State::NotOlderThan(version) | State::Exact(version) => {
+            wait_for_version(server, request.resource, version).await?
+        }
         State::Cached => {}
     }
     let horizon = server.horizon(request.user, request.lag);
@@ -90,11 +92,14 @@ pub(super) async fn list(server: &Server, request: &Request<'_>) -> Result<Listi
     let (objects, version) = match state {
         State::Cached if collection.events.back().is_some_and(|event| horizon.hides(event)) => {
             let first_hidden = collection.events.iter().rev().take_while(|event| horizon.hides(event)).last();
-            let version = first_hidden.map_or(store.version, |event| event.version - 1);
+            let version = first_hidden.map_or(store.etcd(request.resource).cached(), |event| event.version - 1);
             (collection.rewound(|event| horizon.hides(event)), version)
         }
         State::Exact(version) => (exact(&store, request.resource, version, token.as_ref())?, version),
-        _ => return Ok(cut(&collection.objects, store.version, request, token.as_ref(), state == State::Cached)),
+        _ => {
+            let version = store.etcd(request.resource).cached();
+            return Ok(cut(collection.cached(), version, request, token.as_ref(), state == State::Cached));
+        }
     };
     drop(store);
     Ok(cut(&objects, version, request, token.as_ref(), state == State::Cached))
@@ -138,12 +143,14 @@ async fn wait_until_synced(server: &Server, resource: &Resource) {
     let (needed, changed, due) = {
         let store = server.store();
         let collection = store.collection(resource);
-        let seen = collection.changed.get();
+        let etcd = store.etcd(resource);
+        // A cache that has gone beyond an etcd that was restored takes itself for fresh.
+        let seen = collection.changed.get().max(etcd.hidden);
         let last_progress = floor(store.clock.elapsed(), period);
-        if seen == store.version || store.written.is_none_or(|written| written < last_progress) {
+        if seen >= etcd.version || etcd.written.is_none_or(|written| written < last_progress) {
             return;
         }
-        (store.version, collection.changed.clone(), last_progress + period)
+        (etcd.version, collection.changed.clone(), last_progress + period)
     };
     let clock = *server.clock();
     clock.wait_until(due, changed.wait_for(|seen| seen >= needed)).await;
@@ -164,12 +171,13 @@ fn floor(elapsed: Duration, period: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(periods * period.as_nanos()).unwrap_or(u64::MAX))
 }
 
-async fn wait_for_version(server: &Server, version: u64) -> Result<()> {
-    if server.store().version >= version {
+async fn wait_for_version(server: &Server, resource: &Resource, version: u64) -> Result<()> {
+    let current = || server.store().etcd(resource).cached();
+    if current() >= version {
         return Ok(());
     }
     super::clock::sleep(FUTURE_VERSION_WAIT).await;
-    let current = server.store().version;
+    let current = current();
     if current >= version { Ok(()) } else { Err(Failure::too_large_version(version, current)) }
 }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
+    backup::{Restore, Snapshot},
     builtin,
     clock::{self, Clock},
     collection::Event,
@@ -55,13 +56,14 @@ pub struct RequestRecord {
 pub(super) struct Horizon {
     now: Duration,
     lag: Duration,
+    /// The number of the last write that was seen.
     held_at: Option<u64>,
 }
 
 impl Horizon {
     /// Whether the cache has not seen `event` yet.
     pub(super) fn hides(&self, event: &Event) -> bool {
-        event.at + self.lag > self.now || self.held_at.is_some_and(|version| event.version > version)
+        event.at + self.lag > self.now || self.held_at.is_some_and(|sequence| event.sequence > sequence)
     }
 }
 
@@ -96,6 +98,9 @@ impl Server {
     pub(super) fn new(mut options: Options) -> Self {
         let clock = Clock::new(options.epoch);
         let mut store = Store::new(clock, options.history);
+        if let Some(version) = options.lease_store {
+            store.keep_leases_apart(version);
+        }
         for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             seed_namespace(&mut store, name);
         }
@@ -197,8 +202,8 @@ impl Server {
     }
 
     pub(super) fn hold(&self, user: &str) {
-        let version = self.store().version;
-        lock(&self.access).held.entry(user.to_owned()).or_insert(version);
+        let sequence = self.store().sequence;
+        lock(&self.access).held.entry(user.to_owned()).or_insert(sequence);
         self.control.bump();
     }
 
@@ -228,6 +233,45 @@ impl Server {
         if let Some(link) = access.links.get_mut(user) {
             std::mem::take(&mut link.watches).cancel();
         }
+    }
+
+    /// Goes back to `snapshot`.
+    pub(super) fn restore(self: &Arc<Self>, snapshot: &Snapshot, restore: Restore) {
+        let before = self.write(|store| {
+            let before = store.etcds.map(|etcd| etcd.cached());
+            store.restore(snapshot, restore == Restore::UnderLiveApi);
+            before
+        });
+        if restore == Restore::UnderLiveApi {
+            return;
+        }
+        self.break_all();
+        if let Restore::BusyCluster { passed_after } = restore {
+            let server = Arc::clone(self);
+            let later = async move {
+                clock::sleep(passed_after).await;
+                server.store().pass(before);
+                server.control.bump();
+            };
+            if !clock::try_spawn(later) {
+                self.store().pass(before);
+            }
+        }
+    }
+
+    /// Makes the caches anew.
+    pub(super) fn restart(&self) {
+        self.store().restart();
+        self.break_all();
+    }
+
+    /// Breaks all watches, and lets go what is held: whoever connects again is served from new caches.
+    fn break_all(&self) {
+        let mut access = lock(&self.access);
+        access.held.clear();
+        access.links.values_mut().for_each(|link| std::mem::take(&mut link.watches).cancel());
+        drop(access);
+        self.control.bump();
     }
 
     pub(super) fn add_token(&self, text: String, token: Token) {

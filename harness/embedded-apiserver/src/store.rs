@@ -1,4 +1,4 @@
-//! The objects, their history, and the one resourceVersion that orders all writes.
+//! The objects, their history, and the resourceVersion that orders all writes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,7 @@ use super::{
     clock::Clock,
     collection::{Collection, Event},
     draws::Draws,
-    object,
+    gc, object,
     resources::{Registry, Resource},
 };
 
@@ -70,17 +70,37 @@ pub(super) struct Key {
     pub(super) name: String,
 }
 
-/// All objects of the server.
-pub(super) struct Store {
-    pub(super) clock: Clock,
-    pub(super) registry: Registry,
+/// What orders the writes of an etcd.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Etcd {
     /// The version of the newest write.
     pub(super) version: u64,
     /// When a request last wrote; none if none has.
     pub(super) written: Option<Duration>,
+    /// Writes up to this version never reach the API servers' cache; zero but for an etcd restored under them.
+    pub(super) hidden: u64,
+}
+
+impl Etcd {
+    /// The version of the API servers' cache when it has seen everything.
+    pub(super) fn cached(&self) -> u64 {
+        self.version.max(self.hidden)
+    }
+}
+
+/// All objects of the server.
+pub(super) struct Store {
+    pub(super) clock: Clock,
+    pub(super) registry: Registry,
+    /// One for all, and one of the leases' own if they are kept apart.
+    pub(super) etcds: [Etcd; 2],
+    /// The collection of the leases, if they are kept apart.
+    apart: Option<usize>,
+    /// How many writes there were.
+    pub(super) sequence: u64,
     /// Set when a write may leave something for the garbage collector.
     pub(super) collectable: bool,
-    collections: Vec<Collection>,
+    pub(super) collections: Vec<Collection>,
     by_uid: BTreeMap<String, Key>,
     dependents: BTreeMap<String, BTreeSet<Key>>,
     terminating: BTreeSet<Key>,
@@ -95,8 +115,9 @@ impl Store {
         let registry = builtin::registry();
         Self {
             clock,
-            version: 0,
-            written: None,
+            etcds: [Etcd::default(); 2],
+            apart: None,
+            sequence: 0,
             collectable: false,
             collections: (0..registry.collections()).map(|_| Collection::new()).collect(),
             registry,
@@ -107,6 +128,29 @@ impl Store {
             draws: Draws::default(),
             hooks: Vec::new(),
         }
+    }
+
+    /// Keeps leases in an etcd of their own, whose newest version is `version`. Before anything is written.
+    pub(super) fn keep_leases_apart(&mut self, version: u64) {
+        self.apart = self.registry.named("leases.coordination.k8s.io").map(|leases| leases.collection);
+        self.etcds[1].version = version;
+    }
+
+    /// The etcd that a collection is in.
+    pub(super) fn etcd_of(&self, collection: usize) -> usize {
+        usize::from(self.apart == Some(collection))
+    }
+
+    /// The etcd that `resource` is in.
+    pub(super) fn etcd(&self, resource: &Resource) -> &Etcd {
+        &self.etcds[self.etcd_of(resource.collection)]
+    }
+
+    /// The version of the next write.
+    fn advance(&mut self, resource: &Resource) -> u64 {
+        let etcd = self.etcd_of(resource.collection);
+        self.etcds[etcd].version += 1;
+        self.etcds[etcd].version
     }
 
     /// Serves `resource` from now on.
@@ -165,8 +209,8 @@ impl Store {
 
     /// Writes `object` under the next version.
     pub(super) fn put(&mut self, resource: &Resource, mut object: Value, origin: Origin<'_>) -> Arc<Value> {
-        self.version += 1;
-        object::set(&mut object, "resourceVersion", Some(self.version.to_string().into()));
+        let version = self.advance(resource);
+        object::set(&mut object, "resourceVersion", Some(version.to_string().into()));
         let key = Key {
             collection: resource.collection,
             namespace: object::namespace(&object).to_owned(),
@@ -189,7 +233,7 @@ impl Store {
         origin: Origin<'_>,
     ) -> Option<Arc<Value>> {
         let old = self.collections[resource.collection].objects.get_mut(namespace)?.remove(name)?;
-        self.version += 1;
+        self.advance(resource);
         let key = Key { collection: resource.collection, namespace: namespace.to_owned(), name: name.to_owned() };
         self.index(&key, Some(&old), None);
         self.record(resource, key, Some(Arc::clone(&old)), None, origin);
@@ -205,13 +249,18 @@ impl Store {
         origin: Origin<'_>,
     ) {
         let at = self.clock.elapsed();
+        let etcd = self.etcd_of(key.collection);
+        let Etcd { version, hidden, .. } = self.etcds[etcd];
         // What was there from the start has been there for long.
         if origin.caller != SEEDER {
-            self.written = Some(at);
+            self.etcds[etcd].written = Some(at);
         }
+        self.sequence += 1;
+        let cached = if version > hidden { self.cache(&key, old.as_ref(), new.as_ref()) } else { None };
+        let collection = key.collection;
         if !self.hooks.is_empty() {
             let commit = Commit {
-                resource_version: self.version,
+                resource_version: version,
                 verb: origin.verb,
                 group: resource.group.clone(),
                 resource: resource.plural.clone(),
@@ -226,8 +275,34 @@ impl Store {
             };
             self.hooks.iter_mut().for_each(|hook| hook(&commit));
         }
-        let event = Event { version: self.version, at, old, new, text: OnceLock::new() };
-        self.collections[key.collection].push(event, self.history);
+        if version > hidden {
+            let event = Event { version, sequence: self.sequence, at, old: cached, new, text: OnceLock::new() };
+            self.collections[collection].push(event, self.history);
+        }
+    }
+
+    /// Lets the API servers' cache see a write; returns what it had, which is `old` where the cache is right.
+    fn cache(&mut self, key: &Key, old: Option<&Arc<Value>>, new: Option<&Arc<Value>>) -> Option<Arc<Value>> {
+        let Some(cache) = &mut self.collections[key.collection].cache else { return old.cloned() };
+        let names = cache.entry(key.namespace.clone()).or_default();
+        match new {
+            Some(new) => names.insert(key.name.clone(), Arc::clone(new)),
+            None => names.remove(&key.name),
+        }
+    }
+
+    /// Makes the indexes anew, and lets the garbage collector look at everything.
+    pub(super) fn reindex(&mut self) {
+        (self.by_uid, self.dependents, self.terminating) = Default::default();
+        for collection in 0..self.collections.len() {
+            let all = self.collections[collection].objects.clone();
+            for (namespace, names) in all {
+                for (name, object) in names {
+                    self.index(&Key { collection, namespace: namespace.clone(), name }, None, Some(&object));
+                }
+            }
+        }
+        self.collectable = true;
     }
 
     /// Keeps the owner indexes, and notices what the garbage collector must look at.
@@ -268,8 +343,9 @@ impl Store {
 
     /// Forgets every event: watches and lists from versions before now are answered 410.
     pub(super) fn forget_history(&mut self) {
-        for collection in &mut self.collections {
-            collection.forget(self.version);
+        for collection in 0..self.collections.len() {
+            let etcd = self.etcds[self.etcd_of(collection)];
+            self.collections[collection].forget(etcd.cached());
         }
     }
 }
@@ -280,6 +356,6 @@ fn owner_uid(reference: &Value) -> Option<&str> {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("version", &self.version).finish_non_exhaustive()
+        f.debug_struct("Store").field("etcds", &self.etcds).finish_non_exhaustive()
     }
 }

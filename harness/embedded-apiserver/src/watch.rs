@@ -105,7 +105,7 @@ impl Watch {
         let store = self.server.store();
         let collection = store.collection(&self.renderer.resource);
         let first_hidden = collection.events.iter().rev().take_while(|event| horizon.hides(event)).last();
-        self.seen = first_hidden.map_or(store.version, |event| event.version - 1);
+        self.seen = first_hidden.map_or(store.etcd(&self.renderer.resource).cached(), |event| event.version - 1);
         let objects = collection.rewound(|event| horizon.hides(event));
         drop(store);
         for object in list::selected(&objects, &self.namespace, &self.selector) {
@@ -202,15 +202,20 @@ impl Watch {
         }
     }
 
-    /// Nothing to deliver now: a bookmark if it is time, else wait.
+    /// Nothing to deliver now: a bookmark if it is time, else wait. A watch from a version that is not reached yet has none.
     fn idle(&mut self, now: Duration) -> Step {
+        let version = self.server.store().etcd(&self.renderer.resource).cached();
         let next_event = self.next_visible();
         let wake = [Some(self.end), self.bookmark, next_event].into_iter().flatten().min().unwrap_or(self.end);
         match self.bookmark {
             Some(at) if at <= now => {
-                self.bookmark = Some(next_bookmark(&self.server, now, self.end));
+                let next = next_bookmark(&self.server, now, self.end);
+                self.bookmark = Some(next);
+                if self.seen > version {
+                    return Step::WaitUntil(next.min(self.end));
+                }
                 if next_event.is_none() {
-                    self.seen = self.seen.max(self.server.store().version);
+                    self.seen = version;
                 }
                 Step::Send(frame("BOOKMARK", &to_bytes(&self.bookmark_object())))
             }

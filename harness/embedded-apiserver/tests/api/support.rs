@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use embedded_apiserver::{EmbeddedApi, Options};
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta},
@@ -100,6 +103,20 @@ pub(crate) fn incident(name: &str, key: &str) -> DynamicObject {
 /// Access to the leases of the namespace `test`.
 pub(crate) fn leases(client: Client) -> Api<Lease> {
     Api::namespaced(client, "test")
+}
+
+/// A lease that names an owner, an incident of this name and uid.
+pub(crate) fn owned_lease(name: &str, owner: &str, uid: &str) -> Lease {
+    let owner = OwnerReference {
+        api_version: "example.org/v1".to_owned(),
+        kind: "Incident".to_owned(),
+        name: owner.to_owned(),
+        uid: uid.to_owned(),
+        ..OwnerReference::default()
+    };
+    let mut lease = lease(name);
+    lease.metadata.owner_references = Some(vec![owner]);
+    lease
 }
 
 /// A lease of one holder for 30 s.
