@@ -22,25 +22,53 @@ pub(super) fn pass(store: &mut Store) {
 }
 
 /// What an owner reference points at.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Gone,
     WaitsForDependents,
     Stays,
+    /// The collector cannot look for it, and leaves the dependent alone.
+    Unknown,
 }
 
+/// What `reference` in `dependent` points at. As the collector looks: it asks for the object of that apiVersion, kind and
+/// name, in the dependent's namespace, and compares uids. Measured with kube-controller-manager 1.36: a dependent goes 3 to
+/// 90 ms after its owner, or after its own creation if the uid is another's or nobody's; not while the owner is
+/// terminating; and never if the owner's apiVersion is one that is not served.
 fn owner(store: &Store, dependent: &Key, reference: &Value) -> Owner {
     let text = |key| reference.get(key).and_then(Value::as_str).unwrap_or("");
-    let Some(key) = store.find_uid(text("uid")) else { return Owner::Gone };
-    // A reference into another namespace is one to nothing.
-    if !key.namespace.is_empty() && key.namespace != dependent.namespace {
-        return Owner::Gone;
+    let found = store.find_uid(text("uid")).and_then(|key| Some((key, store.at(key)?)));
+    if let Some((key, owner)) = found {
+        // What is in no namespace may own what is in one.
+        let near = key.namespace.is_empty() || key.namespace == dependent.namespace;
+        let named = object::name(owner) == text("name")
+            && object::kind(owner) == text("kind")
+            && owner["apiVersion"] == text("apiVersion");
+        if near && named {
+            return if waits(owner, FOREGROUND) { Owner::WaitsForDependents } else { Owner::Stays };
+        }
     }
-    match store.at(key) {
-        Some(found) if object::name(found) != text("name") || found["kind"] != text("kind") => Owner::Gone,
-        Some(found) if waits(found, FOREGROUND) => Owner::WaitsForDependents,
-        Some(_) => Owner::Stays,
-        None => Owner::Gone,
+    match store.registry.of_kind(text("apiVersion"), text("kind")) {
+        // An owner in a namespace cannot be found from without.
+        Some(resource) if resource.namespaced && dependent.namespace.is_empty() => Owner::Unknown,
+        // Another version of the owner's own resource.
+        Some(resource)
+            if found.is_some_and(|(key, owner)| {
+                key.collection == resource.collection
+                    && key.namespace == dependent.namespace
+                    && object::name(owner) == text("name")
+            }) =>
+        {
+            Owner::Stays
+        }
+        Some(_) => Owner::Gone,
+        None => Owner::Unknown,
     }
+}
+
+/// Whether `reference` in `dependent` gives the collector something to do at once.
+pub(super) fn dangles(store: &Store, dependent: &Key, reference: &Value) -> bool {
+    owner(store, dependent, reference) == Owner::Gone
 }
 
 fn waits(object: &Value, finalizer: &str) -> bool {
@@ -52,7 +80,7 @@ fn collect_dependents(store: &mut Store) {
     let dependents: Vec<Key> = store.owners().flat_map(|(_, keys)| keys).cloned().collect();
     for key in dependents {
         let Some(object) = store.at(&key).cloned() else { continue };
-        let (mut kept, mut stays, mut waited_for) = (Vec::new(), false, false);
+        let (mut kept, mut stays, mut waited_for, mut unknown) = (Vec::new(), false, false, false);
         for reference in object::owner_references(&object) {
             match owner(store, &key, reference) {
                 Owner::Gone => {}
@@ -64,7 +92,11 @@ fn collect_dependents(store: &mut Store) {
                     stays = true;
                     kept.push(reference.clone());
                 }
+                Owner::Unknown => unknown = true,
             }
+        }
+        if unknown {
+            continue;
         }
         if !stays {
             // An owner that waits, waits for the dependents of its dependents too.

@@ -324,9 +324,10 @@ impl Store {
                     }
                 }
             }
-            for uid in references(new).iter().filter_map(owner_uid) {
+            for reference in references(new) {
+                let Some(uid) = owner_uid(reference) else { continue };
                 self.dependents.entry(uid.to_owned()).or_default().insert(key.clone());
-                self.collectable |= !self.by_uid.contains_key(uid);
+                self.collectable |= gc::dangles(self, key, reference);
             }
         }
         let was_terminating = old.is_some_and(object::is_terminating);

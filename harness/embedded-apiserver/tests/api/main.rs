@@ -3,6 +3,7 @@
 
 mod access;
 mod backups;
+mod collector;
 mod deletes;
 mod faults;
 mod json_patches;
