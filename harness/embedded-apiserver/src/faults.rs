@@ -12,7 +12,10 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::request::{Caller, RequestInfo};
+use super::{
+    admission::Refusal,
+    request::{Caller, RequestInfo},
+};
 
 /// What the client gets in the place of the server's own answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +72,8 @@ pub struct Fault {
     pub delay_after: Duration,
     /// Takes effect, and then this is answered.
     pub after: Option<Effect>,
+    /// Refused where it is judged, after validation.
+    pub refusal: Option<Refusal>,
     /// How much longer than others the server that serves this list or watch from its cache lags behind the store.
     pub cache_lag: Duration,
 }
@@ -82,6 +87,11 @@ impl Fault {
     /// The answer is lost: the request takes effect, and the connection breaks.
     pub fn answer_lost() -> Self {
         Self { after: Some(Effect::Reset), ..Self::default() }
+    }
+
+    /// Reaches the server, which refuses it if it is otherwise good.
+    pub fn denied(refusal: Refusal) -> Self {
+        Self { refusal: Some(refusal), ..Self::default() }
     }
 
     /// Answered with `effect`, without effect on the store.

@@ -6,6 +6,7 @@ use http::header;
 use serde_json::Value;
 
 use super::{
+    admission,
     collection::Event,
     delete, discovery, list, node, object, options,
     patching::Patch,
@@ -76,6 +77,7 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
         return if resource.custom { Ok(Reply::unknown_path()) } else { Err(Failure::method_not_allowed()) };
     }
     options::check(info.verb, &request.query)?;
+    admission::find(Target { resource: &resource, info, query: &request.query, refusal: request.refusal })?;
     match info.subresource.as_str() {
         "" => {}
         "status" if resource.status && matches!(info.verb, "get" | "update" | "patch") => {}
@@ -85,11 +87,11 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
             Some(Subresource::Part(part)) if part.verbs.contains(&info.verb) => {}
             Some(Subresource::Action(action)) if info.verb == "create" => {
                 let sent = parse(&resource, &request)?;
-                let target = Target { resource: &resource, info, query: &request.query };
+                let target = Target { resource: &resource, info, query: &request.query, refusal: request.refusal };
                 return subresource::act(server, target, action, sent);
             }
             Some(Subresource::Node(way)) if way.takes(info.verb) => {
-                let target = Target { resource: &resource, info, query: &request.query };
+                let target = Target { resource: &resource, info, query: &request.query, refusal: request.refusal };
                 return node::reach(&server.store(), target, way);
             }
             _ => return Err(Failure::method_not_allowed()),
@@ -134,7 +136,7 @@ fn is_in_scope(resource: &Resource, info: &RequestInfo) -> bool {
 }
 
 fn scale(server: &Arc<Server>, resource: &Resource, request: &Request) -> Result<Reply> {
-    let target = Target { resource, info: &request.info, query: &request.query };
+    let target = Target { resource, info: &request.info, query: &request.query, refusal: request.refusal };
     let Some(scalable) = &resource.scale else { return Err(Failure::no_such_resource()) };
     let scale = match request.info.verb {
         "get" => scale::get(&server.store(), target, scalable)?,
@@ -244,7 +246,8 @@ fn watch(server: &Arc<Server>, renderer: Renderer, request: Request) -> Result<R
 }
 
 fn write(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result<Reply> {
-    let target = Target { resource: &renderer.resource, info: &request.info, query: &request.query };
+    let target =
+        Target { resource: &renderer.resource, info: &request.info, query: &request.query, refusal: request.refusal };
     let done = match request.info.verb {
         "create" => {
             let object = parse(target.resource, request)?;
@@ -286,7 +289,8 @@ fn written(server: &Server, renderer: &Renderer, code: u16, object: &Arc<Value>)
 fn delete_collection(server: &Arc<Server>, renderer: &Renderer, request: &Request) -> Result<Reply> {
     let selector = selector(&renderer.resource, request)?;
     let options = delete::Options::parse(&request.query, &request.body)?;
-    let target = Target { resource: &renderer.resource, info: &request.info, query: &request.query };
+    let target =
+        Target { resource: &renderer.resource, info: &request.info, query: &request.query, refusal: request.refusal };
     let listing = server.write(|store| {
         let objects = store.collection(target.resource).objects.clone();
         let selected: Vec<_> = list::selected(&objects, target.namespace(), &selector).cloned().collect();

@@ -4,6 +4,7 @@
 // verbs) → `write` and `delete`, `list`, `watch` → `store`. `schema` and `typed` say what objects may look like, `apply` and
 // `patch` what changes make of them, `render` and `table` how they are shown. `api` is the whole of it for its users.
 
+mod admission;
 mod api;
 mod apply;
 mod backup;
@@ -58,6 +59,7 @@ mod typed;
 mod watch;
 mod write;
 
+pub use admission::{Admission, Refusal};
 pub use api::EmbeddedApi;
 pub use backup::{Restore, Snapshot};
 pub use config::Options;

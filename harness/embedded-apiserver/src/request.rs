@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request};
 use url::form_urlencoded;
 
-use super::{link::Link, table::IncludeObject};
+use super::{admission::Refusal, link::Link, table::IncludeObject};
 
 /// Who sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +71,8 @@ pub(super) struct Request {
     pub(super) link: Link,
     /// How much the cache that serves this request lags behind the store, beyond what all do.
     pub(super) cache_lag: Duration,
+    /// Why it is to be refused, as a fault.
+    pub(super) refusal: Option<Refusal>,
 }
 
 impl RequestInfo {

@@ -85,8 +85,8 @@ where
             let query = head.uri.query().unwrap_or("");
             let sent = SentRequest { info: &info, query, body: &body, fault: &fault };
             let traced = Traced::sent(server.tracer(), &sent);
-            let (query, cache_lag) = (Query::parse(query), fault.cache_lag);
-            let request = request::Request { info, query, headers: head.headers, body, link, cache_lag };
+            let (query, cache_lag, refusal) = (Query::parse(query), fault.cache_lag, fault.refusal);
+            let request = request::Request { info, query, headers: head.headers, body, link, cache_lag, refusal };
             let served = Box::pin(serve(&server, request, fault, gate, &traced));
             let ending = match lands.run_until_cancelled(served).await {
                 Some(result) => hand_over(answer, result),

@@ -168,9 +168,18 @@ impl Failure {
         failure
     }
 
+    /// The same with another code and reason.
+    pub(super) fn coded(mut self, code: u16, reason: &'static str) -> Self {
+        (self.0.code, self.0.reason) = (code, reason);
+        self
+    }
+
     /// Adds one cause.
     pub(super) fn because(mut self, reason: &str, message: String, field: &str) -> Self {
-        let mut cause = json!([{"reason": reason, "message": message}]);
+        let mut cause = json!([{"message": message}]);
+        if !reason.is_empty() {
+            cause[0]["reason"] = reason.into();
+        }
         if !field.is_empty() {
             cause[0]["field"] = field.into();
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
+    admission::Refusal,
     request::{Query, RequestInfo},
     resources::Resource,
     store::Origin,
@@ -16,6 +17,8 @@ pub(super) struct Target<'a> {
     pub(super) resource: &'a Resource,
     pub(super) info: &'a RequestInfo,
     pub(super) query: &'a Query,
+    /// Why it is to be refused, as a fault.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// What a write came to.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{
-    crd,
+    admission, crd,
     decode::{decode, decode_patched},
     delete, names, object,
     patching::Patch,
@@ -64,6 +64,7 @@ fn insert(store: &mut Store, target: Target<'_>, mut object: Value) -> Result<Do
     let base = object::generate_name(&object);
     errors.splice(..0, names::generated(resource.names, base));
     refuse_invalid(resource, &object, errors)?;
+    admission::create(store, target, &object)?;
     if let Some(existing) = store.get(resource, target.namespace(), object::name(&object)) {
         let taken = if object::is_terminating(existing) { Failure::going } else { Failure::already_exists };
         return Err(taken(resource, object::name(&object)));
@@ -173,6 +174,7 @@ pub(super) fn store_update(
     strategy::prepare_update(store, target, existing, &mut object);
     shape(resource, &mut object);
     refuse_invalid(resource, &object, validate(target, &object, Some(existing)))?;
+    admission::update(target)?;
     if resource.generation && content_changed(resource, existing, &object) {
         object::set(&mut object, "generation", Some((object::generation(existing) + 1).into()));
     }

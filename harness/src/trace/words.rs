@@ -69,7 +69,7 @@ pub fn ended(ending: Ending) -> String {
 
 /// What goes wrong with a request, and how long it takes; empty if nothing and no time.
 pub fn fate(fault: &Fault) -> String {
-    let Fault { delay_before, before, delay_after, after, cache_lag } = fault;
+    let Fault { delay_before, before, delay_after, after, refusal, cache_lag } = fault;
     let mut words = Vec::new();
     if *delay_before + *delay_after > Duration::ZERO {
         words.push(format!("{} there, {} back", time(*delay_before), time(*delay_after)));
@@ -78,6 +78,9 @@ pub fn fate(fault: &Fault) -> String {
         Some(Effect::Reset) => words.push("request lost".to_owned()),
         Some(Effect::Status { code, .. }) => words.push(format!("answered {code} without effect")),
         None => {}
+    }
+    if let Some(refusal) = refusal {
+        words.push(format!("refused as by {refusal:?}"));
     }
     match after {
         Some(Effect::Reset) => words.push("answer lost".to_owned()),

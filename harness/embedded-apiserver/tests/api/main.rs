@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests own the clock")]
 
 mod access;
+mod admission;
 mod backups;
 mod collector;
 mod deletes;
