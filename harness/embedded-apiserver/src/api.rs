@@ -122,6 +122,20 @@ impl EmbeddedApi {
         self.server.unseed(resource, namespace, name);
     }
 
+    /// Puts a CustomResourceDefinition in the place of the one of its name, and returns that, to be put back: an older
+    /// version of it, say, that lacks fields or the status subresource. What it does not know is pruned from what is
+    /// read, and from the store with the next write; watches end after a second. The same definition changes nothing.
+    pub fn replace_crd(&self, crd: Value) -> Option<Value> {
+        self.trace("", "a definition is replaced");
+        self.server.replace_definition(crd)
+    }
+
+    /// Removes the finalizers of an object by force, as people do with one that hangs in Terminating, and the object if it
+    /// was; whether there was such an object. `resource` as for [`EmbeddedApi::objects`].
+    pub fn strip_finalizers(&self, resource: &str, namespace: &str, name: &str) -> bool {
+        self.server.strip_finalizers(resource, namespace, name)
+    }
+
     /// Lets `token` authenticate as `user`, in bearer headers and TokenReviews.
     pub fn add_token(&self, token: &str, user: &str, groups: &[&str]) {
         let groups = groups.iter().map(|&group| group.to_owned()).collect();

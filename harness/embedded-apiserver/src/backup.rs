@@ -9,12 +9,14 @@
 //!   it was accepted, and does not tell what was undone.
 //! - A watch from a version that is not reached yet is answered 200. No event and no bookmark comes on it until it is.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    collection::Objects,
+    clock,
+    collection::{Collection, Objects},
     crd,
     draws::Draws,
+    server::Server,
     store::{Etcd, Store},
 };
 
@@ -62,7 +64,7 @@ impl Store {
     /// A backup.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            collections: self.collections.iter().map(|collection| collection.objects.clone()).collect(),
+            collections: self.collections.iter().map(Collection::stored).collect(),
             versions: self.etcds.map(|etcd| etcd.version),
             draws: self.draws.clone(),
             uids_again: false,
@@ -76,6 +78,7 @@ impl Store {
             let objects = snapshot.collections.get(number).cloned().unwrap_or_default();
             let before = std::mem::replace(&mut collection.objects, objects);
             collection.cache.get_or_insert(before);
+            collection.originals.clear();
         }
         for (etcd, version) in self.etcds.iter_mut().zip(snapshot.versions) {
             *etcd = Etcd { version, hidden: etcd.cached(), ..*etcd };
@@ -87,6 +90,8 @@ impl Store {
         if !live {
             self.restart();
         }
+        let custom: Vec<_> = self.registry.iter().filter(|resource| resource.custom).cloned().collect();
+        custom.iter().for_each(|resource| crd::reshape(self, resource));
     }
 
     /// Makes the API servers' cache anew from the store, and serves what is defined there.
@@ -127,5 +132,37 @@ impl Store {
                 *etcd = Etcd { version: before + 1, written: Some(now), ..*etcd };
             }
         }
+    }
+}
+
+impl Server {
+    /// Goes back to `snapshot`.
+    pub(super) fn restore(self: &Arc<Self>, snapshot: &Snapshot, restore: Restore) {
+        let before = self.write(|store| {
+            let before = store.etcds.map(|etcd| etcd.cached());
+            store.restore(snapshot, restore == Restore::UnderLiveApi);
+            before
+        });
+        if restore == Restore::UnderLiveApi {
+            return;
+        }
+        self.break_all();
+        if let Restore::BusyCluster { passed_after } = restore {
+            let server = Arc::clone(self);
+            let later = async move {
+                clock::sleep(passed_after).await;
+                server.store().pass(before);
+                server.control().bump();
+            };
+            if !clock::try_spawn(later) {
+                self.store().pass(before);
+            }
+        }
+    }
+
+    /// Makes the caches anew.
+    pub(super) fn restart(&self) {
+        self.store().restart();
+        self.break_all();
     }
 }

@@ -39,18 +39,44 @@ pub(super) struct Collection {
     pub(super) events: VecDeque<Event>,
     /// The version of the newest event that is no longer kept.
     pub(super) forgotten: u64,
+    /// The definition of a custom resource.
+    pub(super) definition: Option<Arc<Value>>,
+    /// What etcd has where `objects` is what is left of it by the present definition, by namespace and name.
+    pub(super) originals: BTreeMap<(String, String), Arc<Value>>,
+    /// How often the definition was replaced; watches from before end a little after the time.
+    pub(super) life: (u64, Duration),
     /// The version of the newest event; watches and lists wait on it.
     pub(super) changed: Signal,
 }
 
 impl Collection {
     pub(super) fn new() -> Self {
-        Self { objects: Objects::new(), cache: None, events: VecDeque::new(), forgotten: 0, changed: Signal::default() }
+        Self {
+            objects: Objects::new(),
+            cache: None,
+            events: VecDeque::new(),
+            forgotten: 0,
+            definition: None,
+            originals: BTreeMap::new(),
+            life: (0, Duration::ZERO),
+            changed: Signal::default(),
+        }
     }
 
     /// What lists and watches are served from.
     pub(super) fn cached(&self) -> &Objects {
         self.cache.as_ref().unwrap_or(&self.objects)
+    }
+
+    /// What etcd has, whatever the present definition leaves of it.
+    pub(super) fn stored(&self) -> Objects {
+        let mut objects = self.objects.clone();
+        for ((namespace, name), original) in &self.originals {
+            if let Some(object) = objects.get_mut(namespace).and_then(|names| names.get_mut(name)) {
+                *object = Arc::clone(original);
+            }
+        }
+        objects
     }
 
     /// The objects that are cached as they were before the events for which `undo` holds, which must be the newest ones.

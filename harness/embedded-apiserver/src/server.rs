@@ -11,22 +11,20 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    backup::{Restore, Snapshot},
     builtin,
     clock::{self, Clock},
     collection::Event,
     config::Options,
-    crd, delete,
     faults::{Faults, NoFaults},
     gc,
     link::Link,
     rbac::{self, Attributes, Decision},
     request::{Caller, RequestInfo},
+    seeding::{seed, seed_namespace},
     signal::Signal,
-    store::{Origin, SEEDER, Store},
+    store::Store,
     tokens::{Token, Tokens},
     tracer::Tracer,
-    write,
 };
 
 /// How many requests the log keeps.
@@ -92,8 +90,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const SEED: Origin<'_> = Origin { verb: "create", subresource: "", caller: SEEDER };
-
 impl Server {
     pub(super) fn new(mut options: Options) -> Self {
         let clock = Clock::new(options.epoch);
@@ -151,19 +147,6 @@ impl Server {
             store.collectable = !started;
         }
         result
-    }
-
-    /// Puts an object as it is, its namespace too if it is missing.
-    pub(super) fn seed(self: &Arc<Self>, object: Value) {
-        self.write(|store| seed(store, object));
-    }
-
-    /// Removes an object at once.
-    pub(super) fn unseed(self: &Arc<Self>, resource: &str, namespace: &str, name: &str) {
-        self.write(|store| {
-            let Some(resource) = store.registry.named(resource).cloned() else { return };
-            delete::remove(store, &resource, namespace, name, Origin { verb: "delete", ..SEED });
-        });
     }
 
     pub(super) fn faults(&self) -> Arc<dyn Faults> {
@@ -235,38 +218,8 @@ impl Server {
         }
     }
 
-    /// Goes back to `snapshot`.
-    pub(super) fn restore(self: &Arc<Self>, snapshot: &Snapshot, restore: Restore) {
-        let before = self.write(|store| {
-            let before = store.etcds.map(|etcd| etcd.cached());
-            store.restore(snapshot, restore == Restore::UnderLiveApi);
-            before
-        });
-        if restore == Restore::UnderLiveApi {
-            return;
-        }
-        self.break_all();
-        if let Restore::BusyCluster { passed_after } = restore {
-            let server = Arc::clone(self);
-            let later = async move {
-                clock::sleep(passed_after).await;
-                server.store().pass(before);
-                server.control.bump();
-            };
-            if !clock::try_spawn(later) {
-                self.store().pass(before);
-            }
-        }
-    }
-
-    /// Makes the caches anew.
-    pub(super) fn restart(&self) {
-        self.store().restart();
-        self.break_all();
-    }
-
     /// Breaks all watches, and lets go what is held: whoever connects again is served from new caches.
-    fn break_all(&self) {
+    pub(super) fn break_all(&self) {
         let mut access = lock(&self.access);
         access.held.clear();
         access.links.values_mut().for_each(|link| std::mem::take(&mut link.watches).cancel());
@@ -341,33 +294,6 @@ impl Server {
     pub(super) fn now(&self) -> Timestamp {
         self.clock.now()
     }
-}
-
-fn seed_namespace(store: &mut Store, name: &str) {
-    let missing =
-        store.registry.find("", "v1", "namespaces").is_some_and(|resource| store.get(resource, "", name).is_none());
-    if missing && !name.is_empty() {
-        seed(store, serde_json::json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-    }
-}
-
-/// Stores `object` without validation, status included. Objects of unknown kinds are dropped.
-fn seed(store: &mut Store, mut object: Value) {
-    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-    let (api_version, kind) = (text("apiVersion"), text("kind"));
-    let Some(resource) = store.registry.of_kind(&api_version, &kind).cloned() else {
-        tracing::warn!(api_version, kind, "cannot seed an object of an unknown kind");
-        return;
-    };
-    if resource.namespaced {
-        let metadata = super::object::metadata_mut(&mut object);
-        let namespace =
-            metadata.entry("namespace").or_insert_with(|| "default".into()).as_str().unwrap_or("").to_owned();
-        seed_namespace(store, &namespace);
-    }
-    write::complete(store, &resource, &mut object);
-    let object = store.put(&resource, object, SEED);
-    crd::written(store, &resource, &object);
 }
 
 impl fmt::Debug for Server {

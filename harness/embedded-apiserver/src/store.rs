@@ -15,7 +15,7 @@ use super::{
     clock::Clock,
     collection::{Collection, Event},
     draws::Draws,
-    gc, object,
+    object,
     resources::{Registry, Resource},
 };
 
@@ -101,9 +101,9 @@ pub(super) struct Store {
     /// Set when a write may leave something for the garbage collector.
     pub(super) collectable: bool,
     pub(super) collections: Vec<Collection>,
-    by_uid: BTreeMap<String, Key>,
-    dependents: BTreeMap<String, BTreeSet<Key>>,
-    terminating: BTreeSet<Key>,
+    pub(super) by_uid: BTreeMap<String, Key>,
+    pub(super) dependents: BTreeMap<String, BTreeSet<Key>>,
+    pub(super) terminating: BTreeSet<Key>,
     history: usize,
     pub(super) draws: Draws,
     hooks: Vec<Hook>,
@@ -187,26 +187,6 @@ impl Store {
         keys.collect()
     }
 
-    /// Where the object with `uid` is.
-    pub(super) fn find_uid(&self, uid: &str) -> Option<&Key> {
-        self.by_uid.get(uid)
-    }
-
-    /// The objects with a deletionTimestamp.
-    pub(super) fn terminating(&self) -> impl Iterator<Item = &Key> {
-        self.terminating.iter()
-    }
-
-    /// Owners' uids with the objects that name them as owner.
-    pub(super) fn owners(&self) -> impl Iterator<Item = (&String, &BTreeSet<Key>)> {
-        self.dependents.iter()
-    }
-
-    /// The objects that name `uid` as owner.
-    pub(super) fn dependents(&self, uid: &str) -> impl Iterator<Item = &Key> {
-        self.dependents.get(uid).into_iter().flatten()
-    }
-
     /// Writes `object` under the next version.
     pub(super) fn put(&mut self, resource: &Resource, mut object: Value, origin: Origin<'_>) -> Arc<Value> {
         let version = self.advance(resource);
@@ -217,6 +197,7 @@ impl Store {
             name: object::name(&object).to_owned(),
         };
         let object = Arc::new(object);
+        self.forget_original(&key);
         let namespace = self.collections[key.collection].objects.entry(key.namespace.clone()).or_default();
         let old = namespace.insert(key.name.clone(), Arc::clone(&object));
         self.index(&key, old.as_deref(), Some(&object));
@@ -235,9 +216,24 @@ impl Store {
         let old = self.collections[resource.collection].objects.get_mut(namespace)?.remove(name)?;
         self.advance(resource);
         let key = Key { collection: resource.collection, namespace: namespace.to_owned(), name: name.to_owned() };
+        self.forget_original(&key);
         self.index(&key, Some(&old), None);
         self.record(resource, key, Some(Arc::clone(&old)), None, origin);
         Some(old)
+    }
+
+    /// Notes that an object is written, and in etcd as it is read.
+    fn forget_original(&mut self, key: &Key) {
+        let originals = &mut self.collections[key.collection].originals;
+        if !originals.is_empty() {
+            originals.remove(&(key.namespace.clone(), key.name.clone()));
+        }
+    }
+
+    /// Whether etcd has more of an object than is read.
+    pub(super) fn is_pruned(&self, resource: &Resource, namespace: &str, name: &str) -> bool {
+        let originals = &self.collection(resource).originals;
+        !originals.is_empty() && originals.contains_key(&(namespace.to_owned(), name.to_owned()))
     }
 
     fn record(
@@ -291,57 +287,6 @@ impl Store {
         }
     }
 
-    /// Makes the indexes anew, and lets the garbage collector look at everything.
-    pub(super) fn reindex(&mut self) {
-        (self.by_uid, self.dependents, self.terminating) = Default::default();
-        for collection in 0..self.collections.len() {
-            let all = self.collections[collection].objects.clone();
-            for (namespace, names) in all {
-                for (name, object) in names {
-                    self.index(&Key { collection, namespace: namespace.clone(), name }, None, Some(&object));
-                }
-            }
-        }
-        self.collectable = true;
-    }
-
-    /// Keeps the owner indexes, and notices what the garbage collector must look at.
-    fn index(&mut self, key: &Key, old: Option<&Value>, new: Option<&Value>) {
-        let (old_uid, new_uid) = (old.map_or("", object::uid), new.map_or("", object::uid));
-        if old_uid != new_uid {
-            self.by_uid.remove(old_uid);
-            if !new_uid.is_empty() {
-                self.by_uid.insert(new_uid.to_owned(), key.clone());
-            }
-        }
-        let references = |object| Option::map_or(object, &[] as &[Value], object::owner_references);
-        if references(old) != references(new) {
-            for uid in references(old).iter().filter_map(owner_uid) {
-                if let Some(keys) = self.dependents.get_mut(uid) {
-                    keys.remove(key);
-                    if keys.is_empty() {
-                        self.dependents.remove(uid);
-                    }
-                }
-            }
-            for reference in references(new) {
-                let Some(uid) = owner_uid(reference) else { continue };
-                self.dependents.entry(uid.to_owned()).or_default().insert(key.clone());
-                self.collectable |= gc::dangles(self, key, reference);
-            }
-        }
-        let was_terminating = old.is_some_and(object::is_terminating);
-        if new.is_some_and(object::is_terminating) {
-            self.terminating.insert(key.clone());
-            self.collectable = true;
-        } else if was_terminating {
-            self.terminating.remove(key);
-        }
-        // What is gone may leave dependents behind, and be what a terminating owner or namespace waited for.
-        let gone = new.is_none();
-        self.collectable |= gone && (self.dependents.contains_key(old_uid) || !self.terminating.is_empty());
-    }
-
     /// Forgets every event: watches and lists from versions before now are answered 410.
     pub(super) fn forget_history(&mut self) {
         for collection in 0..self.collections.len() {
@@ -349,10 +294,6 @@ impl Store {
             self.collections[collection].forget(etcd.cached());
         }
     }
-}
-
-fn owner_uid(reference: &Value) -> Option<&str> {
-    reference.get("uid").and_then(Value::as_str)
 }
 
 impl fmt::Debug for Store {

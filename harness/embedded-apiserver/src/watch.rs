@@ -23,6 +23,8 @@ use super::{
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30 * 60);
 /// The last bookmark of a watch comes this long before its end.
 const LAST_BOOKMARK: Duration = Duration::from_secs(2);
+/// A watch of a custom resource ends this long after its definition was replaced.
+const REDEFINED: Duration = Duration::from_secs(1);
 
 /// One watch.
 pub(super) struct Watch {
@@ -35,6 +37,8 @@ pub(super) struct Watch {
     changed: Signal,
     /// Events up to this version are done with.
     seen: u64,
+    /// Of the collection when it began.
+    life: u64,
     /// More than the server's own lag.
     lag: Duration,
     /// Ready to be sent.
@@ -71,7 +75,11 @@ impl Watch {
         let from: u64 =
             if version.is_empty() { 0 } else { version.parse().map_err(|_| Failure::bad_version(version))? };
         let now = server.clock().elapsed();
-        let changed = server.store().collection(&renderer.resource).changed.clone();
+        let (changed, (life, _)) = {
+            let store = server.store();
+            let collection = store.collection(&renderer.resource);
+            (collection.changed.clone(), collection.life)
+        };
         let timeout = query.number("timeoutSeconds").filter(|seconds| *seconds > 0);
         let end = now + timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let bookmark = query.flag("allowWatchBookmarks").then(|| next_bookmark(server, now, end));
@@ -84,6 +92,7 @@ impl Watch {
             link,
             changed,
             seen: from,
+            life,
             lag: cache_lag,
             frames: VecDeque::new(),
             due: None,
@@ -237,6 +246,12 @@ impl Watch {
         let server = Arc::clone(&self.server);
         let store = server.store();
         let collection = store.collection(&self.renderer.resource);
+        let (life, renewed_at) = collection.life;
+        if self.life != life {
+            self.end = self.end.min(renewed_at + REDEFINED);
+            self.seen = u64::MAX;
+            return None;
+        }
         if self.seen < collection.forgotten {
             self.ended_after(format!("too old resource version: {} ({})", self.seen, collection.forgotten));
             return self.frames.pop_front().map(Step::Send);

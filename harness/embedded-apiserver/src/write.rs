@@ -178,7 +178,7 @@ pub(super) fn store_update(
     if resource.generation && content_changed(resource, existing, &object) {
         object::set(&mut object, "generation", Some((object::generation(existing) + 1).into()));
     }
-    if object == **existing {
+    if object == **existing && !store.is_pruned(resource, target.namespace(), name) {
         return Ok(Done::Object(Arc::clone(existing)));
     }
     let released = object::is_terminating(&object) && object::finalizers(&object).next().is_none();

@@ -5,6 +5,7 @@ mod access;
 mod admission;
 mod backups;
 mod collector;
+mod definitions;
 mod deletes;
 mod faults;
 mod json_patches;
