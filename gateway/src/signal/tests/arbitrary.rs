@@ -39,6 +39,9 @@ fn label() -> impl Strategy<Value = String> {
         "alertname",
         "severity",
         "vm",
+        "statefulset",
+        "ingress",
+        "hpa",
     ];
     let known = (select(known.to_vec()), 0..3_usize).prop_map(|(label, times)| "exported_".repeat(times) + label);
     prop_oneof![3 => known, 1 => "\\PC{0,12}", 1 => any::<String>()]
@@ -73,8 +76,21 @@ fn value() -> impl Strategy<Value = String> {
     prop_oneof![4 => select(known.to_vec()).prop_map(str::to_owned), 1 => any::<String>(), 1 => long, 1 => "[a-z0-9-]{0,12}"]
 }
 
+fn address() -> impl Strategy<Value = String> {
+    let hosts = vec!["10.0.0.1", "fd00::1", "[fd00::1]", "[", "[]", "]", "[é", "", "worker-1"];
+    (select(hosts), select(vec!["", ":", ":9100", ":é"])).prop_map(|(host, port)| format!("{host}{port}"))
+}
+
 fn labels() -> impl Strategy<Value = Labels> {
-    proptest::collection::btree_map(label(), value(), 0..12)
+    let exporter = select(vec!["node-exporter", "kubelet", "kube-state-metrics"]).prop_map(str::to_owned);
+    let machine = (exporter, prop_oneof![address(), value()])
+        .prop_map(|(job, instance)| Labels::from([("job".to_owned(), job), ("instance".to_owned(), instance)]));
+    let subjects = ["vm", "deployment", "statefulset", "hpa", "ingress", "pod"];
+    let crowd = vec(select(vec!["shop", "web", "web-0"]), subjects.len()).prop_map(move |values| {
+        subjects.into_iter().zip(values).map(|(label, value)| (label.to_owned(), value.to_owned())).collect()
+    });
+    let any = proptest::collection::btree_map(label(), value(), 0..12);
+    prop_oneof![6 => any, 1 => machine, 1 => crowd]
 }
 
 /// Any section `signal` that a gateway starts with.

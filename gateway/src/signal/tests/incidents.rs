@@ -70,8 +70,31 @@ fn noise() -> impl Strategy<Value = (String, String)> {
     ]
 }
 
-/// Labels of any kinds and voices at once, of names that exist and names that do not.
+/// Labels of any kinds and voices at once, of names that exist and names that do not; a quarter are of what is gone.
 fn mixed_labels() -> impl Strategy<Value = Labels> {
+    prop_oneof![3 => any_labels(), 1 => labels_of_the_gone()]
+}
+
+/// Labels of one thing that is gone and was never seen, beside a workload that may be there.
+fn labels_of_the_gone() -> impl Strategy<Value = Labels> {
+    let workload = select(vec!["web", "api", "web-api", "web-1", "web-0", "gone"]);
+    let owned = vec!["-7d9f8b6cb", "-29410080", "-7d9f8b6cb-zzzzz", "-29410080-zzzzz", "-zzzzz", "-3-zzzzz", "-7"];
+    let label = select(vec!["pod", "pod", "replicaset", "job_name"]);
+    (select(NAMESPACES.to_vec()), workload, select(owned), label).prop_map(|(namespace, workload, suffix, label)| {
+        super::labels(&[("namespace", namespace), (label, &format!("{workload}{suffix}"))])
+    })
+}
+
+/// Labels of a pod of each of the workloads, one that is gone.
+fn gone_pods(workloads: &[Workload]) -> impl Iterator<Item = Labels> {
+    workloads.iter().filter_map(|workload| {
+        let mut pod = workload.pods.first()?.clone();
+        pod.pop();
+        Some(super::labels(&[("namespace", workload.namespace), ("pod", &format!("{pod}z"))]))
+    })
+}
+
+fn any_labels() -> impl Strategy<Value = Labels> {
     let known: Vec<_> = KINDS.iter().flat_map(|kind| kind.labels).copied().collect();
     let others = [
         "namespace",
@@ -233,7 +256,7 @@ proptest! {
             let warm = World::unscoped_with(&nodes_by_address());
             cluster::build(&warm, &workloads, &keys);
             let honest = alerts.iter().map(|alert| alert.labels(&workloads).unwrap());
-            let alerts: Vec<_> = honest.chain(mixed).collect();
+            let alerts: Vec<_> = honest.chain(mixed).chain(gone_pods(&workloads)).collect();
             for place in warmed {
                 warm.resolve_labels(place.get(&alerts)).await.unwrap();
             }
