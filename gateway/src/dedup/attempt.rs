@@ -59,8 +59,10 @@ pub(super) enum Found {
 pub(super) enum Observation {
     /// Nothing yet, or the attempt's deadline is over: begin again.
     Begin,
-    /// All objects of the fingerprint.
+    /// All objects of the fingerprint, as a view has them.
     Snapshot(Vec<Arc<Record>>),
+    /// All objects of the fingerprint, by a consistent list.
+    Listed(Vec<Arc<Record>>),
     /// The lock is ours.
     Locked,
     /// Another holds the lock.
@@ -90,7 +92,7 @@ pub(super) enum Observation {
 pub(super) struct Past {
     /// The newest version of an object of it: a decision needs a view that has come so far.
     pub(super) floor: ResourceVersion,
-    /// The uid of an object that is gone: a decision needs a view that no longer has it.
+    /// The uid of an object that was answered 404: a decision needs a view that no longer has it, or a consistent list.
     pub(super) gone: Option<String>,
 }
 
@@ -120,7 +122,15 @@ impl Attempt {
     pub(super) fn step(&mut self, observation: Observation, now: Timestamp) -> Action {
         match observation {
             Observation::Begin | Observation::Waited => self.begin(Known::UpTo(self.past.floor)),
+            Observation::Snapshot(records) if self.has_gone(&records) => self.begin(Known::Changed),
             Observation::Snapshot(records) => self.decide(&records, now),
+            Observation::Listed(records) => {
+                // A 404 is believed only if a consistent read agrees: one that still has the object refutes it.
+                if self.has_gone(&records) {
+                    self.past.gone = None;
+                }
+                self.decide(&records, now)
+            }
             Observation::Locked | Observation::Impatient => {
                 self.may_create = true;
                 // The view may have moved while the lock was waited for.
@@ -151,10 +161,12 @@ impl Attempt {
         Action::Read(known)
     }
 
+    /// Whether these still have what is known to be gone.
+    fn has_gone(&self, records: &[Arc<Record>]) -> bool {
+        records.iter().any(|record| Some(&record.uid) == self.past.gone.as_ref())
+    }
+
     fn decide(&mut self, records: &[Arc<Record>], now: Timestamp) -> Action {
-        if records.iter().any(|record| Some(&record.uid) == self.past.gone.as_ref()) {
-            return self.begin(Known::Changed);
-        }
         if let Some(record) = records.iter().find(|record| self.is_ours(record)) {
             return Action::Done(Found::Created { record: Arc::clone(record), claimed: None });
         }

@@ -5,24 +5,23 @@ use std::{collections::BTreeMap, sync::Arc};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
+    api::{DeleteParams, ListParams, Preconditions},
 };
-use serde_json::json;
 
 use super::{
     bounds::{EXPIRED_DURATIONS, REQUEST_TIMEOUT, SWEEP_MAX, decision_life},
+    claims,
     core::Core,
     observed::{Observed, lease_duration},
 };
 use crate::{
     context::Monotonic,
     kubernetes::{Error, Operation},
-    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion, SUCCESSION_FINALIZER},
+    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion},
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "leases" };
 const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
-const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
 
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
@@ -35,6 +34,7 @@ pub(super) async fn run(core: Arc<Core>) {
             tracing::warn!(%error, "abandoned leases could not be looked for");
         }
         clear_claims(&core, &mut claims).await;
+        core.refusals.sweep();
     }
 }
 
@@ -81,35 +81,24 @@ async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion,
     for record in claimed {
         let now = core.context.monotonic();
         let (_, since) = *seen.entry(record.uid.clone()).or_insert((record.version, now));
-        if now.since(since) > longest && remove_finalizer(core, &record).await {
-            core.metrics.fence_claims_cleared.inc();
+        if now.since(since) <= longest {
+            continue;
+        }
+        match claims::remove(core, &record, now + REQUEST_TIMEOUT).await {
+            Ok(()) => core.metrics.fence_claims_cleared.inc(),
+            Err(Error::NotFound(_) | Error::Conflict(_)) => {}
+            Err(error) => {
+                tracing::warn!(name = record.name, %error, "a claim could not be cleared, and will be tried again")
+            }
         }
     }
 }
 
 /// Lets a predecessor go whose successor is known to exist, off the critical path.
 pub(super) fn let_go(core: Arc<Core>, predecessor: Arc<Record>) {
+    let under_way = core.releases.begin();
     core.context.clone().spawn(async move {
-        remove_finalizer(&core, &predecessor).await;
+        let _under_way = under_way;
+        claims::release(&core, predecessor).await;
     });
-}
-
-/// Removes the finalizer from exactly the version seen; a newer claim is left alone.
-async fn remove_finalizer(core: &Core, record: &Record) -> bool {
-    let finalizers: Vec<&String> = record.finalizers.iter().filter(|f| *f != SUCCESSION_FINALIZER).collect();
-    let patch = Patch::Merge(json!({ "metadata": {
-        "resourceVersion": record.version.to_string(),
-        "finalizers": finalizers,
-    }}));
-    let params = PatchParams::default();
-    let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-    let patched = core.kubernetes.call(PATCH, deadline, || core.objects.patch(&record.name, &params, &patch)).await;
-    match patched {
-        Ok(_) => true,
-        Err(Error::NotFound(_) | Error::Conflict(_)) => false,
-        Err(error) => {
-            tracing::warn!(name = record.name, %error, "a claim could not be removed; the collector will try again");
-            false
-        }
-    }
 }

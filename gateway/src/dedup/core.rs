@@ -10,8 +10,11 @@ use tokio::sync::watch;
 
 use super::{
     attempt::Known,
+    bounds::claim_cleared_within,
     deduplicate::Error,
     lock::LockManager,
+    refusals::Refusals,
+    releases::Releases,
     view::{Snapshot, Subscription, View, readable},
 };
 use crate::{
@@ -33,6 +36,10 @@ pub(super) struct Core {
     pub(super) namespace: String,
     pub(super) view: View,
     pub(super) lock: LockManager,
+    /// Claims being released in the background.
+    pub(super) releases: Releases,
+    /// Creates that were refused.
+    pub(super) refusals: Refusals,
     /// RemediationRequests as they are read and patched.
     pub(super) objects: Api<Projected>,
     /// RemediationRequests as they are created.
@@ -59,6 +66,8 @@ impl Core {
         let writer = format!("{pod_name}/{:016x}", context.random());
         Self {
             view: View::new(metrics.clone()),
+            releases: Releases::default(),
+            refusals: Refusals::new(context.clone(), claim_cleared_within(&config)),
             objects: Api::namespaced(client.clone(), namespace),
             requests: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
@@ -125,7 +134,7 @@ impl Core {
         let list = self.kubernetes.call(LIST, deadline, || self.objects.list(&params)).await;
         let list = list.map_err(|error| self.refused(LIST, &error))?;
         let records: Vec<Arc<Record>> = list.items.into_iter().filter_map(readable).map(Arc::new).collect();
-        Ok(Snapshot { records })
+        Ok(Snapshot { records, listed: true })
     }
 
     /// Logs what the API server said, and makes of it what a signal's sender is told.

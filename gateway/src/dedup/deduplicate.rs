@@ -78,6 +78,14 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The API server refuses to create the RemediationRequest, and will until somebody mends that: 503.
+    #[error("{reason}; try again in {} s", retry_after.as_secs())]
+    Refused {
+        /// What is refused, and what is to be done.
+        reason: &'static str,
+        /// When it will be asked again.
+        retry_after: Duration,
+    },
     /// The signal's own deadline has come: 504.
     #[error("no result within the deadline")]
     Deadline,

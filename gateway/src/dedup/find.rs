@@ -4,12 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{PatchParams, PostParams},
 };
-use serde_json::json;
 
 use super::{
     attempt::{Action, Attempt, Found, Observation, Past},
+    claims,
     core::Core,
     deduplicate::Error,
     lock::Acquisition,
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{CLAIM, LeaseName, Projected, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, build},
+    remediation::{LeaseName, Projected, Record, ResourceVersion, Signal, build},
 };
 
 const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };
@@ -26,6 +26,9 @@ const GET: Operation = Operation { verb: "get", resource: "remediationrequests" 
 const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
 /// Steps of one attempt at most: each costs a request or a wait, so a deadline ends it far earlier.
 const STEPS_MAX: usize = 10_000;
+
+/// Steps of one attempt that may follow each other without a pause: more than any sound course of events takes.
+const HASTE_MAX: u32 = 12;
 
 /// One signal that needs a RemediationRequest.
 pub(super) struct Finder<'a> {
@@ -41,6 +44,9 @@ pub(super) struct Finder<'a> {
     began: Monotonic,
     backoff: Duration,
     claims: u32,
+    /// The predecessor as this attempt has claimed it, where nobody had before: no create but this attempt's own can rely
+    /// on that claim.
+    claimed_first: Option<Arc<Record>>,
     locked: bool,
     /// It waits for the predecessor, whose deletion has begun, to go.
     blocked: bool,
@@ -67,6 +73,7 @@ impl<'a> Finder<'a> {
             began,
             backoff: core.config.lock.initial_backoff,
             claims: 0,
+            claimed_first: None,
             locked: false,
             blocked: false,
         }
@@ -85,6 +92,7 @@ impl<'a> Finder<'a> {
     async fn drive(&mut self, mut attempt: Attempt) -> Result<Found, Error> {
         let core = self.core;
         let mut observation = Observation::Begin;
+        let mut haste = 0;
         for _ in 0..STEPS_MAX {
             let action = attempt.step(observation, core.context.now());
             tracing::trace!(?action, "attempt");
@@ -94,9 +102,19 @@ impl<'a> Finder<'a> {
             if core.context.monotonic() >= self.deadline {
                 return Err(self.out_of_time());
             }
+            haste = if matches!(action, Action::AwaitLock | Action::AwaitDeletion) { 0 } else { haste + 1 };
+            self.slow_down(haste).await;
             observation = self.act(action).await?;
         }
         Err(Error::Deadline)
+    }
+
+    /// Answers that contradict each other, or somebody who writes all the time, must not make this attempt ask without end.
+    async fn slow_down(&self, haste: u32) {
+        let Some(over) = haste.checked_sub(HASTE_MAX) else { return };
+        let lock = &self.core.config.lock;
+        let pause = lock.initial_backoff.saturating_mul(1 << over.min(16)).min(lock.max_backoff);
+        self.core.context.sleep(self.core.context.jitter(pause / 2, pause)).await;
     }
 
     fn out_of_time(&self) -> Error {
@@ -118,7 +136,10 @@ impl<'a> Finder<'a> {
                 let snapshot = read.await?;
                 self.expires = self.core.context.monotonic() + self.core.config.view.attempt_timeout;
                 self.seen = snapshot.seen();
-                Ok(Observation::Snapshot(snapshot.records))
+                Ok(match snapshot.listed {
+                    true => Observation::Listed(snapshot.records),
+                    false => Observation::Snapshot(snapshot.records),
+                })
             }
             Action::Lock => self.lock().await,
             Action::AwaitLock => Ok(self.await_lock().await),
@@ -140,6 +161,9 @@ impl<'a> Finder<'a> {
             return Ok(Observation::Locked);
         }
         let core = self.core;
+        if let Some(refused) = core.refusals.believed(&self.signal.fingerprint) {
+            return Err(refused);
+        }
         if core.config.lock.patience.is_zero() {
             // No lock at all: the fence alone keeps it true, at the price of more conflicts.
             return Ok(Observation::Impatient);
@@ -187,19 +211,17 @@ impl<'a> Finder<'a> {
 
     async fn claim(&mut self, predecessor: &Record) -> Result<Observation, Error> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
-        self.claims += 1;
-        let mut finalizers = predecessor.finalizers.clone();
-        if !predecessor.is_claimed() {
-            finalizers.push(SUCCESSION_FINALIZER.to_owned());
+        let Core { objects, context, kubernetes, metrics, view, refusals, .. } = self.core;
+        let is_first = !predecessor.is_claimed();
+        if !is_first
+            && self.claims == 0
+            && let Some(refused) = refusals.remembered(&self.signal.fingerprint)
+        {
+            return Err(refused);
         }
-        let claim = format!("{}/{}", self.tag, self.claims);
-        let patch = Patch::Merge(json!({ "metadata": {
-            "resourceVersion": predecessor.version.to_string(),
-            "uid": predecessor.uid,
-            "finalizers": finalizers,
-            "annotations": { CLAIM: claim },
-        }}));
-        let Core { objects, context, kubernetes, metrics, view, .. } = self.core;
+        self.claims += 1;
+        self.claimed_first = None;
+        let patch = claims::patch(predecessor, &format!("{}/{}", self.tag, self.claims));
         let before = context.monotonic();
         let params = PatchParams::default();
         metrics.fence_claims.inc();
@@ -208,6 +230,7 @@ impl<'a> Finder<'a> {
                 let record = self.record(PATCH, object)?;
                 view.mark(record.version, before);
                 self.blocked = false;
+                self.claimed_first = is_first.then(|| Arc::clone(&record));
                 Ok(Observation::Claimed(record))
             }
             Err(kubernetes::Error::Conflict(_)) => Ok(Observation::ClaimConflict),
@@ -220,19 +243,40 @@ impl<'a> Finder<'a> {
     async fn create(&mut self, name: &str) -> Result<Observation, Error> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
         self.blocked = false;
-        let Core { requests, context, kubernetes, namespace, view, .. } = self.core;
+        let Core { requests, context, kubernetes, namespace, view, refusals, .. } = self.core;
         let object = build(self.signal, name, namespace, &self.tag, context.now());
         let before = context.monotonic();
         let params = PostParams::default();
-        match kubernetes.call(CREATE, until, || requests.create(&params, &object)).await {
+        let mut tries = 0;
+        let send = || {
+            tries += 1;
+            requests.create(&params, &object)
+        };
+        match kubernetes.call(CREATE, until, send).await {
             Ok(created) => {
+                refusals.forget(&self.signal.fingerprint);
                 let record = Projected::from(created);
                 let record = self.record(CREATE, record)?;
                 view.mark(record.version, before);
                 Ok(Observation::Created(record))
             }
             Err(kubernetes::Error::AlreadyExists(_)) => Ok(Observation::Exists),
-            Err(error) => self.failed(CREATE, &error),
+            Err(error) => match refusals.note(&self.signal.fingerprint, &error) {
+                Some(refused) => {
+                    self.release_after_refusal(tries).await;
+                    Err(refused)
+                }
+                None => self.failed(CREATE, &error),
+            },
+        }
+    }
+
+    /// Releases the claim for a create that was refused, before the lock: the next one is then the first to claim, too.
+    /// Only where no create can be under way that relies on it, of others or of an earlier try: else a collector clears it.
+    async fn release_after_refusal(&mut self, tries: u32) {
+        let Some(claimed) = self.claimed_first.take().filter(|_| tries == 1) else { return };
+        if let Err(error) = claims::remove(self.core, &claimed, self.deadline).await {
+            tracing::info!(name = claimed.name, %error, "the claim for a refused create is left to a collector");
         }
     }
 

@@ -10,7 +10,8 @@
 //! | [`commit`] | [`count`] | count a batch exactly once |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
 //!
-//! [`lock`] is the Lease per key, [`collector`] clears what crashed replicas leave behind, within the [`bounds`], [`core`] is what all share.
+//! [`lock`] is the Lease per key, [`claims`] keep a predecessor while its successor is created, [`refusals`] remember what is
+//! not admitted, [`collector`] clears what crashed replicas leave behind, within the [`bounds`], [`core`] is what all share.
 
 use std::{
     sync::{
@@ -41,6 +42,7 @@ use crate::{
 
 mod attempt;
 pub mod bounds;
+mod claims;
 mod collector;
 mod commit;
 mod core;
@@ -53,6 +55,8 @@ mod index;
 pub mod lock;
 mod observed;
 mod queue;
+mod refusals;
+mod releases;
 mod shared;
 mod view;
 mod worker;
@@ -194,7 +198,7 @@ impl Deduplicator {
         self.shared.core.outdated_crd.subscribe()
     }
 
-    /// Takes no more signals, lets those under way finish, releases all locks; until `deadline` at most. Tells whether
+    /// Takes no more signals, lets those under way finish, releases all locks and claims; until `deadline` at most. Tells whether
     /// everything was finished.
     pub async fn shut_down(&self, deadline: Monotonic) -> bool {
         let Shared { core, queues, draining } = &*self.shared;
@@ -203,7 +207,7 @@ impl Deduplicator {
             queues.wake();
             if queues.is_idle() {
                 core.lock.release_all();
-                if core.lock.is_idle() {
+                if core.lock.is_idle() && core.releases.is_idle() {
                     return true;
                 }
             }

@@ -25,6 +25,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Snapshot {
     pub(super) records: Vec<Arc<Record>>,
+    /// A consistent list has said so, not the view.
+    pub(super) listed: bool,
 }
 
 impl Snapshot {
@@ -96,7 +98,7 @@ impl View {
     /// What the view knows of `fingerprint`; `None` before the first list.
     pub(super) fn snapshot(&self, fingerprint: &Fingerprint) -> Option<Snapshot> {
         let index = self.index();
-        index.version().map(|_| Snapshot { records: index.of(fingerprint) })
+        index.version().map(|_| Snapshot { records: index.of(fingerprint), listed: false })
     }
 
     /// What the view knows of `fingerprint`; nothing before the first list.

@@ -120,6 +120,10 @@ impl<'a> Worker<'a> {
         match finder.run(past).await? {
             Found::Duplicate { record, claimed } => {
                 self.let_go(claimed);
+                // It exists after all: a consistent list has refuted the 404.
+                if let Some(Known { past, .. }) = &mut self.known {
+                    past.gone.take_if(|gone| *gone == record.uid);
+                }
                 Ok(record)
             }
             Found::NameTaken(name) => {
@@ -227,7 +231,7 @@ impl<'a> Worker<'a> {
     /// whose own has come.
     fn fail_waiting(&self, fingerprint: &Fingerprint, error: &Error) {
         let now = self.shared.core.context.monotonic();
-        let everyone = matches!(error, Error::Kubernetes(_));
+        let everyone = matches!(error, Error::Kubernetes(_) | Error::Refused { .. });
         // The one that has waited longest was tried: it must not be tried again and again.
         let tried = self.shared.queues.pop(&self.lease);
         let hit = |p: &Pending| p.signal.fingerprint == *fingerprint && (everyone || p.deadline <= now);
@@ -239,6 +243,7 @@ impl<'a> Worker<'a> {
         let kind = match error {
             Error::Kubernetes(_) => "kubernetes_api",
             Error::Busy { .. } => "busy",
+            Error::Refused { .. } => "refused",
             Error::Deadline => "deadline",
         };
         let failures = self.shared.core.metrics.crd_creation_errors.with_label_values(&[kind]);

@@ -99,21 +99,23 @@ fn failed(item: &Item) -> Option<&dedup::Error> {
 
 /// The problem of one or more failures.
 fn failure(errors: &[&dedup::Error]) -> Problem {
-    let busy: Vec<(&str, Duration)> = errors.iter().filter_map(|error| busy(error)).collect();
-    if let [(reason, _), ..] = busy.as_slice()
-        && busy.len() == errors.len()
+    let passing: Vec<(&str, Duration)> = errors.iter().filter_map(|error| busy(error)).collect();
+    if let [(reason, _), ..] = passing.as_slice()
+        && passing.len() == errors.len()
     {
-        let pause = busy.iter().map(|(_, pause)| *pause).max().unwrap_or_default();
+        let pause = passing.iter().map(|(_, pause)| *pause).max().unwrap_or_default();
         return Problem::new(Kind::Busy, format!("{reason}; send it again")).retry_after(pause);
     }
     let deadline = errors.iter().all(|error| matches!(error, dedup::Error::Deadline));
     let kind = if deadline { Kind::Deadline } else { Kind::KubernetesApi };
-    Problem::new(kind, public_text(errors.iter().find(|error| !matches!(error, dedup::Error::Busy { .. })).copied()))
+    Problem::new(kind, public_text(errors.iter().find(|error| busy(error).is_none()).copied()))
 }
 
 fn busy(error: &dedup::Error) -> Option<(&'static str, Duration)> {
     match error {
-        dedup::Error::Busy { reason, retry_after } => Some((*reason, *retry_after)),
+        dedup::Error::Busy { reason, retry_after } | dedup::Error::Refused { reason, retry_after } => {
+            Some((*reason, *retry_after))
+        }
         _ => None,
     }
 }
@@ -121,7 +123,9 @@ fn busy(error: &dedup::Error) -> Option<(&'static str, Duration)> {
 /// What the sender may know: what the Kubernetes API said goes to the log only.
 fn public_text(error: Option<&dedup::Error>) -> String {
     let text = match error {
-        Some(dedup::Error::Busy { reason, .. }) => return format!("{reason}; send it again"),
+        Some(dedup::Error::Busy { reason, .. } | dedup::Error::Refused { reason, .. }) => {
+            return format!("{reason}; send it again");
+        }
         Some(dedup::Error::Deadline) => "no result within the deadline; send it again",
         Some(dedup::Error::Kubernetes(_)) | None => "the Kubernetes API could not be used; send it again",
     };

@@ -43,6 +43,9 @@ pub enum Error {
     /// 401 or 403.
     #[error("permission denied: {0}")]
     Forbidden(String),
+    /// 400 or 413: the server, or something before it, cannot use the request.
+    #[error("bad request: {0}")]
+    BadRequest(String),
     /// 429, to the end of the deadline: nothing took effect.
     #[error("throttled: {message}")]
     Throttled {
@@ -65,7 +68,7 @@ pub enum Error {
     /// No answer within the deadline. It may take effect later, within the longest life of a sent request.
     #[error("no answer within the deadline")]
     Deadline,
-    /// Any other answer, such as 400 or one that cannot be read.
+    /// Any other answer, such as one that cannot be read.
     #[error("unexpected answer: {0}")]
     Unexpected(String),
 }
@@ -224,7 +227,7 @@ fn code<T>(result: &Result<T, Error>) -> &'static str {
         Err(Error::Unavailable { .. }) => "5xx",
         Err(Error::Unreachable(_)) => "unreachable",
         Err(Error::Deadline) => "timeout",
-        Err(Error::Unexpected(_)) => "other",
+        Err(Error::BadRequest(_) | Error::Unexpected(_)) => "other",
     }
 }
 
@@ -237,6 +240,7 @@ pub fn classify(error: kube::Error) -> Error {
     };
     let message = status.message.clone();
     match status.code {
+        400 | 413 => Error::BadRequest(message),
         401 | 403 => Error::Forbidden(message),
         404 => Error::NotFound(message),
         409 if status.is_already_exists() => Error::AlreadyExists(message),

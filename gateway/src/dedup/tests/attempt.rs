@@ -238,6 +238,29 @@ fn a_view_that_still_shows_what_is_known_to_be_gone_decides_nothing() {
 }
 
 #[test]
+fn a_404_that_a_consistent_list_refutes_is_not_believed() {
+    let past = Past { gone: Some("a".to_owned()), ..Past::default() };
+    let mut run = Run::knowing(past);
+    run.step(Observation::Begin);
+    assert_eq!(run.see(&[active("a")]), Action::Read(Known::Changed));
+    assert_eq!(run.step(Observation::Listed(records(&[active("a")]))), duplicate(active("a")));
+
+    let past = Past { gone: Some("a".to_owned()), ..Past::default() };
+    let mut run = Run::knowing(past);
+    run.step(Observation::Begin);
+    run.see(&[active("a")]);
+    assert_eq!(run.step(Observation::Listed(records(&[]))), Action::Lock);
+    run.step(Observation::Locked);
+    assert_eq!(run.see(&[active("a")]), Action::Read(Known::Changed), "the view is behind, and stays so");
+
+    let (mut run, _) = Run::locked(&[terminal("p")]);
+    assert_eq!(run.step(Observation::ClaimNotFound), Action::Read(Known::Changed));
+    assert_eq!(run.step(Observation::Listed(records(&[terminal("p")]))), Action::Claim(Arc::new(terminal("p"))));
+    assert_eq!(run.step(Observation::ClaimNotFound), Action::Read(Known::Changed));
+    assert_eq!(run.step(Observation::Listed(records(&[]))), create_after(None));
+}
+
+#[test]
 fn a_view_must_have_come_as_far_as_answers_have_shown() {
     let past = Past { floor: version(42), ..Past::default() };
     assert_eq!(Run::knowing(past).step(Observation::Begin), Action::Read(Known::UpTo(version(42))));

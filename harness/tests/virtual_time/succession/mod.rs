@@ -7,5 +7,6 @@ mod doubt;
 mod faults;
 pub(crate) mod lineage;
 mod random;
+mod refusals;
 mod twins;
 mod waiting;

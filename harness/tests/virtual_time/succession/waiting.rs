@@ -7,9 +7,12 @@ use harness::{
     fleet::Fleet,
     replica::Replica,
     testing::{
-        answered, assert_quiet, count_of, delete, lines, name_of, only, rest, script, send, spent, storm, wait_ms,
+        answered, assert_quiet, count_of, delete, end, lines, name_of, only, patch, rest, script, send, spent, storm,
+        wait_ms,
     },
 };
+
+use serde_json::json;
 
 use super::lineage::with_one;
 
@@ -154,5 +157,30 @@ async fn a_replica_that_shuts_down_finishes_what_is_under_way_takes_nothing_more
     assert_eq!((under_way, known, new), (201, 503, 503));
     assert!((1_000..1_100).contains(&ended), "{ended} ms");
     assert!(fleet.api.objects("leases").is_empty());
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_shuts_down_right_after_a_201_has_released_its_claim_though_others_write_meanwhile() {
+    let (fleet, replicas, first) = with_one(1, "released").await;
+    end(&fleet, &name_of(&first), "Completed").await;
+    rest().await;
+    let script = script(&fleet);
+    let mut patches = 0;
+    // The first one claims, the second releases.
+    script.add(1, Fault { delay_before: Duration::from_millis(500), ..Fault::default() }, move |request| {
+        patches += usize::from(request.verb == "patch" && request.label() == "remediationrequests");
+        patches == 2
+    });
+    assert_eq!(send(&fleet, &replicas[0], "released").await.status, 201);
+    let write = async {
+        wait_ms(100).await;
+        patch(&fleet, &name_of(&first), "", json!({ "metadata": { "labels": { "seen": "yes" } } })).await;
+    };
+    let (ended, ()) = futures::join!(replicas[0].shut_down(), write);
+    let _ = ended;
+    let left: Vec<String> =
+        fleet.requests().iter().filter(|r| !r["metadata"]["finalizers"].is_null()).map(name_of).collect();
+    assert_eq!(left, Vec::<String>::new(), "nobody else would remove it");
     assert_quiet(&fleet);
 }

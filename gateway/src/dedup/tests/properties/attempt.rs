@@ -47,6 +47,7 @@ impl Answer {
         let Self { which, snapshot, found, .. } = self;
         Some(match action {
             Action::Done(_) => return None,
+            Action::Read(_) if which.is_multiple_of(4) => Observation::Listed(snapshot),
             Action::Read(_) => Observation::Snapshot(snapshot),
             Action::AwaitLock | Action::AwaitDeletion => Observation::Waited,
             Action::Lock => match which % 3 {
@@ -102,7 +103,10 @@ impl Witness {
         self.may_create |= matches!(observation, Observation::Locked | Observation::Impatient);
         match observation {
             Observation::Claimed(record) => self.claimed = Some(Arc::clone(record)),
-            Observation::Snapshot(all) => {
+            Observation::Snapshot(all) | Observation::Listed(all) => {
+                if matches!(observation, Observation::Listed(_)) {
+                    self.past.gone.take_if(|gone| all.iter().any(|record| record.uid == *gone));
+                }
                 self.claimed = None;
                 let newest = all.iter().max_by_key(|record| (record.created, record.ordinal, &record.uid));
                 self.newest = newest.map(|record| record.uid.clone());
@@ -157,7 +161,7 @@ impl Witness {
     fn check_create(&self, name: &str) -> Result<(), TestCaseError> {
         prop_assert!(self.may_create);
         let expected = match &self.last {
-            Observation::Snapshot(all) => {
+            Observation::Snapshot(all) | Observation::Listed(all) => {
                 prop_assert!(all.is_empty());
                 None
             }
