@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`runtime`] | wiring: the only place that knows all parts |
 //! | [`explain`] | what would become of an alert, and why: for people |
+//! | [`release_claims`] | the end of an installation: no finalizer is left |
 //! | [`http`] | routes, limits, problem+json; knows nothing of Kubernetes |
 //! | [`intake`] | from a body to what became of each alert in it |
 //! | [`auth`] | who may send: bearer tokens, judged by the Kubernetes API |
@@ -38,6 +39,7 @@ pub mod intake;
 pub mod kubernetes;
 pub mod log_limit;
 pub mod metrics;
+pub mod release_claims;
 pub mod remediation;
 pub mod rfc1123;
 pub mod runtime;

@@ -1,9 +1,10 @@
 //! The gateway binary.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
-use gateway::explain;
+use gateway::{explain, release_claims};
+use jiff::fmt::friendly::SpanParser;
 
 /// Turns Alertmanager webhooks and Kubernetes events into one active RemediationRequest per resource.
 #[derive(Parser)]
@@ -39,6 +40,32 @@ enum Command {
         #[arg(long, short, value_name = "NAMESPACE")]
         namespace: Option<String>,
     },
+    /// Free all RemediationRequests of a namespace of the gateways' finalizer, before the gateways are uninstalled
+    ///
+    /// Without it, those that carry a claim when the last gateway ends could not be deleted any more. No gateway may run
+    /// meanwhile. Exit codes: 0 done, 1 a request failed, 2 wrong arguments, 3 gateways still run, 4 claims are left.
+    ReleaseClaims {
+        /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
+        #[arg(long, short, value_name = "NAMESPACE")]
+        namespace: Option<String>,
+        /// Scale this to zero first, and wait until its pods have ended
+        #[arg(long, value_name = "deployment/NAME", required_unless_present = "yes")]
+        scale_down: Option<String>,
+        /// How long its pods may take to end
+        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+        wait: Duration,
+        /// No gateway runs in the namespace: release at once
+        #[arg(long, conflicts_with = "scale_down")]
+        yes: bool,
+        /// Delete the gateways' leases, too: locks and counters
+        #[arg(long)]
+        leases: bool,
+    },
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = SpanParser::new().parse_unsigned_duration(text);
+    parsed.map_err(|_| "give a duration such as `60s` or `2m`".to_owned())
 }
 
 #[tokio::main]
@@ -50,6 +77,16 @@ async fn main() -> ExitCode {
         Some(Command::Explain { file, offline, json, namespace }) => {
             let options = explain::Options { offline, json, namespace };
             explain::run(config, &file, options).await.map_err(|error| error.to_string())
+        }
+        Some(Command::ReleaseClaims { namespace, scale_down, wait, yes: _, leases }) => {
+            let options = release_claims::Options { namespace, scale_down, wait, leases };
+            match release_claims::run(config, &options).await {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    eprintln!("gateway: {error}");
+                    return ExitCode::from(error.exit_code());
+                }
+            }
         }
         None => gateway::runtime::run(config).await.map_err(|error| error.to_string()),
     };

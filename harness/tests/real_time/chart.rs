@@ -105,7 +105,7 @@ async fn the_api_server_accepts_every_object_as_it_is() {
         "extraVolumeMounts[0].mountPath=/ca,imagePullSecrets[0].name=registry,tolerations[0].operator=Exists",
     ];
     let file = tools.plane.directory().join("chart.yaml");
-    for (settings, objects) in [(&[][..], 15), (&everything[..], 17)] {
+    for (settings, objects) in [(&[][..], 19), (&everything[..], 21)] {
         fs::write(&file, tools.helm(&["template"], "chart-dry-run", settings)).unwrap();
         let mut apply = Command::new(tools.plane.kubectl());
         // By one request for each object: other tests of this control plane apply the same ones meanwhile.

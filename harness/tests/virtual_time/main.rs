@@ -18,6 +18,7 @@ mod lock_manager;
 mod metrics;
 mod multi_replica;
 mod outdated_crd;
+mod release_claims;
 mod risk;
 mod scenarios;
 mod succession;

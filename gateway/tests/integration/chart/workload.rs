@@ -109,6 +109,8 @@ fn a_pod_can_do_nothing_but_its_work() {
 #[case::long_drain("config: {server: {drainTimeout: 1m}}", Err("takes up to 75 s"))]
 #[case::drain_in_milliseconds("config: {server: {drainTimeout: 29500ms}}", Err("takes up to 45 s"))]
 #[case::enough("{terminationGracePeriodSeconds: 80, config: {server: {drainTimeout: 1m}}}", Ok(5))]
+#[case::too_short_a_wait("releaseClaims: {wait: 45s}", Err("releaseClaims.wait is 45s"))]
+#[case::no_wait("releaseClaims: {enabled: false, wait: 45s}", Ok(5))]
 fn a_pod_has_the_time_that_an_orderly_end_takes(#[case] values: &str, #[case] expected: Result<u64, &str>) {
     let Some(helm) = Helm::find() else { return };
     match (helm.try_render(values), expected) {
@@ -164,13 +166,46 @@ fn every_object_is_labelled_and_in_the_release_s_namespace_or_in_none() {
     let Some(helm) = Helm::find() else { return };
     let release =
         helm.render("{serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}");
-    assert_eq!(release.objects().len(), 18);
+    assert_eq!(release.objects().len(), 22);
     for object in release.objects() {
         let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
         assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "gateway", "{kind}");
         let of_the_cluster = kind.starts_with("Cluster") || kind == "CustomResourceDefinition";
         assert_eq!(metadata["namespace"], if of_the_cluster { Value::Null } else { NAMESPACE.into() }, "{kind}");
     }
+}
+
+#[test]
+fn before_the_release_goes_a_job_ends_the_gateways_and_releases_their_claims() {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render("image: {repository: r/g, tag: dev}");
+    let job = release.named("Job", "gateway-release");
+    let hook = |object: &Value, key: &str| object["metadata"]["annotations"][format!("helm.sh/{key}")].clone();
+    for kind in ["ServiceAccount", "Role", "RoleBinding"] {
+        let object = release.named(kind, "gateway-release");
+        assert_eq!((hook(object, "hook"), hook(object, "hook-weight")), (json!("pre-delete"), json!("-1")), "{kind}");
+    }
+    assert_eq!((hook(job, "hook"), hook(job, "hook-weight")), (json!("pre-delete"), Value::Null), "after its rights");
+    let pod = &job["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let args = ["release-claims", "--namespace=kubernaut-system", "--scale-down=deployment/gateway", "--wait=90s"];
+    assert_eq!((&container["image"], &container["args"]), (&json!("r/g:dev"), &json!(args)));
+    assert_eq!(pod["spec"]["serviceAccountName"], "gateway-release");
+    assert_eq!(container["securityContext"], release.container()["securityContext"]);
+    assert_eq!(job["spec"]["activeDeadlineSeconds"], 330);
+    let selector = &release.named("Deployment", "gateway")["spec"]["selector"]["matchLabels"];
+    let selected = selector.as_object().unwrap().iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value);
+    assert!(!selected, "it would wait for itself");
+    assert_eq!(
+        release.named("Role", "gateway-release")["rules"],
+        json!([
+            { "apiGroups": ["apps"], "resources": ["deployments"], "resourceNames": ["gateway"], "verbs": ["get"] },
+            { "apiGroups": ["apps"], "resources": ["deployments/scale"], "resourceNames": ["gateway"], "verbs": ["patch"] },
+            { "apiGroups": [""], "resources": ["pods"], "verbs": ["list"] },
+            { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests"], "verbs": ["list", "patch"] },
+        ])
+    );
+    assert_eq!(helm.render("releaseClaims: {enabled: false}").all("Job").count(), 0);
 }
 
 #[test]

@@ -9,10 +9,11 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 20] = [
+const LAYERS: [&str; 21] = [
     "main",
     "runtime",
     "explain",
+    "release_claims",
     "http",
     "intake",
     "auth",
