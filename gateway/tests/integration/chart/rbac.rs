@@ -132,4 +132,5 @@ fn whoever_brings_roles_and_accounts_of_his_own_gets_none() {
         assert!(!kind.contains("Role") && kind != "ServiceAccount", "{kind}");
     }
     assert_eq!(release.pod()["spec"]["serviceAccountName"], "own");
+    assert_eq!(release.named("Job", "gateway-release")["spec"]["template"]["spec"]["serviceAccountName"], "own");
 }

@@ -109,7 +109,7 @@ fn the_chart_is_one_that_helm_has_no_complaint_about() {
     let release = helm.render("");
     let expected = ["ClusterRole", "ClusterRoleBinding", "ConfigMap", "CustomResourceDefinition", "Deployment"]
         .into_iter()
-        .chain(["NetworkPolicy", "PodDisruptionBudget", "RoleBinding", "Service", "ServiceAccount"]);
+        .chain(["Job", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding", "Service", "ServiceAccount"]);
     let kinds: BTreeSet<_> = release.objects().iter().map(|object| object["kind"].as_str().unwrap()).collect();
     assert_eq!(kinds, expected.collect());
 }
