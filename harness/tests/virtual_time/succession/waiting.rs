@@ -177,8 +177,7 @@ async fn a_replica_that_shuts_down_right_after_a_201_has_released_its_claim_thou
         wait_ms(100).await;
         patch(&fleet, &name_of(&first), "", json!({ "metadata": { "labels": { "seen": "yes" } } })).await;
     };
-    let (ended, ()) = futures::join!(replicas[0].shut_down(), write);
-    let _ = ended;
+    futures::join!(replicas[0].shut_down(), write);
     let left: Vec<String> =
         fleet.requests().iter().filter(|r| !r["metadata"]["finalizers"].is_null()).map(name_of).collect();
     assert_eq!(left, Vec::<String>::new(), "nobody else would remove it");
