@@ -1,7 +1,10 @@
 //! Time, randomness and tasks of one gateway instance.
 //!
 //! Everything in this crate that reads a clock, sleeps, draws a random number or starts a task does so through a
-//! [`Context`], so that a simulator can give each replica clocks that are wrong, a seed, and a sudden death.
+//! [`Context`], so that a simulator can give each replica clocks that are wrong or stand still, a seed, and a sudden death.
+//!
+//! Timers run by tokio's clock, which a suspended machine stops. So what a decision rests on is never that a timer has not
+//! fired yet, but [`Context::monotonic`], and a wait that must not end early ends by [`Context::steady`].
 #![allow(clippy::disallowed_methods, reason = "the one place that touches clocks and entropy")]
 
 use std::{
@@ -9,20 +12,27 @@ use std::{
     future::{Future, poll_fn},
     ops::{Add, Sub},
     pin::pin,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{self, Poll, Waker},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// A reading of the replica's monotonic clock: the time since the instance started.
+use self::{
+    clock::{Gain, Machine, Simulation},
+    pause::Pause,
+};
+
+mod clock;
+mod pause;
+
+pub use clock::SimulatedClock;
+
+/// A reading of the replica's monotonic clock: the time since the instance started, at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Monotonic(Duration);
 
@@ -64,21 +74,9 @@ impl Sub<Duration> for Monotonic {
 #[error("deadline exceeded")]
 pub struct Elapsed;
 
-/// How a simulated replica's clocks differ from the simulation's.
-#[derive(Clone, Copy, Debug)]
-pub struct SimulatedClock {
-    /// What the wall clock of a replica without offset shows when the simulation starts.
-    pub epoch: Timestamp,
-    /// Added to this replica's wall clock.
-    pub offset: SignedDuration,
-    /// Local seconds per simulated second, in parts per million: 1,000,000 is exact.
-    pub rate_ppm: u32,
-}
-
-#[derive(Clone, Copy)]
-enum Wall {
-    System,
-    Simulated { epoch: Timestamp, offset: SignedDuration, epoch_instant: Instant },
+enum Clock {
+    System(Machine),
+    Simulated(Simulation),
 }
 
 /// The time, randomness and tasks of one gateway instance; cheap to clone.
@@ -88,21 +86,18 @@ pub struct Context {
 }
 
 struct Inner {
-    start: Instant,
-    wall: Wall,
-    rate_ppm: u32,
+    clock: Clock,
+    gain: Mutex<Gain>,
     rng: Mutex<StdRng>,
     killed: CancellationToken,
     tasks: TaskTracker,
     pause: Pause,
 }
 
-const EXACT_PPM: u32 = 1_000_000;
-
 impl Context {
     /// The machine's own clocks and entropy.
     pub fn system() -> Self {
-        Self::new(Wall::System, EXACT_PPM, rand::make_rng())
+        Self::new(Clock::System(Machine::start()), rand::make_rng())
     }
 
     /// Clocks driven by tokio's (usually paused) time and randomness drawn from `seed`.
@@ -110,43 +105,59 @@ impl Context {
     /// `epoch_instant` is the instant at which the simulation's wall clock shows `clock.epoch`: a replica that
     /// restarts later gets a fresh monotonic clock, but not a fresh wall clock.
     pub fn simulated(clock: SimulatedClock, epoch_instant: Instant, seed: u64) -> Self {
-        let wall = Wall::Simulated { epoch: clock.epoch, offset: clock.offset, epoch_instant };
-        Self::new(wall, clock.rate_ppm.max(1), StdRng::seed_from_u64(seed))
+        Self::new(Clock::Simulated(Simulation::start(clock, epoch_instant)), StdRng::seed_from_u64(seed))
     }
 
-    fn new(wall: Wall, rate_ppm: u32, rng: StdRng) -> Self {
+    fn new(clock: Clock, rng: StdRng) -> Self {
         let inner = Inner {
-            start: Instant::now(),
-            wall,
-            rate_ppm,
+            clock,
+            gain: Mutex::default(),
             rng: Mutex::new(rng),
             killed: CancellationToken::new(),
             tasks: TaskTracker::new(),
             pause: Pause::default(),
         };
-        Self { inner: Arc::new(inner) }
+        let context = Self { inner: Arc::new(inner) };
+        context.monotonic();
+        context
     }
 
     /// The replica's wall clock. Other replicas' clocks may differ.
     pub fn now(&self) -> Timestamp {
-        match self.inner.wall {
-            Wall::System => Timestamp::now(),
-            Wall::Simulated { epoch, offset, epoch_instant } => {
-                let elapsed = self.to_local(Instant::now().saturating_duration_since(epoch_instant));
-                let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
-                epoch.saturating_add(offset.saturating_add(elapsed)).unwrap_or(epoch)
-            }
+        match &self.inner.clock {
+            Clock::System(_) => Timestamp::now(),
+            Clock::Simulated(simulation) => simulation.wall(),
         }
     }
 
-    /// The replica's monotonic clock.
+    /// The most time that may have passed since the instance started: the monotonic clock, and what the wall clock has
+    /// gained on it, which is what a suspended machine slept through. For ages and deadlines, where a moment too late is
+    /// safe. They begin before the read or request that they are about.
     pub fn monotonic(&self) -> Monotonic {
-        Monotonic(self.to_local(Instant::now().saturating_duration_since(self.inner.start)))
+        // In order, so that an older look at the clocks cannot pass for one at a wall clock that was set back.
+        let mut gain = lock(&self.inner.gain);
+        let steady = self.steady();
+        Monotonic(steady.saturating_add(gain.observe(steady, self.now())))
+    }
+
+    /// The time that has passed for certain since the instance started, whatever happened to the wall clock. For waits
+    /// that must not end early.
+    pub fn steady(&self) -> Duration {
+        match &self.inner.clock {
+            Clock::System(machine) => machine.elapsed(),
+            Clock::Simulated(simulation) => simulation.elapsed(),
+        }
     }
 
     /// Waits for `duration` of the replica's own time.
     pub async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(self.to_runtime(duration)).await;
+        let timer = Timer::start(self, duration);
+        loop {
+            tokio::time::sleep(timer.left().unwrap_or_default()).await;
+            if timer.left().is_none() {
+                return;
+            }
+        }
     }
 
     /// Waits until the replica's monotonic clock shows `deadline`.
@@ -156,7 +167,16 @@ impl Context {
 
     /// Runs `future`, for `duration` of the replica's own time at most.
     pub async fn timeout<F: Future>(&self, duration: Duration, future: F) -> Result<F::Output, Elapsed> {
-        tokio::time::timeout(self.to_runtime(duration), future).await.map_err(|_| Elapsed)
+        let timer = Timer::start(self, duration);
+        let mut future = pin!(future);
+        loop {
+            let left = timer.left().unwrap_or_default();
+            match tokio::time::timeout(left, future.as_mut()).await {
+                Ok(output) => return Ok(output),
+                Err(_) if timer.left().is_none() => return Err(Elapsed),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Runs `future` until the replica's monotonic clock shows `deadline` at most.
@@ -182,8 +202,20 @@ impl Context {
         self.inner.pause.set(true);
     }
 
-    /// Lets a paused instance go on.
+    /// Suspends the machine of a simulated instance: its monotonic clock and its timers stand still, while its wall clock
+    /// goes on. One on the machine's own clocks is only paused.
+    pub fn suspend(&self) {
+        self.pause();
+        if let Clock::Simulated(simulation) = &self.inner.clock {
+            simulation.suspend();
+        }
+    }
+
+    /// Lets a paused or suspended instance go on.
     pub fn resume(&self) {
+        if let Clock::Simulated(simulation) = &self.inner.clock {
+            simulation.resume();
+        }
         self.inner.pause.set(false);
     }
 
@@ -226,54 +258,50 @@ impl Context {
     }
 
     fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
-        draw(&mut self.inner.rng.lock().unwrap_or_else(PoisonError::into_inner))
+        draw(&mut lock(&self.inner.rng))
     }
 
-    fn to_local(&self, runtime: Duration) -> Duration {
-        scale(runtime, self.inner.rate_ppm, EXACT_PPM)
-    }
-
+    /// `local`, of the replica's own time, in tokio's.
     fn to_runtime(&self, local: Duration) -> Duration {
-        scale(local, EXACT_PPM, self.inner.rate_ppm)
-    }
-}
-
-/// Whether an instance stands still, and who is to be woken when it goes on.
-#[derive(Default)]
-struct Pause {
-    paused: AtomicBool,
-    waiting: Mutex<Vec<Waker>>,
-}
-
-impl Pause {
-    fn set(&self, paused: bool) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        self.paused.store(paused, Ordering::Release);
-        if !paused {
-            waiting.drain(..).for_each(Waker::wake);
+        match &self.inner.clock {
+            Clock::System(_) => local,
+            Clock::Simulated(simulation) => simulation.to_runtime(local),
         }
     }
 
-    /// Whether the task of `cx` must wait; it is then woken by the end of the pause.
-    fn holds(&self, cx: &task::Context<'_>) -> bool {
-        if !self.paused.load(Ordering::Acquire) {
-            return false;
+    /// For how long a simulated machine was suspended so far, in tokio's time.
+    fn suspended(&self) -> Duration {
+        match &self.inner.clock {
+            Clock::System(_) => Duration::ZERO,
+            Clock::Simulated(simulation) => simulation.suspended(),
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        // Again under the lock: the pause may just have ended.
-        let holds = self.paused.load(Ordering::Acquire);
-        if holds && !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
-        holds
     }
 }
 
-fn scale(duration: Duration, numerator: u32, denominator: u32) -> Duration {
-    if numerator == denominator {
-        return duration;
+/// A timer that stands still while its machine is suspended.
+struct Timer<'a> {
+    context: &'a Context,
+    duration: Duration,
+    start: Instant,
+    suspended: Duration,
+}
+
+impl<'a> Timer<'a> {
+    fn start(context: &'a Context, duration: Duration) -> Self {
+        let duration = context.to_runtime(duration);
+        Self { context, duration, start: Instant::now(), suspended: context.suspended() }
     }
-    duration.checked_mul(numerator).map_or(duration, |scaled| scaled / denominator)
+
+    /// For how long tokio is to wait, unless the timer has run out.
+    fn left(&self) -> Option<Duration> {
+        let slept = self.context.suspended().saturating_sub(self.suspended);
+        let left = self.duration.saturating_add(slept).saturating_sub(self.start.elapsed());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Context {
@@ -284,23 +312,60 @@ impl fmt::Debug for Context {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_paused_instance_finds_its_timers_late_when_it_goes_on() {
-        let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: EXACT_PPM };
+    /// An instance that tells after a second what its clocks show; half of that second is over.
+    async fn half_way() -> (Context, UnboundedReceiver<(u64, u64)>) {
+        let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
         let context = Context::simulated(clock, Instant::now(), 1);
-        let (woken, mut wakes) = tokio::sync::mpsc::unbounded_channel();
+        let (woken, wakes) = unbounded_channel();
         let task = context.clone();
         context.spawn(async move {
             task.sleep(Duration::from_secs(1)).await;
-            let _ = woken.send(task.monotonic().since_start().as_secs());
+            let _ = woken.send((task.monotonic().since_start().as_secs(), task.steady().as_secs()));
         });
         tokio::time::sleep(Duration::from_millis(500)).await;
+        (context, wakes)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_paused_instance_finds_its_timers_late_when_it_goes_on() {
+        let (context, mut wakes) = half_way().await;
         context.pause();
         tokio::time::sleep(Duration::from_secs(9)).await;
         assert!(wakes.try_recv().is_err(), "it ran while it was paused");
         context.resume();
-        assert_eq!(wakes.recv().await, Some(9));
+        assert_eq!(wakes.recv().await, Some((9, 9)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspended_machine_has_timers_that_go_on_where_they_stopped_and_knows_how_long_it_slept() {
+        let (context, mut wakes) = half_way().await;
+        context.suspend();
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        assert!(wakes.try_recv().is_err(), "it ran while it was suspended");
+        context.resume();
+        assert_eq!(context.monotonic(), Monotonic::from_start(Duration::from_millis(9500)));
+        assert_eq!(wakes.recv().await, Some((10, 1)));
+        assert_eq!(context.now(), Timestamp::from_second(10).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_timeout_stands_still_while_its_machine_is_suspended() {
+        let (context, _wakes) = half_way().await;
+        let task = context.clone();
+        let (ended, mut ends) = unbounded_channel();
+        context.spawn(async move {
+            let result = task.timeout(Duration::from_secs(2), std::future::pending::<()>()).await;
+            let _ = ended.send((result, task.now().as_second()));
+        });
+        tokio::task::yield_now().await;
+        context.suspend();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        context.resume();
+        assert_eq!(ends.recv().await, Some((Err(Elapsed), 32)));
     }
 }

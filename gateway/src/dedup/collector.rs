@@ -1,6 +1,6 @@
 //! Clears what crashed replicas leave behind: leases nobody renews, claims whose successor never came.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -15,7 +15,6 @@ use super::{
     observed::{Observed, lease_duration},
 };
 use crate::{
-    context::Monotonic,
     kubernetes::{Error, Operation},
     remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion},
 };
@@ -73,18 +72,19 @@ async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Erro
 }
 
 /// Clears claims that this replica has itself seen unchanged for longer than any decision made on them can live
-/// (protocol: *D*), successor or not.
-async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion, Monotonic)>) {
+/// (protocol: *D*), successor or not. That time has passed for certain: a wall clock that is set forward ends no decision.
+async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion, Duration)>) {
     let claimed = core.view.claimed();
     seen.retain(|uid, (version, _)| claimed.iter().any(|record| record.uid == *uid && record.version == *version));
     let longest = decision_life(&core.config.view);
     for record in claimed {
-        let now = core.context.monotonic();
+        let now = core.context.steady();
         let (_, since) = *seen.entry(record.uid.clone()).or_insert((record.version, now));
-        if now.since(since) <= longest {
+        if now.saturating_sub(since) <= longest {
             continue;
         }
-        match claims::remove(core, &record, now + REQUEST_TIMEOUT).await {
+        let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+        match claims::remove(core, &record, deadline).await {
             Ok(()) => core.metrics.fence_claims_cleared.inc(),
             Err(Error::NotFound(_) | Error::Conflict(_)) => {}
             Err(error) => {

@@ -22,6 +22,7 @@ mod release_claims;
 mod risk;
 mod scenarios;
 mod succession;
+mod suspension;
 mod targets;
 mod unprocessed;
 mod view;
