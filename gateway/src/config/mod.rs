@@ -14,6 +14,8 @@ mod filter;
 mod identity;
 mod load;
 mod matchers;
+mod order;
+mod problems;
 mod settings;
 mod signals;
 mod validate;
@@ -22,6 +24,7 @@ pub use error::Error;
 pub use filter::InvalidFilter;
 pub use identity::Identity;
 pub use matchers::{InvalidMatchers, Matchers};
+pub use order::REQUEST_LIFE;
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
     Server, Tls, View,

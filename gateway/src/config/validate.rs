@@ -4,13 +4,13 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 use super::{
     error::Error,
-    settings::{Auth, Commit, Config, DataStorage, Lock, Retry, Scope, Server, View},
+    order,
+    problems::{HOUR, MILLISECOND, Problems, SECOND},
+    settings::{Auth, Commit, Config, DataStorage, Retry, Scope, Server},
     signals::{Signals, TargetKind},
 };
 use crate::rfc1123::{is_kind, is_label, is_subdomain};
 
-/// A lease outlives the attempt it protects by more than this, so that its release, not its expiry, ends it.
-const LEASE_MARGIN: Duration = Duration::from_secs(1);
 /// An object in etcd is 1.5 MiB at most, and a body is copied into one; more only serves larger batches.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Each place costs a task, a buffer or an entry: an upper bound against a digit too many.
@@ -29,43 +29,6 @@ const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 const PAYLOAD_BYTES_MIN: usize = 1024;
 /// Of `spec.clusterID`.
 const CLUSTER_BYTES_MAX: usize = 253;
-const HOUR: Duration = Duration::from_secs(3600);
-const SECOND: Duration = Duration::from_secs(1);
-const MILLISECOND: Duration = Duration::from_millis(1);
-
-/// What is wrong so far, one line each.
-struct Problems(Vec<String>);
-
-impl Problems {
-    fn require(&mut self, holds: bool, problem: impl FnOnce() -> String) {
-        if !holds {
-            self.0.push(problem());
-        }
-    }
-
-    fn count(&mut self, key: &str, value: usize, max: usize) {
-        self.require((1..=max).contains(&value), || format!("{key}: {value} is not between 1 and {max}"));
-    }
-
-    fn time(&mut self, key: &str, value: Duration, (min, max): (Duration, Duration)) {
-        self.require((min..=max).contains(&value), || format!("{key}: {value:?} is not between {min:?} and {max:?}"));
-    }
-
-    fn whole_seconds(&mut self, key: &str, value: Duration) {
-        self.time(key, value, (SECOND, HOUR));
-        self.require(value.subsec_nanos() == 0, || format!("{key}: {value:?} is no whole number of seconds"));
-    }
-
-    /// `a` must be less than `b`; `why` ends the sentence.
-    fn less(&mut self, a: (&str, Duration), b: (&str, Duration), why: &str) {
-        self.require(a.1 < b.1, || format!("{}: {:?} is not less than {} ({:?}){why}", a.0, a.1, b.0, b.1));
-    }
-
-    /// `a` must not be more than `b`; `why` ends the sentence.
-    fn at_most(&mut self, a: (&str, Duration), b: (&str, Duration), why: &str) {
-        self.require(a.1 <= b.1, || format!("{}: {:?} is more than {} ({:?}){why}", a.0, a.1, b.0, b.1));
-    }
-}
 
 impl Config {
     /// Checks that the values are sensible, alone and together.
@@ -73,7 +36,7 @@ impl Config {
     /// # Errors
     /// [`Error::Invalid`] with all that is wrong, each line naming its key.
     pub fn validate(&self) -> Result<(), Error> {
-        let mut problems = Problems(Vec::new());
+        let mut problems = Problems::default();
         let p = &mut problems;
         let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, events: _, logging } =
             self;
@@ -81,16 +44,15 @@ impl Config {
         check_addresses(p, server);
         check_datastorage(p, datastorage);
         check_retry(p, &processing.retry);
-        check_lock(p, lock, view, server);
-        check_view(p, view, server);
+        order::check(p, lock, view, server);
         check_commit(p, commit);
         check_signals(p, signal);
         check_scope(p, scope);
         check_auth(p, auth);
         if let Err(error) = logging.filter() {
-            p.0.push(error.to_string());
+            p.require(false, || error.to_string());
         }
-        let Problems(problems) = problems;
+        let problems = problems.all();
         if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
     }
 }
@@ -173,36 +135,6 @@ fn check_retry(p: &mut Problems, retry: &Retry) {
     p.time("processing.retry.initialBackoff", retry.initial_backoff, (MILLISECOND, HOUR));
     let initial = ("processing.retry.initialBackoff", retry.initial_backoff);
     p.at_most(initial, ("processing.retry.maxBackoff", retry.max_backoff), "");
-}
-
-fn check_lock(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
-    p.whole_seconds("lock.duration", lock.duration);
-    p.require(lock.duration > view.attempt_timeout + LEASE_MARGIN, || {
-        format!(
-            "lock.duration: {:?} is not more than view.attemptTimeout ({:?}) and {LEASE_MARGIN:?}: \
-             the lease would expire during an attempt",
-            lock.duration, view.attempt_timeout
-        )
-    });
-    let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
-    p.less(("lock.patience", lock.patience), kubernetes, ": no time would be left to go on without the lock");
-    p.time("lock.initialBackoff", lock.initial_backoff, (MILLISECOND, HOUR));
-    p.at_most(("lock.initialBackoff", lock.initial_backoff), ("lock.maxBackoff", lock.max_backoff), "");
-    p.time("lock.releaseTimeout", lock.release_timeout, (MILLISECOND, HOUR));
-    p.time("lock.collectInterval", lock.collect_interval, (SECOND, HOUR));
-}
-
-fn check_view(p: &mut Problems, view: &View, server: &Server) {
-    let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
-    let attempt = ("view.attemptTimeout", view.attempt_timeout);
-    p.time("view.probeInterval", view.probe_interval, (MILLISECOND, HOUR));
-    let freshness = ("view.freshness", view.freshness);
-    p.less(("view.probeInterval", view.probe_interval), freshness, ": the view would be too old between two probes");
-    p.time("view.freshness", view.freshness, (MILLISECOND, HOUR));
-    p.whole_seconds("view.watchTimeout", view.watch_timeout);
-    p.time(attempt.0, attempt.1, (MILLISECOND, HOUR));
-    p.at_most(attempt, kubernetes, ": an attempt ends with its signal");
-    p.less(("view.catchUp", view.catch_up), attempt, ": an attempt would end before its view has caught up");
 }
 
 fn check_commit(p: &mut Problems, commit: &Commit) {

@@ -6,14 +6,12 @@
 
 use std::time::Duration;
 
-use crate::config::{Config, View};
+use crate::config::{Config, REQUEST_LIFE, View};
 
 /// Leases looked at per sweep at most; further ones wait for the next.
 pub(super) const SWEEP_MAX: u32 = 1000;
 /// For each of the collector's requests.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-/// The longest a request may take effect after it was sent: the API server gives up on it after a minute.
-const REQUEST_LIFE: Duration = Duration::from_secs(60);
 /// A lease is collected when it has been expired for more than so many of its durations.
 pub(super) const EXPIRED_DURATIONS: u32 = 2;
 

@@ -140,7 +140,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::lock_backoff("lock: {initialBackoff: 2s}", "lock.initialBackoff: ")]
 #[case::lock_no_backoff("lock: {initialBackoff: 0s}", "lock.initialBackoff: ")]
 #[case::collect("lock: {collectInterval: 1ms}", "lock.collectInterval: ")]
-#[case::freshness("view: {freshness: 30s}", "view.probeInterval: 30s is not less than view.freshness")]
+#[case::freshness("view: {freshness: 30s}", "view.freshness: 30s is not more than view.probeInterval")]
 #[case::watch("view: {watchTimeout: 1500ms}", "view.watchTimeout: ")]
 #[case::attempt("view: {attemptTimeout: 16s}", "view.attemptTimeout: 16s is more than")]
 #[case::catch_up("view: {catchUp: 10s}", "view.catchUp: ")]
