@@ -132,9 +132,10 @@ impl<'a> Finder<'a> {
         match action {
             Action::Read(known) => {
                 let fingerprint = &self.signal.fingerprint;
+                let before = self.core.context.monotonic();
                 let read = self.core.read(fingerprint, known, &self.seen, &self.subscription, self.deadline);
                 let snapshot = read.await?;
-                self.expires = self.core.context.monotonic() + self.core.config.view.attempt_timeout;
+                self.expires = before + self.core.config.view.attempt_timeout;
                 self.seen = snapshot.seen();
                 Ok(match snapshot.listed {
                     true => Observation::Listed(snapshot.records),
@@ -168,16 +169,12 @@ impl<'a> Finder<'a> {
             // No lock at all: the fence alone keeps it true, at the price of more conflicts.
             return Ok(Observation::Impatient);
         }
-        let before = core.context.monotonic();
         let acquired = core.lock.acquire(self.lease, self.deadline).await.map_err(|error| Error::from(&error))?;
         let now = core.context.monotonic();
         let over = now.since(self.began) >= core.config.lock.patience;
         let observation = match acquired {
             Acquisition::Acquired => {
                 self.locked = true;
-                if let Some(version) = core.lock.version(self.lease) {
-                    core.view.mark(version, before);
-                }
                 Observation::Locked
             }
             Acquisition::Contended if over => Observation::Impatient,

@@ -21,7 +21,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{Error, Kubernetes, Operation},
     metrics::Metrics,
-    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, ResourceVersion},
+    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL},
 };
 
 mod release;
@@ -215,11 +215,6 @@ impl LockManager {
                 && held.version == lease.metadata.resource_version
                 && now.since(held.renewed) < self.shared.config.duration
         })
-    }
-
-    /// The version of the store in which this process acquired `name`.
-    pub fn version(&self, name: &LeaseName) -> Option<ResourceVersion> {
-        self.state().held.get(name)?.version.as_deref().and_then(ResourceVersion::parse)
     }
 
     /// The lease as this process would hold it: new, or in place of `previous`.

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::world::{LEASE, World, micro_time, name};
+use super::world::{LEASE, World, micro_time};
 use harness::testing::{Logs, wait_ms};
 
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
@@ -99,18 +99,6 @@ async fn a_lock_of_ours_that_another_process_of_the_pod_has_renewed_is_made_ours
     world.api.clear_requests();
     assert_eq!(pod.acquire().await, Ok(Acquired));
     assert_eq!(world.requests(), ["create 409", "get 200", "update 200"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_version_of_a_lock_is_that_of_its_lease_while_it_is_held() {
-    let world = World::new("version");
-    let pod = world.pod(1);
-    let version = || pod.manager.version(&name()).map(|version| version.to_string());
-    assert_eq!(version(), None);
-    assert_eq!(pod.acquire().await, Ok(Acquired));
-    assert_eq!(version().as_deref(), world.lease()["metadata"]["resourceVersion"].as_str());
-    assert_eq!(pod.release().await, Ok(()));
-    assert_eq!(version(), None);
 }
 
 #[tokio::test(start_paused = true)]
