@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand};
 use gateway::{explain, release_claims};
 use jiff::fmt::friendly::SpanParser;
 
@@ -44,18 +44,19 @@ enum Command {
     ///
     /// Without it, those that carry a claim when the last gateway ends could not be deleted any more. No gateway may run
     /// meanwhile. Exit codes: 0 done, 1 a request failed, 2 wrong arguments, 3 gateways still run, 4 claims are left.
+    #[command(group(ArgGroup::new("stopped").required(true).args(["scale_down", "yes"])))]
     ReleaseClaims {
         /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
         #[arg(long, short, value_name = "NAMESPACE")]
         namespace: Option<String>,
         /// Scale this to zero first, and wait until its pods have ended
-        #[arg(long, value_name = "deployment/NAME", required_unless_present = "yes")]
+        #[arg(long, value_name = "deployment/NAME")]
         scale_down: Option<String>,
         /// How long its pods may take to end
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
         wait: Duration,
         /// No gateway runs in the namespace: release at once
-        #[arg(long, conflicts_with = "scale_down")]
+        #[arg(long)]
         yes: bool,
         /// Delete the gateways' leases, too: locks and counters
         #[arg(long)]
