@@ -182,9 +182,12 @@ impl Fleet {
         self.with_sent(|sent| sent.attempt(fingerprint));
         let signal = Signal { pod: &replica.name, fingerprint, sent_ms: self.api.now().as_millisecond() };
         self.oracles.on_signal(&signal);
+        let mut waiting = Waiting { fleet: self, signal, status: 0 };
         let posted = self.trace.posted(&replica.name, fingerprint);
         let answer = replica.post(path, body).await;
         posted.answered(&answer);
+        waiting.status = answer.status.as_u16();
+        drop(waiting);
         // A webhook of several alerts is answered with a list, which names none.
         let told = answer.body["remediationRequestName"].as_str().filter(|_| answer.status.is_success());
         if let Some(name) = told {
@@ -221,6 +224,22 @@ impl Fleet {
 
     /// What all oracles found, the end included.
     pub fn finish(&self) -> Vec<Violation> {
+        self.oracles.on_all_requests(&self.api.requests(), EPOCH.as_millisecond());
         self.oracles.finish(&self.with_sent(|sent| sent.end(self.requests(), self.api.objects(LEASES))))
+    }
+}
+
+/// A signal whose sender waits; dropped, it waits no longer.
+struct Waiting<'a> {
+    fleet: &'a Fleet,
+    signal: Signal<'a>,
+    /// Of the answer, 0 if there is none.
+    status: u16,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Self { fleet, signal, status } = self;
+        fleet.oracles.on_end(signal, *status, fleet.api.now().as_millisecond());
     }
 }

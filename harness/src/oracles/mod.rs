@@ -11,6 +11,7 @@ mod durable;
 mod leases;
 mod liveness;
 mod monotonic;
+mod neighbours;
 mod oracle;
 mod ownership;
 mod read;
@@ -18,6 +19,7 @@ mod set;
 mod single_active;
 mod tallies;
 mod twins;
+mod unanswered;
 
 pub use self::{
     budget::Budget,
@@ -28,13 +30,15 @@ pub use self::{
     leases::Leases,
     liveness::Liveness,
     monotonic::Monotonic,
-    oracle::{Detected, End, Oracle, Signal, Told, Violation, Write},
+    neighbours::Neighbours,
+    oracle::{Detected, End, Oracle, Progress, Signal, Told, Violation, Write},
     ownership::Ownership,
     read::{fingerprint, occurrences},
     set::Oracles,
     single_active::SingleActive,
     tallies::{counted_on, is_counter},
     twins::Twins,
+    unanswered::Unanswered,
 };
 pub(crate) use self::{
     read::{LEASES, REMEDIATION_REQUESTS, name},

@@ -47,6 +47,23 @@ pub struct Told<'a> {
     pub version: u64,
 }
 
+/// How far a neighbour has come that wants to write a RemediationRequest.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// Who.
+    pub user: &'a str,
+    /// The RemediationRequest.
+    pub object: &'a str,
+    /// When it first read the object: wall time of the store, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// When its last write was answered, likewise.
+    pub at_ms: i64,
+    /// Its writes so far.
+    pub tries: u32,
+    /// Whether the last one took effect; otherwise somebody else had written meanwhile.
+    pub done: bool,
+}
+
 /// What each replica that is up shows to people.
 pub type Detected = BTreeMap<String, u64>;
 
@@ -92,6 +109,15 @@ pub trait Oracle: Send {
         None
     }
 
+    /// A signal is answered with this HTTP status, 0 if its sender waits no longer, at this wall time of the store, in
+    /// milliseconds since 1970.
+    fn on_end(&mut self, _signal: &Signal<'_>, _status: u16, _at_ms: i64) {}
+
+    /// Judges how a neighbour gets on; says what is wrong.
+    fn on_neighbour(&mut self, _progress: &Progress<'_>) -> Option<String> {
+        None
+    }
+
     /// From now on (wall time of the store, in milliseconds since 1970) nothing goes wrong.
     fn on_healed(&mut self, _at_ms: i64) {}
 
@@ -102,6 +128,11 @@ pub trait Oracle: Send {
 
     /// Judges all requests of a run in which nothing went wrong; says what is wrong.
     fn on_requests(&mut self, _requests: &[RequestRecord]) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Judges all requests of any run, faults included, which began at the wall time `epoch_ms`; says what is wrong.
+    fn on_all_requests(&mut self, _requests: &[RequestRecord], _epoch_ms: i64) -> Vec<String> {
         Vec::new()
     }
 

@@ -13,10 +13,12 @@ use super::{
     leases::Leases,
     liveness::Liveness,
     monotonic::Monotonic,
-    oracle::{Detected, End, Oracle, Signal, Told, Violation, Write},
+    neighbours::Neighbours,
+    oracle::{Detected, End, Oracle, Progress, Signal, Told, Violation, Write},
     ownership::Ownership,
     single_active::SingleActive,
     twins::Twins,
+    unanswered::Unanswered,
 };
 
 /// Violations kept of one oracle at most: the first ones say it all, and must not hide what the others found.
@@ -55,6 +57,8 @@ impl Default for Oracles {
             Box::new(Liveness::default()),
             Box::new(Budget::default()),
             Box::new(Twins::default()),
+            Box::new(Unanswered::default()),
+            Box::new(Neighbours),
         ])
     }
 }
@@ -97,6 +101,21 @@ impl Oracles {
     /// Shows a 2xx to all.
     pub fn on_answer(&self, signal: &Signal<'_>, told: &Told<'_>) {
         self.judge(Some(told.version), |oracle| oracle.on_answer(signal, told));
+    }
+
+    /// Shows the end of a signal to all.
+    pub fn on_end(&self, signal: &Signal<'_>, status: u16, at_ms: i64) {
+        self.each(|oracle| oracle.on_end(signal, status, at_ms));
+    }
+
+    /// Shows to all how a neighbour gets on.
+    pub fn on_neighbour(&self, progress: &Progress<'_>) {
+        self.judge(None, |oracle| oracle.on_neighbour(progress));
+    }
+
+    /// Shows all requests of a run that began at `epoch_ms` to all.
+    pub fn on_all_requests(&self, requests: &[RequestRecord], epoch_ms: i64) {
+        self.judge(None, |oracle| oracle.on_all_requests(requests, epoch_ms));
     }
 
     /// Tells all that nothing goes wrong any more.
