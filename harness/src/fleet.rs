@@ -34,9 +34,19 @@ pub fn embedded_api(epoch: Timestamp) -> (EmbeddedApi, Oracles) {
 }
 
 /// The CRD of the RemediationRequests. Derived once: thousands of simulations begin with it.
-pub(crate) fn crd() -> Value {
+pub fn crd() -> Value {
     static CRD: LazyLock<Value> = LazyLock::new(|| serde_json::to_value(RemediationRequest::crd()).unwrap_or_default());
     CRD.clone()
+}
+
+/// The CRD of a release before: what exactly-once counting needs is not in it.
+pub fn old_crd() -> Value {
+    let mut crd = crd();
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/deduplication/properties";
+    if let Some(fields) = crd.pointer_mut(path).and_then(Value::as_object_mut) {
+        fields.retain(|field, _| matches!(field.as_str(), "firstSeenAt" | "lastSeenAt" | "occurrenceCount"));
+    }
+    crd
 }
 
 /// As [`embedded_api`], with other options, the CRD included.
@@ -94,6 +104,13 @@ impl Fleet {
     /// No replicas yet; `seed` decides on all their randomness.
     pub fn new(seed: u64) -> Self {
         let (api, oracles) = embedded_api(EPOCH);
+        Self::over(api, oracles, seed)
+    }
+
+    /// As [`Fleet::new`]; leases are kept in a store of their own, which begins at `version`.
+    pub fn with_lease_store(seed: u64, version: u64) -> Self {
+        let options = Options { crds: vec![crd()], epoch: EPOCH, lease_store: Some(version), ..Options::default() };
+        let (api, oracles) = embedded_api_with(options);
         Self::over(api, oracles, seed)
     }
 

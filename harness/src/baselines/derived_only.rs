@@ -10,7 +10,7 @@ use gateway::{
 use super::store::{Created, Store};
 
 /// Looks at a fingerprint for one signal at most; each costs requests, so a deadline ends it earlier.
-const LOOKS_MAX: usize = 100;
+pub(super) const LOOKS_MAX: usize = 100;
 
 /// Replicas that know the same past derive the same name, and the API server admits one create per name; but nothing
 /// keeps the past the same: once the predecessor is deleted, another name is derived.
@@ -47,7 +47,7 @@ impl DerivedOnly {
 }
 
 /// The name of the next RemediationRequest, derived from the latest as with the fence.
-fn successor(signal: &Signal, records: &[Record]) -> String {
+pub(super) fn successor(signal: &Signal, records: &[Record]) -> String {
     let latest = records.iter().max_by(|a, b| a.place().cmp(&b.place()));
     let latest = latest.map(|record| (record.ordinal, record.uid.as_str()));
     remediation_request_name(&signal.fingerprint, latest)

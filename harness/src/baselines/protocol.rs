@@ -9,7 +9,10 @@ use gateway::{
 };
 use kube::Client;
 
-use super::{derived_only::DerivedOnly, lease_only::LeaseOnly, store::Store, unlocked::Unlocked};
+use super::{
+    derived_only::DerivedOnly, first_count::FirstCount, lease_only::LeaseOnly, registers::Registers, store::Store,
+    unlocked::Unlocked,
+};
 
 /// How gateways keep RemediationRequests unique.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +24,10 @@ pub enum Protocol {
     FenceOnly,
     /// Names derived from the predecessor as the fence does, but no claim on it and no lock.
     DerivedOnly,
+    /// Counting in the status by a merge patch in the version read, as the product's first version did.
+    FirstCount,
+    /// Counting in annotations of the object itself, one for each writer.
+    Registers,
     /// A lease around list and create with random names: the protocol of the Go service.
     LeaseOnly,
     /// List, then create with a random name.
@@ -29,7 +36,15 @@ pub enum Protocol {
 
 impl Protocol {
     /// All of them, the safest first.
-    pub const ALL: [Self; 5] = [Self::Fenced, Self::FenceOnly, Self::DerivedOnly, Self::LeaseOnly, Self::Unlocked];
+    pub const ALL: [Self; 7] = [
+        Self::Fenced,
+        Self::FenceOnly,
+        Self::DerivedOnly,
+        Self::FirstCount,
+        Self::Registers,
+        Self::LeaseOnly,
+        Self::Unlocked,
+    ];
 
     /// What it is called on command lines and in results.
     pub const fn name(self) -> &'static str {
@@ -37,6 +52,8 @@ impl Protocol {
             Self::Fenced => "fenced",
             Self::FenceOnly => "fence-only",
             Self::DerivedOnly => "derived-only",
+            Self::FirstCount => "first-count",
+            Self::Registers => "registers",
             Self::LeaseOnly => "lease-only",
             Self::Unlocked => "unlocked",
         }
@@ -48,6 +65,8 @@ impl Protocol {
             Self::Fenced => "lease and fence: the product",
             Self::FenceOnly => "the product's fence without its lease",
             Self::DerivedOnly => "names derived from the predecessor, neither claim nor lease",
+            Self::FirstCount => "counting in the status in the version read, as the product's first version did",
+            Self::Registers => "counting in annotations of the object, one for each writer",
             Self::LeaseOnly => "a lease around list and create, random names: the Go service's protocol",
             Self::Unlocked => "list, then create with a random name",
         }
@@ -76,6 +95,8 @@ impl Protocol {
         match self {
             Self::Fenced | Self::FenceOnly => builder,
             Self::DerivedOnly => builder.deduplicate(|parts| Arc::new(DerivedOnly::new(Store::new(&parts)))),
+            Self::FirstCount => builder.deduplicate(|parts| Arc::new(FirstCount::new(&parts))),
+            Self::Registers => builder.deduplicate(|parts| Arc::new(Registers::new(&parts))),
             Self::LeaseOnly => builder.deduplicate(|parts| Arc::new(LeaseOnly::new(&parts))),
             Self::Unlocked => builder.deduplicate(|parts| Arc::new(Unlocked::new(Store::new(&parts)))),
         }

@@ -102,7 +102,18 @@ impl Store {
 
     /// Creates the RemediationRequest of `signal`, again after 429, 503 and 504, under the same name.
     pub(super) async fn create(&self, signal: &Signal, name: &str, deadline: Monotonic) -> Result<Created, Error> {
-        let object = build(signal, name, &self.namespace, &self.pod, self.context.now());
+        self.create_as(signal, name, &self.pod, deadline).await
+    }
+
+    /// As [`Store::create`]; the object says that `tag` created it.
+    pub(super) async fn create_as(
+        &self,
+        signal: &Signal,
+        name: &str,
+        tag: &str,
+        deadline: Monotonic,
+    ) -> Result<Created, Error> {
+        let object = build(signal, name, &self.namespace, tag, self.context.now());
         let params = PostParams::default();
         match self.kubernetes.call(CREATE, deadline, || self.requests.create(&params, &object)).await {
             Ok(_) => Ok(Created::Ours),
@@ -133,7 +144,12 @@ impl Store {
         counted.map(|counted| self.accepted(name, outcome, counted)).map_err(|error| Error::from(&error))
     }
 
-    fn accepted(&self, name: &str, outcome: Outcome, (occurrence_count, first): (i32, Timestamp)) -> Accepted {
+    pub(super) fn accepted(
+        &self,
+        name: &str,
+        outcome: Outcome,
+        (occurrence_count, first): (i32, Timestamp),
+    ) -> Accepted {
         Accepted {
             uid: None,
             outcome,

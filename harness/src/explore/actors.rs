@@ -13,6 +13,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use super::{
     creators::{Creator, FOREIGN},
+    neighbours::{self, TYPED},
     network::PEER,
     scenario::{Actor, Arrival, Scenario},
     world::{self, World},
@@ -45,6 +46,9 @@ pub fn start(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Joi
             Actor::Foreign { pause_ms } => {
                 tasks.spawn(creator(rng).play_foreign(pause_ms));
             }
+            Actor::Typed { .. } | Actor::Maps { .. } | Actor::Restorer { .. } => {
+                tasks.spawn(neighbours::play(world, rng, actor, scenario.resources()));
+            }
             Actor::Controller { .. } | Actor::Retention { .. } | Actor::User { .. } => {
                 let api = api(world.fleet.api.client(user, NAMESPACE));
                 let resources = scenario.resources();
@@ -71,6 +75,9 @@ impl Actor {
             Self::User { .. } => "user",
             Self::Peer { .. } => PEER,
             Self::Foreign { .. } => FOREIGN,
+            Self::Typed { .. } => TYPED,
+            Self::Maps { .. } => "label-controller",
+            Self::Restorer { .. } => "restorer",
         }
     }
 }
@@ -106,7 +113,7 @@ impl Player {
                     let Some(request) = self.ripe(is_active, after_ms) else { continue };
                     self.delete(&request, "deletes an active one").await;
                 }
-                Actor::Peer { .. } | Actor::Foreign { .. } => return,
+                _ => return,
             }
         }
     }

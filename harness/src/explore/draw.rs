@@ -1,5 +1,6 @@
 //! Draws a scenario from a seed. The mix itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
 
+mod neighbours;
 mod others;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -47,9 +48,21 @@ impl Draw {
         let actors = self.actors(span);
         let replicas = (0..replicas).map(|_| self.clocks()).collect();
         let (seed, promise) = (self.seed, self.mix.promise());
-        let mut scenario =
-            Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms: span.ms, promise };
+        let mut scenario = Scenario {
+            seed,
+            replicas,
+            signals,
+            network,
+            incidents,
+            actors,
+            heal_at_ms: span.ms,
+            promise,
+            ..Scenario::default()
+        };
         self.creators(span, &mut scenario);
+        if self.mix == Mix::Neighbours {
+            self.neighbours(span, &mut scenario);
+        }
         if self.mix == Mix::Beyond {
             self.break_bounds(span, &mut scenario);
         }
@@ -70,7 +83,7 @@ impl Draw {
         let replicas = vec![Clocks::default(); 3];
         let (incidents, actors) = (Vec::new(), Vec::new());
         let (seed, heal_at_ms, promise) = (self.seed, READY_MS + 100, Promise::Unique);
-        Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms, promise }
+        Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms, promise, ..Scenario::default() }
     }
 
     /// One in `n`.
@@ -84,7 +97,7 @@ impl Draw {
             Mix::None => false,
             Mix::Light => self.one_in(6),
             Mix::Heavy => true,
-            Mix::Swarm | Mix::Foreign | Mix::Beyond => self.one_in(3),
+            Mix::Swarm | Mix::Neighbours | Mix::Foreign | Mix::Beyond => self.one_in(3),
         }
     }
 
@@ -235,10 +248,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_kind_of_neighbour_takes_part_sooner_or_later() {
+        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, Mix::Neighbours)).collect();
+        for kind in ["Typed", "Maps", "Restorer", "Adopted", "Roll", "Suspend", "Quota", "Policy", "NotFound", "OldCrd"]
+        {
+            let drawn = scenarios.iter().filter(|scenario| format!("{scenario:?}").contains(kind)).count();
+            assert!((10..290).contains(&drawn), "{kind}: {drawn}");
+        }
+        assert!(scenarios.iter().any(|scenario| scenario.replicas.len() > 32));
+        assert!(scenarios.iter().any(|scenario| scenario.lease_store.is_some()));
+    }
+
     #[rstest]
     #[case::light(Mix::Light, false)]
     #[case::heavy(Mix::Heavy, false)]
     #[case::swarm(Mix::Swarm, false)]
+    #[case::neighbours(Mix::Neighbours, false)]
     #[case::foreign(Mix::Foreign, true)]
     #[case::beyond(Mix::Beyond, true)]
     fn only_mixes_of_their_own_leave_the_assumptions(#[case] mix: Mix, #[case] leaves: bool) {
@@ -248,7 +274,7 @@ mod tests {
             let other = actors.iter().any(|actor| match actor {
                 Actor::Retention { after_ms, .. } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
                 Actor::Foreign { .. } => true,
-                Actor::Controller { .. } | Actor::Peer { .. } => false,
+                _ => false,
             });
             assert_eq!(pauses || other || network.slow_max_ms >= REQUEST_LIFE_MS, leaves, "seed {seed}");
             assert_eq!(promise == Promise::Detected, leaves);

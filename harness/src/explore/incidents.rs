@@ -10,7 +10,10 @@ use super::{
     scenario::{Incident, What, When},
     world::World,
 };
-use crate::trace::{API, Life};
+use crate::{
+    fleet::{crd, old_crd},
+    trace::{API, Life},
+};
 
 /// Makes `incidents` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
 pub async fn happen(world: Arc<World>, incidents: Vec<Incident>, mut sent: UnboundedReceiver<(String, u64)>) {
@@ -90,6 +93,34 @@ async fn happen_now(world: &World, what: What) {
             fleet.api.release_watches(&pod);
         }
         What::Compact => fleet.api.compact(),
+        What::Roll { replica, down_ms } => {
+            world.stop(replica).await;
+            wait(down_ms).await;
+            world.start(replica, true);
+        }
+        What::Suspend { replica, for_ms, half_open_ms } => {
+            let Some(replica) = world.replica(replica) else { return };
+            replica.context().suspend();
+            fleet.api.hold_watches(&replica.name);
+            fleet.trace.life(&replica.name, Life::Paused);
+            wait(for_ms).await;
+            replica.context().resume();
+            fleet.trace.life(&replica.name, Life::Resumed);
+            wait(half_open_ms).await;
+            fleet.api.release_watches(&replica.name);
+        }
+        What::Refuse { refusal, for_ms } => {
+            fleet.trace.note(API, &format!("begins to refuse: {refusal:?}"));
+            wire.set_refusal(refusal, true);
+            wait(for_ms).await;
+            wire.set_refusal(refusal, false);
+            fleet.trace.note(API, &format!("ends to refuse: {refusal:?}"));
+        }
+        What::OldCrd { for_ms } => {
+            fleet.api.seed(old_crd());
+            wait(for_ms).await;
+            fleet.api.seed(crd());
+        }
     }
 }
 

@@ -55,6 +55,8 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     };
     push(Scenario { incidents: Vec::new(), ..scenario.clone() });
     push(Scenario { actors: Vec::new(), ..scenario.clone() });
+    push(Scenario { adopted: Vec::new(), ..scenario.clone() });
+    push(Scenario { lease_store: None, ..scenario.clone() });
     push(Scenario { network: calm(scenario.network), ..scenario.clone() });
     let half = scenario.signals.len() / 2;
     push(Scenario { signals: scenario.signals[..half].to_vec(), ..scenario.clone() });
@@ -70,6 +72,9 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     }
     for index in 0..scenario.signals.len() {
         push(Scenario { signals: without(&scenario.signals, index), ..scenario.clone() });
+    }
+    for index in 0..scenario.adopted.len() {
+        push(Scenario { adopted: without(&scenario.adopted, index), ..scenario.clone() });
     }
     for network in calmer(scenario.network) {
         push(Scenario { network, ..scenario.clone() });

@@ -16,6 +16,8 @@ pub enum Mix {
     /// A random selection of kinds, at random rates.
     #[default]
     Swarm,
+    /// As [`Mix::Swarm`], among neighbours that are hostile and within their rights.
+    Neighbours,
     /// As [`Mix::Swarm`], beside a creator that the fence does not bind.
     Foreign,
     /// As [`Mix::Swarm`], with stops, requests and deletions beyond the protocol's bounds.
@@ -24,7 +26,8 @@ pub enum Mix {
 
 impl Mix {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Foreign, Self::Beyond];
+    pub const ALL: [Self; 7] =
+        [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Neighbours, Self::Foreign, Self::Beyond];
 
     /// What it is called on command lines and in results.
     pub const fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Mix {
             Self::Light => "light",
             Self::Heavy => "heavy",
             Self::Swarm => "swarm",
+            Self::Neighbours => "neighbours",
             Self::Foreign => "foreign",
             Self::Beyond => "beyond",
         }
@@ -45,6 +49,7 @@ impl Mix {
             Self::Light => "a few of the everyday kind",
             Self::Heavy => "all kinds at once",
             Self::Swarm => "a random selection of kinds, at random rates",
+            Self::Neighbours => "as swarm, among neighbours that are hostile and within their rights",
             Self::Foreign => "as swarm, beside a creator with names of its own: twins must be detected",
             Self::Beyond => "as swarm, with stops and deletions beyond the bounds: twins must be detected",
         }
@@ -53,7 +58,7 @@ impl Mix {
     /// What must hold under it.
     pub const fn promise(self) -> Promise {
         match self {
-            Self::None | Self::Light | Self::Heavy | Self::Swarm => Promise::Unique,
+            Self::None | Self::Light | Self::Heavy | Self::Swarm | Self::Neighbours => Promise::Unique,
             Self::Foreign | Self::Beyond => Promise::Detected,
         }
     }

@@ -7,6 +7,7 @@
 //! | [`network`] | decides the fate of each request and watch event |
 //! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
 //! | [`actors`], [`creators`] | who else writes RemediationRequests |
+//! | [`neighbours`] | who writes them within their rights, and without a thought of this gateway |
 //! | [`probes`] | what is asked of the replicas after everything has healed |
 //! | [`world`] | the replicas, senders and actors of one run |
 //! | [`run()`] | one run from start to verdict |
@@ -20,8 +21,10 @@ pub mod draw;
 pub mod incidents;
 pub mod minimise;
 pub mod mix;
+pub mod neighbours;
 pub mod network;
 pub mod probes;
+mod profile;
 pub mod run;
 pub mod scenario;
 pub mod world;

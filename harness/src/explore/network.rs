@@ -12,7 +12,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::scenario::Network;
+use super::scenario::{Network, Refusal};
 use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 
 /// The peer's user.
@@ -51,6 +51,7 @@ struct State {
     healed: bool,
     down: bool,
     cut: BTreeSet<String>,
+    refusals: Vec<Refusal>,
     callers: BTreeMap<String, Count>,
 }
 
@@ -93,6 +94,21 @@ impl Wire {
         });
     }
 
+    /// While it is `on`, admission refuses replicas what `refusal` says.
+    pub fn set_refusal(&self, refusal: Refusal, on: bool) {
+        self.with(|state| {
+            if on && !state.healed {
+                state.refusals.push(refusal);
+            } else if let Some(at) = state.refusals.iter().position(|other| *other == refusal) {
+                state.refusals.remove(at);
+            }
+        });
+    }
+
+    fn refused(&self, request: &RequestInfo) -> Option<embedded_apiserver::Refusal> {
+        self.with(|state| state.refusals.iter().find_map(|refusal| refusal.of(request)))
+    }
+
     /// Requests sent so far.
     pub fn requests(&self) -> u64 {
         self.with(|state| state.callers.values().map(|count| count.requests).sum())
@@ -128,7 +144,7 @@ impl Faults for Wire {
             return Fault::lost();
         }
         let network = if healed { &CALM } else { &self.network };
-        Fate { rng: &mut rng, network, index }.draw()
+        Fault { refusal: self.refused(request), ..Fate { rng: &mut rng, network, index }.draw() }
     }
 
     fn watch_event(&self, caller: &Caller, _resource: &str) -> WatchFault {
@@ -151,6 +167,20 @@ impl Faults for Wire {
         }
         let most = if rng.random_range(0..1000) < late_event { lag_max_ms } else { latency_max_ms };
         WatchFault::Delay(Duration::from_millis(rng.random_range(0..=most)))
+    }
+}
+
+impl Refusal {
+    /// Why it refuses `request`, if it does.
+    pub fn of(self, request: &RequestInfo) -> Option<embedded_apiserver::Refusal> {
+        use embedded_apiserver::Refusal as Why;
+        let creates = request.verb == "create" && request.label() == "remediationrequests";
+        let writes_status = request.verb == "patch" && request.label() == "remediationrequests/status";
+        match self {
+            Self::Quota => creates.then_some(Why::Quota),
+            Self::Policy => creates.then_some(Why::Policy),
+            Self::StatusNotFound => writes_status.then_some(Why::Missing),
+        }
     }
 }
 

@@ -7,15 +7,15 @@ use gateway::dedup::bounds::left_behind_for;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    actors, incidents,
+    actors, incidents, neighbours,
     network::Wire,
     probes,
-    scenario::{Promise, Scenario},
+    scenario::{Promise, Scenario, What},
     world::World,
 };
 use crate::{
     baselines::Protocol,
-    fleet::Fleet,
+    fleet::{Fleet, crd},
     oracles::{LEASES, REMEDIATION_REQUESTS, Violation, is_at_rest},
     replica::config,
     trace::{Mode, Trace},
@@ -58,6 +58,9 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     let (sent, requests) = mpsc::unbounded_channel();
     let wire = Arc::new(Wire::new(scenario.network, scenario.seed, sent));
     let world = Arc::new(World::new(scenario, protocol, mode, wire));
+    for (number, adopted) in (1..).zip(&scenario.adopted) {
+        world.fleet.api.seed(neighbours::adopted(&world.fleet, *adopted, number));
+    }
     for index in 0..world.len() {
         world.start(index, false);
     }
@@ -76,6 +79,9 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     let _ = faults.await;
     drop(actors);
     incidents::heal(&world);
+    if scenario.incidents.iter().any(|incident| matches!(incident.what, What::OldCrd { .. })) {
+        world.fleet.api.seed(crd());
+    }
     let Fleet { api, oracles, .. } = &world.fleet;
     if protocol.is_product() {
         oracles.on_healed(api.now().as_millisecond());

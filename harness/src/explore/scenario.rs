@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 const REST_MS: i64 = 1_000_000;
 
 /// A run: with the protocol, it decides everything that happens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
     /// Decides the replicas' randomness and the fate of each request.
@@ -26,6 +26,26 @@ pub struct Scenario {
     /// What must hold.
     #[serde(default)]
     pub promise: Promise,
+    /// What another program left there before the run begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<Adopted>,
+    /// Leases are kept in a store of their own, which begins at this version: it means nothing for other objects.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_store: Option<u64>,
+}
+
+/// A RemediationRequest of the predecessor service: a random name, and nothing that a gateway writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopted {
+    /// Which resource it is about.
+    pub resource: usize,
+    /// Whether it has ended.
+    pub terminal: bool,
+    /// `status.deduplication.occurrenceCount`, if it has one.
+    pub count: Option<u32>,
+    /// How old it is when the run begins.
+    pub age_s: u32,
 }
 
 /// What must hold in a scenario, beside liveness and that nothing acknowledged is lost.
@@ -174,6 +194,46 @@ pub enum What {
     },
     /// The API forgets history.
     Compact,
+    /// It ends as SIGTERM would, and another pod takes its place.
+    Roll {
+        /// Which.
+        replica: usize,
+        /// Until the other pod starts.
+        down_ms: u64,
+    },
+    /// Its machine is suspended: clocks that do not count that stand still, and its watch is half open for a while after.
+    Suspend {
+        /// Which.
+        replica: usize,
+        /// For so long.
+        for_ms: u64,
+        /// Its watch is silent for so long after.
+        half_open_ms: u64,
+    },
+    /// Admission refuses some of the replicas' requests.
+    Refuse {
+        /// Which.
+        refusal: Refusal,
+        /// For so long.
+        for_ms: u64,
+    },
+    /// The CRD is replaced by an older one, and put right again.
+    OldCrd {
+        /// After so long.
+        for_ms: u64,
+    },
+}
+
+/// What admission refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// Creates of RemediationRequests: 403, a quota is used up.
+    Quota,
+    /// Creates of RemediationRequests: 422, a policy denies them.
+    Policy,
+    /// Writes of their status: 404.
+    StatusNotFound,
 }
 
 impl What {
@@ -185,8 +245,10 @@ impl What {
             | Self::Pause { replica, .. }
             | Self::Cut { replica, .. }
             | Self::BreakWatches { replica }
-            | Self::HoldWatches { replica, .. } => Some(replica),
-            Self::Down { .. } | Self::Compact => None,
+            | Self::HoldWatches { replica, .. }
+            | Self::Roll { replica, .. }
+            | Self::Suspend { replica, .. } => Some(replica),
+            Self::Down { .. } | Self::Compact | Self::Refuse { .. } | Self::OldCrd { .. } => None,
         }
     }
 }
@@ -232,6 +294,22 @@ pub enum Actor {
         /// The mean pause between two of its looks.
         pause_ms: u64,
     },
+    /// Moves phases as a controller written against Go types does: reads, works, writes the whole status without what its
+    /// types do not know, and begins again after a conflict.
+    Typed {
+        /// The mean pause between two of its steps.
+        pause_ms: u64,
+    },
+    /// Replaces labels and annotations of objects, terminal ones too.
+    Maps {
+        /// The mean pause between two of its steps.
+        pause_ms: u64,
+    },
+    /// Puts there what the predecessor service had left somewhere else: terminal ones, under random names.
+    Restorer {
+        /// The mean pause between two of its steps.
+        pause_ms: u64,
+    },
 }
 
 impl Scenario {
@@ -253,46 +331,7 @@ impl Scenario {
     pub fn is_undisturbed(&self) -> bool {
         let Network { latency_min_ms, latency_max_ms, .. } = self.network;
         let calm = Network { latency_min_ms, latency_max_ms, ..Network::default() };
-        let nobody_else = self.incidents.is_empty() && self.actors.is_empty();
+        let nobody_else = self.incidents.is_empty() && self.actors.is_empty() && self.adopted.is_empty();
         nobody_else && self.network == calm && self.replicas.iter().all(|clocks| *clocks == Clocks::default())
-    }
-
-    /// Its parts in a few words.
-    pub fn summary(&self) -> String {
-        let Self { replicas, signals, incidents, actors, heal_at_ms, .. } = self;
-        format!(
-            "{} replicas, {} signals on {} resources, {} incidents, {} actors, healed after {} ms",
-            replicas.len(),
-            signals.len(),
-            self.resources(),
-            incidents.len(),
-            actors.len(),
-            heal_at_ms,
-        )
-    }
-
-    /// All that can go wrong in it: a name and a value each, what cannot left out.
-    pub fn profile(&self) -> Vec<(String, String)> {
-        let mut profile = vec![("scenario".to_owned(), self.summary())];
-        let mut add = |name: &str, value: String| profile.push((name.to_owned(), value));
-        let network = serde_json::to_value(self.network).unwrap_or_default();
-        let shares = network.as_object().into_iter().flatten().filter(|(_, value)| **value != 0);
-        add("network", shares.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", "));
-        for (index, Clocks { offset_ms, rate_ppm }) in self.replicas.iter().enumerate() {
-            if (*offset_ms, *rate_ppm) != (0, 0) {
-                add(&format!("clock of replica {}", index + 1), format!("{offset_ms:+} ms, {rate_ppm:+} ppm"));
-            }
-        }
-        for Incident { when, what } in &self.incidents {
-            let when = match when {
-                When::AtMs(at_ms) => format!("at {at_ms} ms"),
-                When::Request(replica, number) => format!("at request {number} of replica {}", replica + 1),
-            };
-            add("incident", format!("{when}: {what:?}"));
-        }
-        for actor in &self.actors {
-            add("actor", format!("{actor:?}"));
-        }
-        profile
     }
 }

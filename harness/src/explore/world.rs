@@ -59,7 +59,9 @@ struct Slot {
 impl World {
     /// The replicas of `scenario`, none started yet.
     pub fn new(scenario: &Scenario, protocol: Protocol, mode: Mode, wire: Arc<Wire>) -> Self {
-        let fleet = Fleet::new(scenario.seed).with_protocol(protocol).with_trace(mode);
+        let new = || Fleet::new(scenario.seed);
+        let fleet = scenario.lease_store.map_or_else(new, |version| Fleet::with_lease_store(scenario.seed, version));
+        let fleet = fleet.with_protocol(protocol).with_trace(mode);
         fleet.oracles.see_all_signals();
         fleet.oracles.allow_skew(scenario.skew_ms());
         if scenario.promise == Promise::Detected {

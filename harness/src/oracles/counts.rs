@@ -71,7 +71,8 @@ impl Oracle for Counts {
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
         for request in &end.requests {
             let on_counter = beside.get(uid(request)).copied().unwrap_or(0);
-            *counted.entry(fingerprint(request)).or_default() += occurrences(request).max(on_counter);
+            *counted.entry(fingerprint(request)).or_default() +=
+                occurrences(request).max(counted_on(request)).max(on_counter);
         }
         for tally in gone() {
             *counted.entry(tally.fingerprint.as_str()).or_default() += tally.counted();

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     oracle::{Oracle, Write},
     read::{REMEDIATION_REQUESTS, is_gateway, name},
+    tallies::ANNOTATION_PREFIX,
 };
 
 /// Compares each version that a replica wrote with the one before it.
@@ -62,8 +63,13 @@ fn is_empty(value: &Value) -> bool {
 /// Whether metadata differ in more than the claim and what is the API server's.
 fn metadata_differs(old: &Value, new: &Value) -> bool {
     differ(old, new, "/metadata", &APART)
-        || differ(old, new, "/metadata/annotations", &[CLAIM])
+        || foreign_annotations(old).ne(foreign_annotations(new))
         || finalizers(old).ne(finalizers(new))
+}
+
+/// Registers are counts, which a baseline keeps on the object itself.
+fn foreign_annotations(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    fields(object, "/metadata/annotations", &[CLAIM]).filter(|(key, _)| !key.starts_with(ANNOTATION_PREFIX))
 }
 
 fn finalizers(object: &Value) -> impl Iterator<Item = &Value> {

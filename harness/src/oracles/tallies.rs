@@ -15,7 +15,7 @@ use super::{
 
 const COUNTER_PREFIX: &str = "gw-count-";
 /// Of the annotations of a counter that count.
-const ANNOTATION_PREFIX: &str = "count.gateway.kubernaut.ai/";
+pub(super) const ANNOTATION_PREFIX: &str = "count.gateway.kubernaut.ai/";
 
 /// Whether a lease is a counter, not a lock.
 pub fn is_counter(lease: &Value) -> bool {
@@ -104,7 +104,8 @@ impl Tallies {
                     tally.name = name(object).to_owned();
                     tally.fingerprint = fingerprint(object).to_owned();
                 }
-                tally.status = occurrences(object);
+                // A baseline counts on the object itself.
+                tally.status = occurrences(object).max(counted_on(object));
                 tally.exists = write.new.is_some();
                 Some(tally)
             }

@@ -17,6 +17,7 @@ mod idle;
 mod lock_manager;
 mod metrics;
 mod multi_replica;
+mod neighbours;
 mod outdated_crd;
 mod release_claims;
 mod risk;

@@ -28,7 +28,17 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
                 *replica %= places;
             }
         }
-        Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms, promise: Promise::Unique }
+        Scenario {
+            seed,
+            replicas,
+            signals,
+            network,
+            incidents,
+            actors,
+            heal_at_ms,
+            promise: Promise::Unique,
+            ..Scenario::default()
+        }
     })
 }
 

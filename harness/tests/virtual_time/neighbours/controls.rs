@@ -1,0 +1,27 @@
+//! Two ways to count that neighbours break: the oracles must see it.
+
+use std::ops::Range;
+
+use harness::{
+    baselines::Protocol,
+    explore::{Campaign, Mix, Progress},
+};
+use rstest::rstest;
+
+fn found(protocol: Protocol, mix: Mix, seeds: Range<u64>) -> bool {
+    let campaign = Campaign { seeds, mix, protocol, jobs: 1, stop_at_first: false };
+    let progress = Progress::default();
+    campaign.run(&progress);
+    progress.found().oracles.contains_key("counts")
+}
+
+#[rstest]
+#[case::in_the_status(Protocol::FirstCount, 78..84)]
+#[case::on_the_object(Protocol::Registers, 0..20)]
+fn counting_that_neighbours_break_is_found_among_neighbours_only(
+    #[case] protocol: Protocol,
+    #[case] seeds: Range<u64>,
+) {
+    assert!(!found(protocol, Mix::Swarm, seeds.clone()), "it fails without neighbours");
+    assert!(found(protocol, Mix::Neighbours, seeds), "it holds among neighbours");
+}
