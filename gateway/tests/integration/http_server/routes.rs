@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use gateway::{
     auth::Authenticator,
     config,
-    context::{Context, Monotonic},
+    context::{Context, Monotonic, SimulatedClock},
     http::{self, App, KUBERNETES_EVENT, PROMETHEUS, Readiness},
     intake::{Item, SignalHandler},
     kubernetes::Kubernetes,
@@ -25,6 +25,7 @@ use gateway::{
     signal::Rejection,
 };
 use http_body_util::{BodyExt as _, StreamBody};
+use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -78,12 +79,18 @@ fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
     rig_with(behaviour, settings, |_, _| None)
 }
 
+/// On tokio's clock, which tests pause: the machine's own goes on meanwhile.
+fn simulated() -> Context {
+    let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
+    Context::simulated(clock, tokio::time::Instant::now(), 1)
+}
+
 fn rig_with(
     behaviour: Behaviour,
     settings: config::Server,
     auth: impl FnOnce(&Context, &Metrics) -> Option<Authenticator>,
 ) -> Rig {
-    let (context, metrics) = (Context::system(), Metrics::new().unwrap());
+    let (context, metrics) = (simulated(), Metrics::new().unwrap());
     let readiness = Readiness::new(&[], &metrics);
     let handler = Arc::new(Handler {
         context: context.clone(),
