@@ -48,6 +48,7 @@ pub struct Metrics {
     pub fence_claims_cleared: IntCounter,
     pub blocked_by_deletion: IntCounter,
     pub twins_detected: IntCounter,
+    pub history_rewound: IntCounter,
     pub circuit_breaker_state: IntGaugeVec,
     pub audit_queue_depth: IntGauge,
     pub audit_events: IntCounterVec,
@@ -191,6 +192,10 @@ impl Metrics {
             twins_detected: r.counter(
                 "gateway_twins_detected_total",
                 "Total number of times a second active RemediationRequest of one fingerprint was seen",
+            )?,
+            history_rewound: r.counter(
+                "gateway_history_rewound_total",
+                "Total number of times the view was dropped because the API server's history had gone back",
             )?,
             circuit_breaker_state: r.gauges(
                 "gateway_circuit_breaker_state",

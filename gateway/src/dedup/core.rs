@@ -1,8 +1,11 @@
 //! What every worker of one gateway instance shares: the API, the view, the lock, the writer's identity.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use kube::{Api, Client, api::ListParams};
@@ -12,6 +15,8 @@ use super::{
     attempt::Known,
     bounds::claim_cleared_within,
     deduplicate::Error,
+    feed::list_version,
+    history::Asked,
     lock::LockManager,
     refusals::Refusals,
     releases::Releases,
@@ -108,6 +113,9 @@ impl Core {
         subscription: &Subscription,
         deadline: Monotonic,
     ) -> Result<Snapshot, Error> {
+        if self.view.is_doubtful() {
+            return Err(doubtful());
+        }
         let patience = self.config.view.catch_up.min(deadline.since(self.context.monotonic()));
         let caught_up = match known {
             Known::UpTo(version) if self.view.version() >= Some(version) => true,
@@ -130,11 +138,27 @@ impl Core {
 
     async fn list(&self, fingerprint: &Fingerprint, deadline: Monotonic) -> Result<Snapshot, Error> {
         self.metrics.view_fallback_lists.inc();
+        let asked = self.view.asked(fingerprint);
         let params = ListParams::default().fields(&format!("spec.signalFingerprint={fingerprint}"));
         let list = self.kubernetes.call(LIST, deadline, || self.objects.list(&params)).await;
         let list = list.map_err(|error| self.refused(LIST, &error))?;
+        let version = list_version(list.metadata.resource_version.as_deref());
+        let version = version.map_err(|error| self.refused(LIST, &error))?;
         let records: Vec<Arc<Record>> = list.items.into_iter().filter_map(readable).map(Arc::new).collect();
+        if !self.view.agrees_with_list(&asked, version, &records) {
+            return Err(doubtful());
+        }
         Ok(Snapshot { records, listed: true })
+    }
+
+    /// Fails if what was known in `epoch` does not hold any more, or nothing may be created.
+    pub(super) fn still(&self, epoch: u64) -> Result<(), Error> {
+        if self.view.is_trusted(epoch) { Ok(()) } else { Err(doubtful()) }
+    }
+
+    /// As [`View::agrees`], for which the signal is refused.
+    pub(super) fn agrees(&self, asked: &Asked, record: &Record) -> Result<(), Error> {
+        if self.view.agrees(asked, record) { Ok(()) } else { Err(doubtful()) }
     }
 
     /// Logs what the API server said, and makes of it what a signal's sender is told.
@@ -142,5 +166,13 @@ impl Core {
         let Operation { verb, resource } = operation;
         tracing::error!(verb, resource, %error, "a request to the Kubernetes API failed");
         Error::from(error)
+    }
+}
+
+/// What is known of history, or the API server's lists, cannot be relied on at the moment.
+fn doubtful() -> Error {
+    Error::Busy {
+        reason: "the history of RemediationRequests went back, or the API servers contradict etcd",
+        retry_after: Duration::from_secs(5),
     }
 }

@@ -90,8 +90,8 @@ impl<'a> Counter<'a> {
                 Action::Unsettled => return Err(unsettled()),
                 Action::FieldMissing => return Err(self.field_missing()),
                 _ if core.context.monotonic() >= deadline => return Err(unsettled()),
-                Action::Patch(count) => self.patch(&count, &uid, &mut doubts, deadline).await?,
-                Action::Refresh { name, uid, than } => self.refresh(&name, &uid, than, deadline).await?,
+                Action::Patch(count) => self.patch(&count, &fingerprint, &uid, &mut doubts, deadline).await?,
+                Action::Refresh { name, uid, than } => self.refresh(&name, &fingerprint, &uid, than, deadline).await?,
                 Action::Obituary { uid } => Observation::Remembered(self.obituary(&fingerprint, &uid, deadline).await),
                 Action::AskForTurn { name } => self.ask_for_turn(&name, &uid, deadline).await,
                 Action::GiveWay { uid, than } => {
@@ -105,13 +105,14 @@ impl<'a> Counter<'a> {
     async fn patch(
         &mut self,
         count: &Count,
+        fingerprint: &Fingerprint,
         uid: &str,
         doubts: &mut u32,
         deadline: Monotonic,
     ) -> Result<Observation, Error> {
         let Core { objects, context, kubernetes, view, .. } = self.core;
         let patch = Patch::Merge(body(count));
-        let before = context.monotonic();
+        let (before, asked) = (context.monotonic(), view.asked(fingerprint));
         let params = PatchParams::default();
         let answer = kubernetes.once(PATCH, deadline, objects.patch_status(&count.name, &params, &patch)).await;
         match answer {
@@ -121,6 +122,7 @@ impl<'a> Counter<'a> {
                 self.round_trip = Some((mean * (ROUND_TRIP_SHARE - 1) + newest) / ROUND_TRIP_SHARE);
                 let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
                 let record = record.map_err(|error| self.core.refused(PATCH, &error))?;
+                self.core.agrees(&asked, &record)?;
                 view.mark(record.version, before);
                 Ok(Observation::Patched(Arc::new(record)))
             }
@@ -128,7 +130,10 @@ impl<'a> Counter<'a> {
                 self.core.metrics.commit_conflicts.inc();
                 Ok(Observation::Conflict)
             }
-            Err(kubernetes::Error::NotFound(_)) => Ok(Observation::NotFound),
+            Err(kubernetes::Error::NotFound(_)) => {
+                view.missed(&asked, &count.name);
+                Ok(Observation::NotFound)
+            }
             Err(kubernetes::Error::Throttled { retry_after, .. }) => {
                 let pause = retry_after.max(self.core.config.processing.retry.initial_backoff);
                 self.pause(pause, deadline).await?;
@@ -173,6 +178,7 @@ impl<'a> Counter<'a> {
     async fn refresh(
         &self,
         name: &str,
+        fingerprint: &Fingerprint,
         uid: &str,
         than: ResourceVersion,
         deadline: Monotonic,
@@ -180,8 +186,15 @@ impl<'a> Counter<'a> {
         if let Some(record) = self.core.view.by_uid(uid).filter(|record| record.version > than) {
             return Ok(Observation::Got(Some(record)));
         }
+        let asked = self.core.view.asked(fingerprint);
         match get(self.core, &self.core.objects, name, deadline).await {
-            Ok(object) => Ok(Observation::Got(object)),
+            Ok(object) => {
+                match &object {
+                    Some(record) => self.core.agrees(&asked, record)?,
+                    None => self.core.view.missed(&asked, name),
+                }
+                Ok(Observation::Got(object))
+            }
             Err(error) => Err(self.core.refused(GET, &error)),
         }
     }

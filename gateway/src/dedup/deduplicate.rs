@@ -29,6 +29,11 @@ pub trait Deduplicate: Send + Sync + 'static {
         None
     }
 
+    /// Whether the API server's lists contradict its store, so that nothing may be created, if it looks.
+    fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
+        None
+    }
+
     /// Takes no more signals, lets those under way finish and gives back what it holds, until `deadline` at most; tells
     /// whether everything was finished. There is nothing to do, unless it says otherwise.
     fn shut_down(&self, _deadline: Monotonic) -> BoxFuture<'_, bool> {

@@ -1,10 +1,15 @@
-//! Keeps a [`View`] fed: list, then watch, then watch on from where it ended; list again only when history is gone.
+//! Keeps a [`View`] fed: list, then watch, then watch on from where that ended in its own time. After any other end it lists
+//! again: whatever broke the watch may have taken history back, and a watch from a version that was passed again would be
+//! accepted without what is missing.
 //!
 //! By hand on `Api::watch`, because kube-runtime's watcher hides bookmarks and versions, which tell the view's age.
 
 use std::{pin::pin, time::Duration};
 
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    future::{self, Either},
+};
 use kube::{
     Api,
     api::{ListParams, WatchEvent, WatchParams},
@@ -23,6 +28,7 @@ use crate::{
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
+const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
 /// Objects per page of a list: keeps one answer well below what the API server and a connection hold at once.
 const PAGE: u32 = 500;
@@ -48,37 +54,30 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) async fn run(self) {
         let mut backoff = BACKOFF_MIN;
-        let mut listed: Option<ResourceVersion> = None;
         loop {
-            let outcome = match listed {
-                None => self.list().await.map(Some),
-                Some(from) => {
-                    let began = self.context.monotonic();
-                    let ended = self.watch(self.view.version().unwrap_or(from).max(from)).await;
-                    let lasted = self.context.monotonic().since(began);
-                    if lasted < BACKOFF_MIN {
-                        self.context.sleep(BACKOFF_MIN).await;
-                    }
-                    // A watch that has lasted shows that the server is well again, however it ended.
-                    if lasted > BACKOFF_MAX {
-                        backoff = BACKOFF_MIN;
-                    }
-                    ended.map(|()| listed)
-                }
-            };
-            match outcome {
-                Ok(version) => {
-                    listed = version;
-                    backoff = BACKOFF_MIN;
-                }
-                Err(error) => {
-                    if matches!(error, Error::Gone(_)) {
-                        listed = None;
-                    }
-                    self.report(&error);
-                    self.context.sleep(self.context.jitter(backoff / 2, backoff)).await;
-                    backoff = (backoff * 2).min(BACKOFF_MAX);
-                }
+            let began = self.context.monotonic();
+            if let Err(error) = self.follow().await {
+                self.report(&error);
+            }
+            // Watches that have lasted show that the server is well again, however they ended. A list alone does not: history
+            // may be gone again by the time that it is watched from.
+            if self.context.monotonic().since(began) > BACKOFF_MAX {
+                backoff = BACKOFF_MIN;
+            }
+            self.context.sleep(self.context.jitter(backoff / 2, backoff)).await;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    /// Lists, then watches for as long as each watch ends in its own time and the view is not dropped.
+    async fn follow(&self) -> Result<(), Error> {
+        let (listed, epoch) = self.list().await?;
+        loop {
+            let from = self.view.version().unwrap_or(listed).max(listed);
+            let (watch, dropped) = (pin!(self.watch(from)), pin!(self.view.dropped(epoch)));
+            match future::select(watch, dropped).await {
+                Either::Left((ended, _)) => ended?,
+                Either::Right(_) => return Ok(()),
             }
         }
     }
@@ -104,7 +103,8 @@ impl Feed {
         }
     }
 
-    async fn list(&self) -> Result<ResourceVersion, Error> {
+    /// The version listed, and the view's epoch with it.
+    async fn list(&self) -> Result<(ResourceVersion, u64), Error> {
         let before = self.context.monotonic();
         let mut params = ListParams::default().limit(PAGE);
         let mut records = Vec::new();
@@ -116,19 +116,21 @@ impl Feed {
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = ListParams::default().limit(PAGE).continue_token(&token),
                 None => {
+                    let mut epoch = 0;
                     self.view.update(|index| {
                         let change = index.replace(records, version);
                         index.mark(version, before);
+                        epoch = index.epoch();
                         change
                     });
-                    return Ok(version);
+                    return Ok((version, epoch));
                 }
             }
         }
         Err(Error::Unexpected(format!("a list of more than {PAGES_MAX} pages")))
     }
 
-    /// Ends without error when the server ends the watch in time.
+    /// Ends without error when the server ends the watch in its own time.
     async fn watch(&self, from: ResourceVersion) -> Result<(), Error> {
         let timeout = self.config.watch_timeout;
         // Replicas that started together should not watch again together.
@@ -137,12 +139,17 @@ impl Feed {
         // With bookmarks, by default.
         let params = WatchParams { timeout: Some(secs), ..WatchParams::default() };
         let from = from.to_string();
-        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
+        let before = self.context.monotonic();
+        let deadline = before + REQUEST_TIMEOUT;
         let events = self.kubernetes.once(WATCH, deadline, self.api.watch(&params, &from)).await?;
         let mut events = pin!(events);
         let end = self.context.monotonic() + timeout + WATCH_GRACE;
         while let Some(event) = self.context.timeout_at(end, events.next()).await.map_err(|_| Error::Deadline)? {
             self.apply(event.map_err(classify)?)?;
+        }
+        let lasted = self.context.monotonic().since(before);
+        if lasted < Duration::from_secs(u64::from(secs)) {
+            return Err(Error::Unreachable(format!("the watch ended after {lasted:?}, before its own time")));
         }
         Ok(())
     }
@@ -181,11 +188,31 @@ impl Feed {
             if self.view.age(before).is_none_or(|age| age < interval / 2) {
                 continue;
             }
+            let (epoch, stood) = (self.view.epoch(), self.view.version());
             match probe(&self.kubernetes, &self.api, before + REQUEST_TIMEOUT).await {
-                Ok(version) => self.view.mark(version, before),
+                Ok(version) if self.view.heard(epoch, stood, version) => self.view.mark(version, before),
+                Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "the view's age could not be proved"),
             }
+            if let Err(error) = self.sample().await {
+                tracing::debug!(%error, "the view could not be compared with etcd");
+            }
         }
+    }
+
+    /// Compares what changed last with etcd, which a list may not show: the first that is missing from an older backup.
+    async fn sample(&self) -> Result<(), Error> {
+        let Some(newest) = self.view.newest() else { return Ok(()) };
+        let asked = self.view.asked(&newest.fingerprint);
+        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
+        match self.kubernetes.once(GET, deadline, self.api.get_opt(&newest.name)).await?.map(readable) {
+            Some(Some(record)) => {
+                self.view.agrees(&asked, &record);
+            }
+            Some(None) => {}
+            None => self.view.missed(&asked, &newest.name),
+        }
+        Ok(())
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Finder<'a> {
     deadline: Monotonic,
     /// From here on a decision made on the newest read must not be acted on.
     expires: Monotonic,
+    /// Of the view: all that is known belongs to it.
+    epoch: u64,
     subscription: Subscription,
     seen: Vec<(String, ResourceVersion)>,
     began: Monotonic,
@@ -68,6 +70,7 @@ impl<'a> Finder<'a> {
             tag: tag.to_owned(),
             deadline,
             expires: began,
+            epoch: core.view.epoch(),
             subscription: core.view.subscribe(&signal.fingerprint),
             seen: Vec::new(),
             began,
@@ -94,6 +97,7 @@ impl<'a> Finder<'a> {
         let mut observation = Observation::Begin;
         let mut haste = 0;
         for _ in 0..STEPS_MAX {
+            core.still(self.epoch)?;
             let action = attempt.step(observation, core.context.now());
             tracing::trace!(?action, "attempt");
             if let Action::Done(found) = action {
@@ -219,19 +223,23 @@ impl<'a> Finder<'a> {
         self.claims += 1;
         self.claimed_first = None;
         let patch = claims::patch(predecessor, &format!("{}/{}", self.tag, self.claims));
-        let before = context.monotonic();
+        let (before, asked) = (context.monotonic(), view.asked(&predecessor.fingerprint));
         let params = PatchParams::default();
         metrics.fence_claims.inc();
         match kubernetes.call(PATCH, until, || objects.patch(&predecessor.name, &params, &patch)).await {
             Ok(object) => {
                 let record = self.record(PATCH, object)?;
+                self.core.agrees(&asked, &record)?;
                 view.mark(record.version, before);
                 self.blocked = false;
                 self.claimed_first = is_first.then(|| Arc::clone(&record));
                 Ok(Observation::Claimed(record))
             }
             Err(kubernetes::Error::Conflict(_)) => Ok(Observation::ClaimConflict),
-            Err(kubernetes::Error::NotFound(_)) => Ok(Observation::ClaimNotFound),
+            Err(kubernetes::Error::NotFound(_)) => {
+                view.missed(&asked, &predecessor.name);
+                Ok(Observation::ClaimNotFound)
+            }
             Err(kubernetes::Error::Invalid(_)) => Ok(Observation::ClaimRefused),
             Err(error) => self.failed(PATCH, &error),
         }
@@ -242,7 +250,7 @@ impl<'a> Finder<'a> {
         self.blocked = false;
         let Core { requests, context, kubernetes, namespace, view, refusals, .. } = self.core;
         let object = build(self.signal, name, namespace, &self.tag, context.now());
-        let before = context.monotonic();
+        let (before, asked) = (context.monotonic(), view.asked(&self.signal.fingerprint));
         let params = PostParams::default();
         let mut tries = 0;
         let send = || {
@@ -254,6 +262,7 @@ impl<'a> Finder<'a> {
                 refusals.forget(&self.signal.fingerprint);
                 let record = Projected::from(created);
                 let record = self.record(CREATE, record)?;
+                self.core.agrees(&asked, &record)?;
                 view.mark(record.version, before);
                 Ok(Observation::Created(record))
             }
@@ -279,8 +288,15 @@ impl<'a> Finder<'a> {
 
     async fn get(&self, name: &str) -> Result<Observation, Error> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
+        let asked = self.core.view.asked(&self.signal.fingerprint);
         match get(self.core, &self.core.objects, name, until).await {
-            Ok(object) => Ok(Observation::Got(object)),
+            Ok(object) => {
+                match &object {
+                    Some(record) => self.core.agrees(&asked, record)?,
+                    None => self.core.view.missed(&asked, name),
+                }
+                Ok(Observation::Got(object))
+            }
             Err(error) => self.failed(GET, &error),
         }
     }

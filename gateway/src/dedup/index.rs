@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use super::history::{Asked, continues};
 use crate::{
     context::Monotonic,
     remediation::{Fingerprint, Record, ResourceVersion},
@@ -21,6 +22,8 @@ const MARKS_MAX: usize = 4096;
 /// A consistent prefix of history: everything up to `version`, nothing after it.
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// How often all was dropped.
+    epoch: u64,
     /// `None` before the first list.
     version: Option<ResourceVersion>,
     by_fingerprint: BTreeMap<Fingerprint, BTreeMap<String, Arc<Record>>>,
@@ -38,11 +41,35 @@ pub(super) struct Change {
     pub(super) fingerprints: Vec<Fingerprint>,
     /// Fingerprints that have more than one active RemediationRequest since now, with their names.
     pub(super) twins: Vec<(Fingerprint, Vec<String>)>,
+    /// All that was known before is dropped: it does not go on as it was.
+    pub(super) rewound: bool,
 }
 
 impl Index {
     pub(super) fn version(&self) -> Option<ResourceVersion> {
         self.version
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Where the index stands as `fingerprint` is asked about.
+    pub(super) fn asked(&self, fingerprint: &Fingerprint) -> Asked {
+        let (fingerprint, known) = (fingerprint.clone(), self.of(fingerprint));
+        Asked { fingerprint, epoch: self.epoch, version: self.version, known }
+    }
+
+    /// Drops all that is known.
+    pub(super) fn rewind(&mut self) -> Change {
+        let fingerprints = self.by_fingerprint.keys().cloned().collect();
+        *self = Self { epoch: self.epoch + 1, ..Self::default() };
+        Change { fingerprints, rewound: true, ..Change::default() }
+    }
+
+    /// What changed last.
+    pub(super) fn newest(&self) -> Option<Arc<Record>> {
+        self.all().max_by_key(|record| record.version).cloned()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,12 +99,13 @@ impl Index {
         self.by_fingerprint.values().flat_map(BTreeMap::values)
     }
 
-    /// Takes a list over, unless it is older than what is known: the view never moves backwards.
+    /// Takes a list over that was asked for when the index stood where it is. If it does not continue what is known, that is
+    /// dropped before.
     pub(super) fn replace(&mut self, mut records: Vec<Record>, version: ResourceVersion) -> Change {
-        let mut change = Change::default();
-        if self.version.is_some_and(|known| known > version) {
-            return change;
-        }
+        let known = |record: &Record| self.by_uid(&record.uid).map(|known| known.version);
+        let is_continued_by = |record: &Record| continues(self.version, known(record), record);
+        let continued = self.version <= Some(version) && records.iter().all(is_continued_by);
+        let mut change = if continued { Change::default() } else { self.rewind() };
         let listed: BTreeMap<&str, ()> = records.iter().map(|r| (r.uid.as_str(), ())).collect();
         let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains_key(r.uid.as_str())).cloned().collect();
         for record in gone {

@@ -9,6 +9,7 @@
 //! | [`decision`], [`attempt`] | [`find`] | find or create, by lock and fence |
 //! | [`commit`] | [`count`] | count a batch exactly once |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
+//! | [`history`] | [`guard`] | whether that can be relied on |
 //!
 //! [`lock`] is the Lease per key, [`claims`] keep a predecessor while its successor is created, [`refusals`] remember what is
 //! not admitted, [`collector`] clears what crashed replicas leave behind, within the [`bounds`], [`core`] is what all share.
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use self::{
     core::Core,
     feed::Feed,
+    guard::Guard,
     lock::{Holder, LockManager},
     queue::{Pending, Queued, Queues},
     shared::Shared,
@@ -51,6 +53,8 @@ mod decision;
 mod deduplicate;
 mod feed;
 mod find;
+mod guard;
+mod history;
 mod index;
 pub mod lock;
 mod observed;
@@ -106,6 +110,10 @@ impl Deduplicate for Deduplicator {
         Some(self.crd_outdated())
     }
 
+    fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.shared.core.view.doubt())
+    }
+
     fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
         self.shut_down(deadline).boxed()
     }
@@ -156,6 +164,10 @@ impl Deduplicator {
         core.context.spawn(feed().run());
         core.context.spawn(feed().probe());
         core.context.spawn(collector::run(Arc::clone(core)));
+        let Core { view, objects: api, kubernetes, context, .. } = &**core;
+        let (view, api) = (view.clone(), api.clone());
+        let guard = Guard { view, api, kubernetes: kubernetes.clone(), context: context.clone() };
+        context.spawn(guard.run());
     }
 
     /// Makes `signal` durable: creates its RemediationRequest or counts it on the active one, until `deadline` at most.

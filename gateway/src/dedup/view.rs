@@ -12,14 +12,19 @@ use std::{
 };
 
 use kube::ResourceExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
-use super::index::{Change, Index};
+use super::{
+    history::Suspects,
+    index::{Change, Index},
+};
 use crate::{
     context::{Context, Monotonic},
     metrics::Metrics,
     remediation::{Fingerprint, Projected, Record, ResourceVersion},
 };
+
+mod trust;
 
 /// All that is known of one fingerprint.
 #[derive(Clone, Debug)]
@@ -48,12 +53,25 @@ struct Shared {
     subscribers: Mutex<BTreeMap<Fingerprint, (Arc<Notify>, usize)>>,
     /// Woken on every new version, in the order in which they wait: a `watch` channel would draw lots.
     moved: Notify,
+    suspects: Mutex<Suspects>,
+    /// Woken on every new suspect.
+    suspected: Notify,
+    /// Whether the API servers' lists contradict etcd.
+    doubt: watch::Sender<bool>,
     metrics: Metrics,
 }
 
 impl View {
     pub(super) fn new(metrics: Metrics) -> Self {
-        let shared = Shared { index: Mutex::default(), subscribers: Mutex::default(), moved: Notify::new(), metrics };
+        let shared = Shared {
+            index: Mutex::default(),
+            subscribers: Mutex::default(),
+            moved: Notify::new(),
+            suspects: Mutex::default(),
+            suspected: Notify::new(),
+            doubt: watch::Sender::new(false),
+            metrics,
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -65,11 +83,18 @@ impl View {
     pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) {
         let (change, moved) = {
             let mut index = self.index();
-            let before = index.version();
+            let before = (index.epoch(), index.version());
             let change = change(&mut index);
             self.shared.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
-            (change, index.version() != before)
+            (change, (index.epoch(), index.version()) != before)
         };
+        if change.rewound {
+            self.shared.metrics.history_rewound.inc();
+            tracing::error!(
+                "the history of RemediationRequests does not go on as it was: was etcd restored from a backup? \
+                 All that was known is dropped and listed again"
+            );
+        }
         for (fingerprint, names) in &change.twins {
             self.shared.metrics.twins_detected.inc();
             tracing::error!(%fingerprint, ?names, "more than one active RemediationRequest: a foreign creator, or a stop beyond the stated bounds");
@@ -115,6 +140,11 @@ impl View {
         self.index().deleted(uid)
     }
 
+    /// What changed last.
+    pub(super) fn newest(&self) -> Option<Arc<Record>> {
+        self.index().newest()
+    }
+
     /// All that carry a claim.
     pub(super) fn claimed(&self) -> Vec<Arc<Record>> {
         self.index().all().filter(|record| record.is_claimed()).cloned().collect()
@@ -143,19 +173,24 @@ impl View {
 
     /// Waits for the first list.
     pub(super) async fn synced(&self) {
-        self.moved_to(|version| version.is_some()).await;
+        self.moved_to(|index| index.version().is_some()).await;
     }
 
     /// Waits until the view has reached `version`, for `patience` at most; tells whether it has.
     pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, patience: Duration) -> bool {
-        context.timeout(patience, self.moved_to(|known| known >= Some(version))).await.is_ok()
+        context.timeout(patience, self.moved_to(|index| index.version() >= Some(version))).await.is_ok()
     }
 
-    async fn moved_to(&self, is_there: impl Fn(Option<ResourceVersion>) -> bool) {
+    /// Waits until all that was known in `epoch` is dropped.
+    pub(super) async fn dropped(&self, epoch: u64) {
+        self.moved_to(|index| index.epoch() != epoch).await;
+    }
+
+    async fn moved_to(&self, is_there: impl Fn(&Index) -> bool) {
         loop {
             let mut moved = pin!(self.shared.moved.notified());
             moved.as_mut().enable();
-            if is_there(self.version()) {
+            if is_there(&self.index()) {
                 return;
             }
             moved.await;

@@ -37,6 +37,8 @@ pub(super) struct Worker<'a> {
 /// The newest version of a RemediationRequest that an answer has shown.
 struct Known {
     fingerprint: Fingerprint,
+    /// Of the view: when that is dropped, this is.
+    epoch: u64,
     record: Option<Arc<Record>>,
     past: Past,
     /// Its first status is not written yet.
@@ -70,12 +72,13 @@ impl<'a> Worker<'a> {
 
     /// One turn: find the RemediationRequest, then count on it.
     async fn serve(&mut self, fingerprint: &Fingerprint) {
-        if self.known.as_ref().is_none_or(|known| known.fingerprint != *fingerprint) {
-            let fingerprint = fingerprint.clone();
-            self.known = Some(Known { fingerprint, record: None, past: Past::default(), fresh: false });
-        }
         // Before the look at what is known: what others write meanwhile is seen.
         self.shared.core.context.sleep_until(self.next_commit).await;
+        let epoch = self.shared.core.view.epoch();
+        if self.known.as_ref().is_none_or(|known| known.fingerprint != *fingerprint || known.epoch != epoch) {
+            let fingerprint = fingerprint.clone();
+            self.known = Some(Known { fingerprint, epoch, record: None, past: Past::default(), fresh: false });
+        }
         let target = match self.target() {
             Some(target) => target,
             None => {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::listeners::Listeners;
@@ -21,6 +22,8 @@ use crate::{
 pub(super) const VIEW: &str = "view";
 /// `/readyz` says no when the CRD lacks a field that exactly-once counting needs.
 pub(super) const CRD: &str = "crd";
+/// `/readyz` says no while the API servers' lists contradict etcd.
+pub(super) const HISTORY: &str = "history";
 /// For what remains after the requests under way have been answered: releases, the audit trail.
 const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,11 @@ impl Gateway {
         self.dedup.start();
         let (dedup, readiness) = (Arc::clone(&self.dedup), self.readiness.clone());
         let outdated = dedup.crd_outdated();
+        if let Some(doubtful) = dedup.history_doubtful() {
+            self.context.spawn(tell_doubt(doubtful, readiness.clone()));
+        } else {
+            readiness.met(HISTORY);
+        }
         self.context.spawn(async move {
             dedup.synced().await;
             tracing::info!("the view of RemediationRequests is synchronised");
@@ -122,5 +130,23 @@ impl Gateway {
         futures::join!(audit, events);
         self.log.flush();
         tracing::info!("shut down");
+    }
+}
+
+/// Keeps [`HISTORY`] met while nothing is doubtful.
+async fn tell_doubt(mut doubtful: watch::Receiver<bool>, readiness: Readiness) {
+    loop {
+        if *doubtful.borrow_and_update() {
+            readiness.unmet(
+                HISTORY,
+                "lists of the API servers contradict etcd, which was restored from a backup beneath them: \
+                 restart the API servers",
+            );
+        } else {
+            readiness.met(HISTORY);
+        }
+        if doubtful.changed().await.is_err() {
+            return;
+        }
     }
 }

@@ -13,6 +13,7 @@ mod exhaustive;
 mod explain;
 mod explore;
 mod fence_model;
+mod history;
 mod idle;
 mod lock_manager;
 mod metrics;

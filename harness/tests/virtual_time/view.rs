@@ -49,11 +49,11 @@ async fn a_view_of_more_objects_than_a_page_holds_is_listed_page_by_page() {
 
 #[rstest]
 #[case::gone(status(410, "Expired"), "gone", 2, "begun again")]
-#[case::forbidden(status(403, "Forbidden"), "forbidden", 1, "check the gateway's roles")]
-#[case::no_crd(status(404, "NotFound"), "not_found", 1, "apply gateway/deploy/crd")]
+#[case::forbidden(status(403, "Forbidden"), "forbidden", 2, "check the gateway's roles")]
+#[case::no_crd(status(404, "NotFound"), "not_found", 2, "apply gateway/deploy/crd")]
 #[case::silent(Fault { delay_before: Duration::from_secs(3_600), ..Fault::default() }, "timeout", 1, "begun again")]
-#[case::reset(Fault::lost(), "unreachable", 1, "begun again")]
-#[case::broken(Fault::refused(Effect::internal_error()), "error", 1, "begun again")]
+#[case::reset(Fault::lost(), "unreachable", 2, "begun again")]
+#[case::broken(Fault::refused(Effect::internal_error()), "error", 2, "begun again")]
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_refused_is_begun_again_and_its_reason_counted_and_logged(
     #[case] fault: Fault,
@@ -68,7 +68,7 @@ async fn a_watch_that_is_refused_is_begun_again_and_its_reason_counted_and_logge
     let replica = fleet.start(1).await;
     // Before the first proof of the view's age, which is a list too.
     wait_ms(10_000).await;
-    assert_eq!(answered_at(&fleet, "list").len(), lists, "history is listed again only when it is gone");
+    assert_eq!(answered_at(&fleet, "list").len(), lists, "history may have gone back meanwhile");
     wait_ms(22_000).await;
     assert_eq!(restarts(&replica), [format!("{{reason=\"{reason}\"}} 1")]);
     assert_eq!(logs.lines().iter().filter(|line| line.text.contains(said)).count(), 1, "{:?}", logs.lines());
@@ -88,10 +88,10 @@ async fn a_server_that_is_down_is_asked_again_after_pauses_that_grow_to_five_sec
     let refused: Vec<Duration> = requests.filter(|r| r.verb == "watch" && r.code == "500").map(|r| r.elapsed).collect();
     assert!(refused.len() > 10, "{refused:?}");
     for (i, gap) in gaps(&refused).iter().enumerate() {
-        // Beside the backoff: a watch that ended at once is not begun again within 50 ms, and takes 1 ms.
+        // Beside the backoff: a list and a watch, which take 1 ms each.
         let backoff = (50 << i.min(7)).min(5_000);
         let gap = gap.as_millis();
-        assert!((50 + backoff / 2..=50 + backoff + 3).contains(&gap), "gap {i} of {:?}", gaps(&refused));
+        assert!((backoff / 2..=backoff + 5).contains(&gap), "gap {i} of {:?}", gaps(&refused));
     }
     script.clear();
     // Once a watch has outlived the longest pause, the next outage is met with short pauses again.

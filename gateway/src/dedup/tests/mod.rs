@@ -3,6 +3,7 @@
 mod attempt;
 mod commit;
 mod decision;
+mod history;
 mod index;
 mod observed;
 mod properties;

@@ -1,0 +1,138 @@
+//! Whether a view can be relied on: it goes with what GETs, writes and consistent lists say, or it is dropped.
+
+use std::{pin::pin, sync::Arc};
+
+use tokio::sync::watch;
+
+use super::View;
+use crate::{
+    dedup::history::{Asked, Consequence, Finding, Suspects},
+    remediation::{Fingerprint, Record, ResourceVersion},
+};
+
+impl View {
+    /// Where the view stands now, to be compared with the answer to a request that is sent after it.
+    pub(in crate::dedup) fn asked(&self, fingerprint: &Fingerprint) -> Asked {
+        self.index().asked(fingerprint)
+    }
+
+    /// Grows whenever the view is dropped: what was known before is to be forgotten.
+    pub(in crate::dedup) fn epoch(&self) -> u64 {
+        self.index().epoch()
+    }
+
+    /// Whether what was known in `epoch` still holds and anything may be created on it.
+    pub(in crate::dedup) fn is_trusted(&self, epoch: u64) -> bool {
+        self.epoch() == epoch && !self.is_doubtful()
+    }
+
+    /// Whether an object that a GET or a write has shown continues what was known when it was `asked` for. If not, the view
+    /// is dropped, and nothing may be concluded from the answer.
+    pub(in crate::dedup) fn agrees(&self, asked: &Asked, record: &Record) -> bool {
+        let continued = asked.is_continued_by(record);
+        if !continued {
+            self.contradicted(asked, &record.name);
+        }
+        continued && self.is_trusted(asked.epoch)
+    }
+
+    /// As [`View::agrees`], for a consistent list of all objects of a fingerprint.
+    pub(in crate::dedup) fn agrees_with_list(
+        &self,
+        asked: &Asked,
+        version: ResourceVersion,
+        records: &[Arc<Record>],
+    ) -> bool {
+        let continued = asked.is_continued_by_list(version, records);
+        if !continued && !self.is_doubtful() {
+            self.drop_since(asked.epoch);
+        }
+        continued && self.is_trusted(asked.epoch)
+    }
+
+    /// Notes the version of a consistent list that was asked for when the view stood at `asked`.
+    pub(in crate::dedup) fn heard(&self, epoch: u64, asked: Option<ResourceVersion>, version: ResourceVersion) -> bool {
+        let continued = asked <= Some(version);
+        if !continued && !self.is_doubtful() {
+            self.drop_since(epoch);
+        }
+        continued && self.epoch() == epoch
+    }
+
+    /// Notes that `name` was not found. If the view knew it, it is looked whether the view learns that, too.
+    pub(in crate::dedup) fn missed(&self, asked: &Asked, name: &str) {
+        if asked.known.iter().any(|record| record.name == name) {
+            self.suspect(name, &asked.fingerprint);
+        }
+    }
+
+    fn contradicted(&self, asked: &Asked, name: &str) {
+        self.suspect(name, &asked.fingerprint);
+        if !self.is_doubtful() {
+            self.drop_since(asked.epoch);
+        }
+    }
+
+    /// Drops what was known in `epoch`, unless that has happened.
+    fn drop_since(&self, epoch: u64) {
+        self.update(|index| if index.epoch() == epoch { index.rewind() } else { Default::default() });
+    }
+
+    fn suspect(&self, name: &str, fingerprint: &Fingerprint) {
+        self.suspects().add(name, fingerprint);
+        self.shared.suspected.notify_waiters();
+    }
+
+    /// Waits for a suspect.
+    pub(in crate::dedup) async fn suspected(&self) {
+        loop {
+            let mut suspected = pin!(self.shared.suspected.notified());
+            suspected.as_mut().enable();
+            if !self.suspects().is_empty() {
+                return;
+            }
+            suspected.await;
+        }
+    }
+
+    /// Names and fingerprints of objects of which view and etcd were seen to disagree.
+    pub(in crate::dedup) fn all_suspects(&self) -> Vec<(String, Fingerprint)> {
+        self.suspects().all()
+    }
+
+    /// Draws the consequence of a look at `name`, made in `epoch`.
+    pub(in crate::dedup) fn judge(&self, name: &str, finding: Finding, epoch: u64) {
+        let consequence = self.suspects().judge(name, finding);
+        match consequence {
+            Consequence::Nothing => {}
+            Consequence::DropView => self.drop_since(epoch),
+            Consequence::Doubt => {
+                self.shared.doubt.send_replace(true);
+                self.drop_since(epoch);
+                tracing::error!(
+                    %name,
+                    "lists of the API servers contradict etcd, which was restored from a backup beneath them: \
+                     restart the API servers; nothing is created until then"
+                );
+            }
+            Consequence::Believe => {
+                self.shared.doubt.send_replace(false);
+                tracing::info!("lists of the API servers agree with etcd again");
+            }
+        }
+    }
+
+    /// Whether lists of the API servers contradict etcd.
+    pub(in crate::dedup) fn is_doubtful(&self) -> bool {
+        *self.shared.doubt.borrow()
+    }
+
+    /// Tells when [`View::is_doubtful`] changes.
+    pub(in crate::dedup) fn doubt(&self) -> watch::Receiver<bool> {
+        self.shared.doubt.subscribe()
+    }
+
+    fn suspects(&self) -> std::sync::MutexGuard<'_, Suspects> {
+        self.shared.suspects.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
