@@ -82,6 +82,7 @@ fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
 /// On tokio's clock, which tests pause: the machine's own goes on meanwhile.
 fn simulated() -> Context {
     let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
+    #[expect(clippy::disallowed_methods, reason = "the start of these tests' clock")]
     Context::simulated(clock, tokio::time::Instant::now(), 1)
 }
 
