@@ -39,7 +39,11 @@ pub struct Metrics {
     pub kubernetes_requests: IntCounterVec,
     pub kubernetes_request_duration_seconds: HistogramVec,
     pub commit_batch_size: Histogram,
-    pub commit_conflicts: IntCounter,
+    pub counts_taken_back: IntCounter,
+    pub counts_indeterminate: IntCounterVec,
+    pub projections: IntCounterVec,
+    pub registers_folded: IntCounter,
+    pub counters_collected: IntCounter,
     pub view_age_seconds: Gauge,
     pub view_objects: IntGauge,
     pub view_restarts: IntCounterVec,
@@ -163,8 +167,26 @@ impl Metrics {
                 "Signals counted by one status patch",
                 &BATCH_BUCKETS,
             )?,
-            commit_conflicts: r
-                .counter("gateway_commit_conflicts_total", "Total number of status patches that met a newer version")?,
+            counts_taken_back: r.counter(
+                "gateway_counts_taken_back_total",
+                "Total number of batches taken back because their RemediationRequest had ended",
+            )?,
+            counts_indeterminate: r.counters(
+                "gateway_counts_indeterminate_total",
+                "Total number of batches of which it is not known whether they were counted",
+                &["cause"],
+            )?,
+            projections: r.counters(
+                "gateway_projections_total",
+                "Total number of times that a count was written into a status",
+                &["outcome"],
+            )?,
+            registers_folded: r
+                .counter("gateway_registers_folded_total", "Total number of registers of ended replicas folded")?,
+            counters_collected: r.counter(
+                "gateway_counters_collected_total",
+                "Total number of counters removed after their RemediationRequest had ended",
+            )?,
             view_age_seconds: r
                 .float_gauge("gateway_view_age_seconds", "Age of the view of RemediationRequests at the last signal")?,
             view_objects: r.gauge("gateway_view_objects", "RemediationRequests in the view")?,

@@ -20,7 +20,7 @@ pub struct Config {
     pub lock: Lock,
     /// The watch-fed view of RemediationRequests.
     pub view: View,
-    /// Group commit of occurrence counts.
+    /// Counting of signals in batches.
     pub commit: Commit,
     /// How alerts and events are read.
     pub signal: Signals,
@@ -180,15 +180,15 @@ pub struct View {
     pub attempt_timeout: Duration,
 }
 
-/// Group commit of occurrence counts.
+/// Counting of signals in batches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Commit {
-    /// Signals counted by one status patch at most.
+    /// Signals counted by one write at most.
     pub max_batch: usize,
     /// Signals of one fingerprint that wait at most; further ones are answered 503.
     pub max_queue: usize,
-    /// The least pause after a commit, in which further signals gather; a jittered round trip if that is longer.
+    /// From the beginning of one batch to that of the next at least; further signals gather meanwhile.
     #[serde(with = "duration")]
     pub min_linger: Duration,
 }

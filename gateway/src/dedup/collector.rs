@@ -12,11 +12,14 @@ use super::{
     bounds::{EXPIRED_DURATIONS, REQUEST_TIMEOUT, SWEEP_MAX, decision_life},
     claims,
     core::Core,
+    counters,
     observed::{Observed, lease_duration},
 };
 use crate::{
     kubernetes::{Error, Operation},
-    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion},
+    remediation::{
+        COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion,
+    },
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "leases" };
@@ -26,6 +29,7 @@ const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 pub(super) async fn run(core: Arc<Core>) {
     let mut leases = Observed::default();
     let mut claims = BTreeMap::new();
+    let mut seen = counters::Seen::default();
     let interval = core.config.lock.collect_interval;
     loop {
         core.context.sleep(core.context.jitter(interval / 2, interval)).await;
@@ -34,13 +38,16 @@ pub(super) async fn run(core: Arc<Core>) {
         }
         clear_claims(&core, &mut claims).await;
         core.refusals.sweep();
+        if let Err(error) = counters::sweep(&core, &mut seen).await {
+            tracing::warn!(%error, "counters could not be looked after");
+        }
     }
 }
 
 /// Deletes leases that expired, by either clock, more than twice their duration ago.
 async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Error> {
     let api: Api<Lease> = Api::namespaced(core.kubernetes.client(), &core.namespace);
-    let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY}");
+    let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}!={COUNTER_COMPONENT}");
     let params = ListParams::default().labels(&ours).limit(SWEEP_MAX);
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
     let leases = core.kubernetes.call(LIST, deadline, || api.list(&params)).await?.items;

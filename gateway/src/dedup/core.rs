@@ -3,13 +3,12 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use kube::{Api, Client, api::ListParams};
-use tokio::sync::watch;
 
 use super::{
     attempt::Known,
@@ -18,8 +17,11 @@ use super::{
     feed::list_version,
     history::Asked,
     lock::LockManager,
+    protocol::count::{Patience, WRITES_MAX},
     refusals::Refusals,
+    registers::Registers,
     releases::Releases,
+    store::Store,
     view::{Snapshot, Subscription, View, readable},
 };
 use crate::{
@@ -27,7 +29,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{self, Kubernetes, Operation},
     metrics::Metrics,
-    remediation::{Fingerprint, Projected, Record, RemediationRequest, ResourceVersion},
+    remediation::{BootId, Fingerprint, Projected, Record, RemediationRequest, ResourceVersion},
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
@@ -51,10 +53,10 @@ pub(super) struct Core {
     pub(super) requests: Api<RemediationRequest>,
     /// `<pod>/<boot id>`.
     pub(super) writer: String,
+    pub(super) store: Store,
+    pub(super) registers: Registers,
     attempts: AtomicU64,
-    sequences: AtomicI64,
-    /// Whether the CRD was last seen to lack a field that exactly-once counting needs.
-    pub(super) outdated_crd: watch::Sender<bool>,
+    sequences: AtomicU64,
 }
 
 impl Core {
@@ -68,7 +70,8 @@ impl Core {
         pod_name: &str,
     ) -> Self {
         let client: Client = kubernetes.client();
-        let writer = format!("{pod_name}/{:016x}", context.random());
+        let boot = BootId::new(context.random());
+        let writer = format!("{pod_name}/{boot}");
         Self {
             view: View::new(metrics.clone()),
             releases: Releases::default(),
@@ -77,8 +80,9 @@ impl Core {
             requests: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             attempts: AtomicU64::new(1),
-            sequences: AtomicI64::new(1),
-            outdated_crd: watch::Sender::new(false),
+            sequences: AtomicU64::new(1),
+            store: Store::new(kubernetes.clone(), namespace, boot),
+            registers: Registers::default(),
             context,
             metrics,
             kubernetes,
@@ -93,14 +97,19 @@ impl Core {
         format!("{}/{}", self.writer, self.attempts.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A batch number that no other batch of this process has.
-    pub(super) fn next_sequence(&self) -> i64 {
-        self.sequences.fetch_add(1, Ordering::Relaxed)
+    /// The first of [`WRITES_MAX`] sequence numbers that no other batch of this boot has.
+    pub(super) fn next_sequences(&self) -> u64 {
+        self.sequences.fetch_add(WRITES_MAX, Ordering::Relaxed)
     }
 
-    /// Notes whether the CRD lacks a field that exactly-once counting needs.
-    pub(super) fn report_crd(&self, outdated: bool) {
-        self.outdated_crd.send_if_modified(|known| std::mem::replace(known, outdated) != outdated);
+    /// How requests that count are tried again.
+    pub(super) fn patience(&self) -> Patience {
+        let retry = &self.config.processing.retry;
+        Patience {
+            doubts_max: retry.max_attempts,
+            initial_backoff: retry.initial_backoff,
+            max_backoff: retry.max_backoff,
+        }
     }
 
     /// What is known of `fingerprint`, from a view that is fresh and has come as far as `known` (`seen` is what the last

@@ -24,11 +24,6 @@ pub trait Deduplicate: Send + Sync + 'static {
         future::ready(()).boxed()
     }
 
-    /// Whether the CRD in the cluster was last seen to lack a field that exactly-once counting needs, if it looks.
-    fn crd_outdated(&self) -> Option<watch::Receiver<bool>> {
-        None
-    }
-
     /// Whether the API server's lists contradict its store, so that nothing may be created, if it looks.
     fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
         None

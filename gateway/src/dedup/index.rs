@@ -12,8 +12,6 @@ use crate::{
     remediation::{Fingerprint, Record, ResourceVersion},
 };
 
-/// Deleted objects remembered at most.
-const TOMBSTONES_MAX: usize = 10_000;
 /// Marks are this far apart at least: together they reach back longer than any view counts as fresh.
 const MARK_SPACING: Duration = Duration::from_millis(50);
 /// Marks kept at most, the newest ones.
@@ -28,8 +26,6 @@ pub(super) struct Index {
     version: Option<ResourceVersion>,
     by_fingerprint: BTreeMap<Fingerprint, BTreeMap<String, Arc<Record>>>,
     fingerprint_of: BTreeMap<String, Fingerprint>,
-    deleted: BTreeMap<String, Arc<Record>>,
-    deleted_order: VecDeque<String>,
     marks: VecDeque<(ResourceVersion, Monotonic)>,
     as_of: Option<Monotonic>,
 }
@@ -90,11 +86,6 @@ impl Index {
         self.by_fingerprint.get(fingerprint)?.get(uid).cloned()
     }
 
-    /// The last state of a deleted object.
-    pub(super) fn deleted(&self, uid: &str) -> Option<Arc<Record>> {
-        self.deleted.get(uid).cloned()
-    }
-
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Record>> {
         self.by_fingerprint.values().flat_map(BTreeMap::values)
     }
@@ -140,7 +131,6 @@ impl Index {
         if self.is_news(version) {
             let record = Arc::new(record);
             self.forget(&record, &mut change);
-            self.bury(record);
             self.reach(version);
         }
         change
@@ -209,17 +199,5 @@ impl Index {
             }
         }
         change.fingerprints.push(fingerprint.clone());
-    }
-
-    fn bury(&mut self, record: Arc<Record>) {
-        let uid = record.uid.clone();
-        if self.deleted.insert(uid.clone(), record).is_none() {
-            self.deleted_order.push_back(uid);
-        }
-        while self.deleted_order.len() > TOMBSTONES_MAX {
-            if let Some(oldest) = self.deleted_order.pop_front() {
-                self.deleted.remove(&oldest);
-            }
-        }
     }
 }

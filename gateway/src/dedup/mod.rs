@@ -1,18 +1,20 @@
 //! One active RemediationRequest per fingerprint, every acknowledged signal counted exactly once.
 //!
-//! A signal is queued for the worker of its lease name ([`queue`], [`worker`]). The worker finds or creates its
-//! RemediationRequest and then counts, with one patch, all that gathered in the meantime. What to do next is decided by
-//! state machines without I/O, which drivers carry out:
+//! A signal goes to the worker of its fingerprint ([`inbox`], [`worker`]). The worker finds or creates its
+//! RemediationRequest and then counts, with one write of a register beside it, all that gathered in the meantime. What to do
+//! next is decided by state machines without I/O, which drivers carry out:
 //!
 //! | decides | carries out | |
 //! |---|---|---|
 //! | [`decision`], [`attempt`] | [`find`] | find or create, by lock and fence |
-//! | [`commit`] | [`count`] | count a batch exactly once |
+//! | [`protocol::count`] | [`driver`], [`store`] | count a batch exactly once, on the counter beside it |
+//! | [`protocol::projection`] | [`projector`] | bring the status up to the counter, once in a while |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
 //! | [`history`] | [`guard`] | whether that can be relied on |
 //!
 //! [`lock`] is the Lease per key, [`claims`] keep a predecessor while its successor is created, [`refusals`] remember what is
-//! not admitted, [`collector`] clears what crashed replicas leave behind, within the [`bounds`], [`core`] is what all share.
+//! not admitted; [`collector`] and [`counters`] clear what crashed replicas leave behind, within the [`bounds`]; [`core`] is
+//! what all share.
 
 use std::{
     sync::{
@@ -24,13 +26,14 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 use self::{
     core::Core,
     feed::Feed,
     guard::Guard,
+    inbox::{Full, Inboxes, Pending},
     lock::{Holder, LockManager},
-    queue::{Pending, Queued, Queues},
     shared::Shared,
     worker::Worker,
 };
@@ -39,29 +42,33 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::Kubernetes,
     metrics::Metrics,
-    remediation::{LeaseName, Signal},
+    remediation::Signal,
 };
 
 mod attempt;
 pub mod bounds;
 mod claims;
 mod collector;
-mod commit;
 mod core;
-mod count;
+mod counters;
 mod decision;
 mod deduplicate;
+mod driver;
 mod feed;
 mod find;
 mod guard;
 mod history;
+mod inbox;
 mod index;
 pub mod lock;
 mod observed;
-mod queue;
+mod projector;
+pub mod protocol;
 mod refusals;
+mod registers;
 mod releases;
 mod shared;
+mod store;
 mod view;
 mod worker;
 
@@ -70,28 +77,6 @@ mod tests;
 
 pub use decision::{Outlook, outlook};
 pub use deduplicate::{Accepted, Deduplicate, Error, Outcome};
-
-/// Gives a worker's queue up if the worker does not end as it should, so that the next signal starts another.
-struct Slot<'a> {
-    queues: &'a Queues,
-    lease: &'a LeaseName,
-    closed: bool,
-}
-
-impl Slot<'_> {
-    /// The worker has closed its queue itself.
-    fn closed(mut self) {
-        self.closed = true;
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        if !self.closed {
-            self.queues.abandon(self.lease);
-        }
-    }
-}
 
 impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
@@ -104,10 +89,6 @@ impl Deduplicate for Deduplicator {
 
     fn synced(&self) -> BoxFuture<'_, ()> {
         self.synced().boxed()
-    }
-
-    fn crd_outdated(&self) -> Option<watch::Receiver<bool>> {
-        Some(self.crd_outdated())
     }
 
     fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
@@ -146,7 +127,12 @@ impl Deduplicator {
             config.lock.clone(),
         );
         let core = Core::new(context, metrics, kubernetes, config, pod_namespace, lock, pod_name);
-        let shared = Shared { core: Arc::new(core), queues: Queues::default(), draining: AtomicBool::new(false) };
+        let shared = Shared {
+            core: Arc::new(core),
+            inboxes: Inboxes::default(),
+            draining: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
+        };
         Self { shared: Arc::new(shared) }
     }
 
@@ -175,23 +161,16 @@ impl Deduplicator {
     /// # Errors
     /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
     pub async fn ingest(&self, signal: Signal, deadline: Monotonic) -> Result<Accepted, Error> {
-        let Shared { core, queues, .. } = &*self.shared;
+        let Shared { core, inboxes, .. } = &*self.shared;
         if self.shared.is_draining() {
             return Err(busy("this replica is shutting down"));
         }
-        let lease = LeaseName::of(&signal.fingerprint);
+        let fingerprint = signal.fingerprint.clone();
         let (pending, answer) = Pending::new(signal, deadline);
-        match queues.push(&lease, pending, core.config.commit.max_queue) {
-            Ok(Queued::Running) => {}
-            Ok(Queued::Start(arrived)) => {
-                let dedup = self.clone();
-                core.context.spawn(async move {
-                    let slot = Slot { queues: &dedup.shared.queues, lease: &lease, closed: false };
-                    Worker::new(&dedup.shared, lease.clone(), arrived).run().await;
-                    slot.closed();
-                });
-            }
-            Err(_) => return Err(busy("too many signals of this resource are waiting")),
+        match inboxes.send(pending, core.config.commit.max_queue) {
+            Ok(None) => {}
+            Ok(Some(inbox)) => self.shared.spawn(Worker::new(Arc::clone(&self.shared), fingerprint, inbox).run()),
+            Err(Full) => return Err(busy("too many signals of this resource are waiting")),
         }
         match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
             Ok(Ok(result)) => result,
@@ -205,29 +184,24 @@ impl Deduplicator {
         self.shared.core.view.synced().await;
     }
 
-    /// Whether the CRD in the cluster was last seen to lack a field that exactly-once counting needs.
-    pub fn crd_outdated(&self) -> watch::Receiver<bool> {
-        self.shared.core.outdated_crd.subscribe()
-    }
-
     /// Takes no more signals, lets those under way finish, releases all locks and claims; until `deadline` at most. Tells whether
     /// everything was finished.
     pub async fn shut_down(&self, deadline: Monotonic) -> bool {
-        let Shared { core, queues, draining } = &*self.shared;
+        let Shared { core, inboxes, draining, tasks } = &*self.shared;
         draining.store(true, Ordering::Release);
-        loop {
-            queues.wake();
-            if queues.is_idle() {
-                core.lock.release_all();
-                if core.lock.is_idle() && core.releases.is_idle() {
-                    return true;
-                }
-            }
+        inboxes.shut();
+        tasks.close();
+        if core.context.timeout_at(deadline, tasks.wait()).await.is_err() {
+            return false;
+        }
+        core.lock.release_all();
+        while !core.lock.is_idle() || !core.releases.is_idle() {
             if core.context.monotonic() >= deadline {
                 return false;
             }
             core.context.sleep(DRAIN_POLL).await;
         }
+        true
     }
 }
 

@@ -135,9 +135,10 @@ impl View {
         self.index().by_uid(uid)
     }
 
-    /// The last state of the object `uid`, if the view has seen it go.
-    pub(super) fn deleted(&self, uid: &str) -> Option<Arc<Record>> {
-        self.index().deleted(uid)
+    /// Whether the view has come past `record`, and that is gone.
+    pub(super) fn knows_gone(&self, record: &Record) -> bool {
+        let index = self.index();
+        index.version() >= Some(record.version) && index.by_uid(&record.uid).is_none()
     }
 
     /// What changed last.

@@ -1,108 +1,166 @@
-//! The worker of one lease name: finds or creates the RemediationRequest, then counts what has gathered, in turns.
+//! The worker of one fingerprint: finds or creates its RemediationRequest, counts on it what has gathered, and brings its
+//! status up afterwards.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
 
 use super::{
     attempt::{Found, Past},
     collector,
-    count::{self, Counter},
     decision::is_older_twin,
     deduplicate::{Accepted, Error, Outcome},
+    driver,
     find::Finder,
-    queue::{Head, Pending},
+    inbox::{Inbox, Pending},
+    projector,
+    protocol::{
+        count::{self, Batch, Cause, Count},
+        projection::{Counted, DELAY, Projection},
+    },
     shared::Shared,
 };
 use crate::{
     context::Monotonic,
-    remediation::{Fingerprint, LeaseName, Record},
+    remediation::{Counter, Fingerprint, LeaseName, Record},
 };
 
 /// A worker with nothing to do remembers what it knows for this long.
 const IDLE: Duration = Duration::from_secs(5);
 
-pub(super) struct Worker<'a> {
-    shared: &'a Shared,
-    lease: LeaseName,
-    arrived: Arc<Notify>,
-    counter: Counter<'a>,
-    /// What this worker knows beyond the view.
-    known: Option<Known>,
-    /// Further signals gather until then.
-    next_commit: Monotonic,
-}
-
-/// The newest version of a RemediationRequest that an answer has shown.
-struct Known {
+pub(super) struct Worker {
+    shared: Arc<Shared>,
     fingerprint: Fingerprint,
-    /// Of the view: when that is dropped, this is.
+    lease: LeaseName,
+    inbox: Inbox,
+    /// Out of the inbox, not yet answered; a batch at most.
+    waiting: VecDeque<Pending>,
+    /// Of the view: when that is dropped, so is what this worker knows.
     epoch: u64,
-    record: Option<Arc<Record>>,
+    /// The newest version of its RemediationRequest that an answer has shown.
+    known: Option<Arc<Record>>,
+    /// What answers have shown beyond the view.
     past: Past,
-    /// Its first status is not written yet.
-    fresh: bool,
+    projection: Projection,
+    /// Held by the projection under way, if there is one.
+    projecting: Arc<()>,
+    /// Further signals gather until then.
+    next_batch: Monotonic,
 }
 
-impl<'a> Worker<'a> {
-    pub(super) fn new(shared: &'a Shared, lease: LeaseName, arrived: Arc<Notify>) -> Self {
-        let counter = Counter::new(&shared.core);
-        Self { shared, lease, arrived, counter, known: None, next_commit: Monotonic::default() }
+/// What ends a wait.
+enum Woken {
+    Arrived(Pending),
+    Due,
+    Over,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, fingerprint: Fingerprint, inbox: Inbox) -> Self {
+        Self {
+            lease: LeaseName::of(&fingerprint),
+            shared,
+            fingerprint,
+            inbox,
+            waiting: VecDeque::new(),
+            epoch: 0,
+            known: None,
+            past: Past::default(),
+            projection: Projection::default(),
+            projecting: Arc::new(()),
+            next_batch: Monotonic::default(),
+        }
     }
 
     /// Works until nothing has come for a while.
     pub(super) async fn run(mut self) {
         loop {
-            while let Some(fingerprint) = self.shared.queues.next(&self.lease) {
-                self.serve(&fingerprint).await;
+            self.gather();
+            if !self.waiting.is_empty() {
+                self.serve().await;
             }
-            let is_over = self.shared.is_draining() || self.idle().await;
-            if is_over && self.shared.queues.close(&self.lease) {
-                return;
+            let now = self.shared.core.context.monotonic();
+            let is_over = self.shared.is_draining() && self.inbox.is_empty() && self.waiting.is_empty();
+            if self.projection.due().is_some_and(|due| due <= now) {
+                self.project(false);
+            }
+            // Twice at most: once for a look at whether another replica does it.
+            while is_over && self.projection.due().is_some() {
+                self.project(true);
+            }
+            if !self.waiting.is_empty() || !self.inbox.is_empty() {
+                continue;
+            }
+            match self.wait().await {
+                Woken::Arrived(pending) => self.waiting.push_back(pending),
+                Woken::Due => {}
+                Woken::Over if self.projection.due().is_none() && self.close() => return,
+                Woken::Over => {}
             }
         }
     }
 
-    /// Waits for the next signal; tells whether none came.
-    async fn idle(&self) -> bool {
+    /// Ends if nothing waits; tells whether it has ended.
+    fn close(&self) -> bool {
+        self.shared.inboxes.close(&self.fingerprint, &self.inbox)
+    }
+
+    /// Takes out of the inbox what fits into a batch.
+    fn gather(&mut self) {
+        while self.waiting.len() < self.shared.core.config.commit.max_batch {
+            let Ok(pending) = self.inbox.try_recv() else { return };
+            self.waiting.push_back(pending);
+        }
+    }
+
+    /// Waits for the next signal, or until a projection is due, or for long enough.
+    async fn wait(&mut self) -> Woken {
         let context = &self.shared.core.context;
-        context.timeout(IDLE, self.arrived.notified()).await.is_err()
+        let idle_until = context.monotonic() + IDLE;
+        let due = self.projection.due();
+        let until = due.unwrap_or(idle_until);
+        match context.timeout_at(until, self.inbox.recv()).await {
+            Ok(Some(pending)) => Woken::Arrived(pending),
+            // No more will come.
+            Ok(None) => Woken::Over,
+            Err(_) if due.is_some() => Woken::Due,
+            Err(_) => Woken::Over,
+        }
     }
 
     /// One turn: find the RemediationRequest, then count on it.
-    async fn serve(&mut self, fingerprint: &Fingerprint) {
+    async fn serve(&mut self) {
         // Before the look at what is known: what others write meanwhile is seen.
-        self.shared.core.context.sleep_until(self.next_commit).await;
+        self.shared.core.context.sleep_until(self.next_batch).await;
         let epoch = self.shared.core.view.epoch();
-        if self.known.as_ref().is_none_or(|known| known.fingerprint != *fingerprint || known.epoch != epoch) {
-            let fingerprint = fingerprint.clone();
-            self.known = Some(Known { fingerprint, epoch, record: None, past: Past::default(), fresh: false });
+        if self.epoch != epoch {
+            (self.epoch, self.known, self.past) = (epoch, None, Past::default());
         }
         let target = match self.target() {
             Some(target) => target,
-            None => {
-                let core = &self.shared.core;
-                let Some(head) = self.shared.queues.head(&self.lease, || core.next_tag()) else { return };
-                match self.find(&head).await {
-                    Ok(target) => target,
-                    Err(error) => return self.fail_waiting(fingerprint, &error),
-                }
-            }
+            None => match self.find().await {
+                Ok(Some(target)) => target,
+                Ok(None) => return,
+                Err(error) => return self.fail_waiting(&error),
+            },
         };
-        self.commit(fingerprint, target).await;
+        self.gather();
+        if self.waiting.is_empty() {
+            self.known = Some(target);
+        } else {
+            self.count(target).await;
+        }
     }
 
     /// What is known to count signals now, the newer of the view's and this worker's knowledge.
     fn target(&mut self) -> Option<Arc<Record>> {
         let core = &self.shared.core;
-        let known = self.known.as_mut()?;
-        let record = known.record.take()?;
-        let all = core.view.of(&record.fingerprint);
+        let record = self.known.take()?;
+        let all = core.view.of(&self.fingerprint);
         let viewed = all.iter().find(|other| other.uid == record.uid);
         // A view that knows the object knows how its predecessors ended: who is active beside it is a twin.
         if viewed.is_some() && all.iter().any(|other| is_older_twin(other, &record)) {
-            known.past.floor = known.past.floor.max(record.version);
+            self.past.floor = self.past.floor.max(record.version);
             return None;
         }
         let newest = match viewed {
@@ -111,36 +169,33 @@ impl<'a> Worker<'a> {
             None if core.view.version() >= Some(record.version) => return None,
             None => record,
         };
-        known.past.floor = known.past.floor.max(newest.version);
+        self.past.floor = self.past.floor.max(newest.version);
         newest.counts_signals(core.context.now()).then_some(newest)
     }
 
-    /// Finds or creates the RemediationRequest of the signal that has waited longest.
-    async fn find(&mut self, head: &Head) -> Result<Arc<Record>, Error> {
+    /// Finds or creates the RemediationRequest of the signal that has waited longest, and answers that if it created it.
+    async fn find(&mut self) -> Result<Option<Arc<Record>>, Error> {
         let core = &self.shared.core;
-        let past = self.known.as_ref().map(|known| known.past.clone()).unwrap_or_default();
-        let finder = Finder::new(core, &head.signal, &self.lease, &head.tag, head.deadline);
-        match finder.run(past).await? {
+        let Some(head) = self.waiting.front_mut() else { return Ok(None) };
+        let tag = head.tag.get_or_insert_with(|| core.next_tag()).clone();
+        let (signal, deadline) = (Arc::clone(&head.signal), head.deadline);
+        let finder = Finder::new(core, &signal, &self.lease, &tag, deadline);
+        match finder.run(self.past.clone()).await? {
             Found::Duplicate { record, claimed } => {
                 self.let_go(claimed);
                 // It exists after all: a consistent list has refuted the 404.
-                if let Some(Known { past, .. }) = &mut self.known {
-                    past.gone.take_if(|gone| *gone == record.uid);
-                }
-                Ok(record)
+                self.past.gone.take_if(|gone| *gone == record.uid);
+                Ok(Some(record))
             }
             Found::NameTaken(name) => {
                 tracing::error!(%name, "an object of another fingerprint has the derived name");
                 Err(Error::Kubernetes(format!("the name {name} is taken")))
             }
             Found::Created { record, claimed } => {
-                if let Some(known) = &mut self.known {
-                    known.fresh = true;
-                    known.past.floor = known.past.floor.max(record.version);
-                }
+                self.past.floor = self.past.floor.max(record.version);
                 self.let_go(claimed);
                 self.answer_created(&record);
-                Ok(record)
+                Ok(Some(record))
             }
         }
     }
@@ -151,94 +206,151 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn answer_created(&self, record: &Record) {
-        let Some(creator) = self.shared.queues.pop(&self.lease) else { return };
+    fn answer_created(&mut self, record: &Arc<Record>) {
+        let Some(creator) = self.waiting.pop_front() else { return };
         let received = creator.signal.received_time;
-        let source = creator.signal.source.as_str();
         let core = &self.shared.core;
-        core.metrics.crds_created.with_label_values(&[source, "created"]).inc();
+        core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();
         tracing::info!(name = record.name, fingerprint = %record.fingerprint, "RemediationRequest created");
         let accepted = self.accepted(record, Outcome::Created, 1, received, received);
         creator.answer(Ok(accepted));
+        // The first status tells of it, at once unless more is being counted.
+        let counted = Counted { total: 1, first_seen: received, last_seen: received };
+        let now = self.shared.core.context.monotonic();
+        if let Some((other, counted)) = self.projection.counted(record, counted, now) {
+            self.write_status(other, counted);
+        }
     }
 
     fn accepted(
         &self,
         record: &Record,
         outcome: Outcome,
-        occurrence_count: i32,
+        occurrence: u64,
         first_occurrence: Timestamp,
         last_occurrence: Timestamp,
     ) -> Accepted {
         let namespace = self.shared.core.namespace.clone();
         let (name, uid) = (record.name.clone(), Some(record.uid.clone()));
+        let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
         Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
     }
 
-    /// Counts on `target` what has gathered by now, or writes its first status.
-    async fn commit(&mut self, fingerprint: &Fingerprint, target: Arc<Record>) {
+    /// Counts on `target` what waits.
+    async fn count(&mut self, target: Arc<Record>) {
         let core = &self.shared.core;
-        let of_it = |pending: &Pending| pending.signal.fingerprint == *fingerprint;
-        let batch = self.shared.queues.take(&self.lease, core.config.commit.max_batch, of_it);
-        let fresh = self.known.as_mut().is_some_and(|known| std::mem::take(&mut known.fresh));
-        if batch.is_empty() && !fresh {
-            return self.remember(target);
-        }
+        let batch: Vec<Pending> = self.waiting.drain(..).collect();
         let now = core.context.monotonic();
-        let timeout = core.config.server.kubernetes_request_timeout;
-        let deadline = batch.iter().map(|pending| pending.deadline).max().unwrap_or(now + timeout);
-        let received = batch.iter().map(|pending| pending.signal.received_time).max();
-        let last_seen = received.unwrap_or_else(|| core.context.now());
-        let uid = target.uid.clone();
-        match self.counter.count(target, batch.len(), last_seen, deadline).await {
-            Ok(count::Outcome::Counted { record, before }) => {
-                self.answer_counted(batch, &record, before);
-                self.remember(record);
-                self.next_commit = core.context.monotonic() + self.counter.linger();
-            }
-            Ok(count::Outcome::Elsewhere(newest)) => {
-                self.shared.queues.put_back(&self.lease, batch);
-                if let Some(Known { past, .. }) = &mut self.known {
-                    match newest {
-                        Some(newest) => past.floor = past.floor.max(newest.version),
-                        None => past.gone = Some(uid),
-                    }
+        let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let newest = batch.iter().map(|pending| pending.signal.received_time).max();
+        let Some(deadline) = batch.iter().map(|pending| pending.deadline).max() else { return };
+        core.metrics.commit_batch_size.observe(size as f64);
+        let own = core.registers.of(&target);
+        let newest = newest.unwrap_or_else(|| core.context.now());
+        let first_sequence = core.next_sequences();
+        let mut machine = Count::new(
+            Arc::clone(&target),
+            core.store.boot().clone(),
+            own,
+            Batch { size, newest, deadline, first_sequence },
+            core.patience(),
+        );
+        let outcome = driver::count(core, &mut machine, &target, deadline).await;
+        core.registers.remember(&target.uid, machine.own());
+        self.next_batch = now + core.config.commit.min_linger;
+        match outcome {
+            count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
+            count::Outcome::Elsewhere { newest, taken_back } => {
+                if taken_back {
+                    core.metrics.counts_taken_back.inc();
+                }
+                for pending in batch.into_iter().rev() {
+                    self.waiting.push_front(pending);
+                }
+                match newest {
+                    Some(newest) => self.past.floor = self.past.floor.max(newest.version),
+                    None => self.past.gone = Some(target.uid.clone()),
                 }
             }
-            Err(error) => self.fail(batch, &error),
+            count::Outcome::Late => self.fail(batch, &Error::Deadline),
+            count::Outcome::Refused(error) => {
+                let error = core.refused(driver::COUNT, &error);
+                self.fail(batch, &error);
+            }
+            count::Outcome::Indeterminate(cause) => {
+                core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
+                if cause == Cause::Tampered {
+                    tracing::error!(name = target.name, "the counter was changed or removed by another hand");
+                }
+                let reason = "the signal's count could not be settled in time";
+                self.fail(batch, &Error::Busy { reason, retry_after: Duration::from_secs(1) });
+            }
         }
     }
 
-    fn remember(&mut self, record: Arc<Record>) {
-        if let Some(known) = &mut self.known {
-            known.past.floor = known.past.floor.max(record.version);
-            known.record = Some(record);
-        }
-    }
-
-    fn answer_counted(&self, batch: Vec<Pending>, record: &Record, before: i32) {
-        let metrics = &self.shared.core.metrics;
-        let counted = record.counted.as_ref();
-        let mut occurrence = before;
+    fn counted(&mut self, batch: Vec<Pending>, record: Arc<Record>, counter: &Counter) {
+        let core = &self.shared.core;
+        let total = counter.total();
+        let known = record.deduplication.as_ref();
+        let newest = counter.newest();
+        let received = batch.iter().map(|pending| pending.signal.received_time);
+        let fallback = received.clone().min().unwrap_or_else(|| core.context.now());
+        let first_seen = known.and_then(|known| known.first_seen).or(record.created).unwrap_or(fallback);
+        let last_seen = newest.or(received.max()).unwrap_or(fallback);
+        let mut occurrence = total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         for pending in batch {
             occurrence = occurrence.saturating_add(1);
-            let received = pending.signal.received_time;
-            let first = counted.and_then(|c| c.first_seen).unwrap_or(received);
-            let last = counted.and_then(|c| c.last_seen).unwrap_or(received);
-            metrics.signals_deduplicated.with_label_values(&[pending.signal.source.as_str()]).inc();
-            pending.answer(Ok(self.accepted(record, Outcome::Deduplicated, occurrence, first, last)));
+            core.metrics.signals_deduplicated.with_label_values(&[pending.signal.source.as_str()]).inc();
+            pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, occurrence, first_seen, last_seen)));
         }
+        let due = core.context.monotonic() + core.context.jitter(DELAY.0, DELAY.1);
+        if let Some((other, counted)) = self.projection.counted(&record, Counted { total, first_seen, last_seen }, due)
+        {
+            self.write_status(other, counted);
+        }
+        self.past.floor = self.past.floor.max(record.version);
+        self.known = Some(record);
+    }
+
+    /// Brings the status up if it is due; `at_once` if this worker ends.
+    fn project(&mut self, at_once: bool) {
+        let core = &self.shared.core;
+        if self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
+            return self.projection = Projection::default();
+        }
+        let again = core.context.monotonic() + core.context.jitter(DELAY.0, DELAY.1);
+        let is_under_way = Arc::strong_count(&self.projecting) > 1;
+        if is_under_way && !at_once {
+            return self.projection.postpone(again);
+        }
+        if let Some((record, counted)) = self.projection.take(|uid| core.view.by_uid(uid), again) {
+            self.write_status(record, counted);
+        }
+    }
+
+    fn write_status(&self, record: Arc<Record>, counted: Counted) {
+        let (core, under_way) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting));
+        self.shared.spawn(async move {
+            projector::project(&core, record, counted).await;
+            drop(under_way);
+        });
     }
 
     /// A failure of the API fails all that wait: each for itself would only find out the same. A deadline fails those
     /// whose own has come.
-    fn fail_waiting(&self, fingerprint: &Fingerprint, error: &Error) {
+    fn fail_waiting(&mut self, error: &Error) {
         let now = self.shared.core.context.monotonic();
         let everyone = matches!(error, Error::Kubernetes(_) | Error::Refused { .. });
+        if everyone {
+            while let Ok(pending) = self.inbox.try_recv() {
+                self.waiting.push_back(pending);
+            }
+        }
         // The one that has waited longest was tried: it must not be tried again and again.
-        let tried = self.shared.queues.pop(&self.lease);
-        let hit = |p: &Pending| p.signal.fingerprint == *fingerprint && (everyone || p.deadline <= now);
-        let failed = self.shared.queues.take(&self.lease, usize::MAX, hit);
+        let tried = self.waiting.pop_front();
+        let (failed, left): (Vec<_>, Vec<_>) =
+            self.waiting.drain(..).partition(|pending| everyone || pending.deadline <= now);
+        self.waiting = left.into();
         self.fail(tried.into_iter().chain(failed).collect(), error);
     }
 

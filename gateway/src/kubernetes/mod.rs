@@ -23,7 +23,7 @@ mod breaker;
 pub mod cluster;
 
 /// What became of a request to the Kubernetes API that did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Error {
     /// 404: no such object.
     #[error("not found: {0}")]

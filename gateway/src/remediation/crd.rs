@@ -172,24 +172,6 @@ pub struct DeduplicationStatus {
     pub last_seen_at: Option<Time>,
     /// Signals counted, the one that created the object included.
     pub occurrence_count: i32,
-    /// The newest counted batch of each gateway process, newest first: what makes counting exactly-once.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "maxItems" = 32))]
-    pub writers: Vec<Writer>,
-    /// The gateway process that others let write next, because it was too slow several times in a row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub turn: Option<String>,
-}
-
-/// The newest batch that one gateway process counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Writer {
-    /// `<pod>/<boot id>`.
-    pub name: String,
-    /// Number of the batch within that process.
-    #[schemars(range(min = 0))]
-    pub sequence: i64,
 }
 
 /// Where the remediation stands.

@@ -65,6 +65,13 @@ pub(super) fn fields<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(d
     deserializer.deserialize_any(Fields(PhantomData))
 }
 
+/// As [`fields`], of something that is there; `#[serde(default)]` stands for what is not.
+pub(super) fn present<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    fields(deserializer).map(Some)
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

@@ -6,6 +6,8 @@ pub const MANAGED_BY: &str = "gateway-service";
 pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 /// What part of the product an object belongs to.
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
+/// The component that counters are.
+pub const COUNTER_COMPONENT: &str = "counter";
 /// When the gateway created the object, on its own clock (contract: RemediationRequest).
 pub const CREATED_AT: &str = "kubernaut.ai/created-at";
 /// Which writer created the object in which attempt: a create whose answer was lost is told by it from another's. Where

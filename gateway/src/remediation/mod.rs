@@ -1,6 +1,7 @@
 //! The RemediationRequest: its type, the signal that it is made of, what of it decides, its phases and its names.
 
 mod build;
+mod counter;
 mod crd;
 mod fingerprint;
 mod lenient;
@@ -10,14 +11,18 @@ mod record;
 mod signal;
 
 pub use build::build;
+pub use counter::{
+    BootId, Counter, Folded, Register, counted_by, counter_name, fold_patch, new_counter, register_patch,
+};
 pub use crd::{
     CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
-    RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, Writer, crd_yaml,
+    RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, crd_yaml,
 };
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use metadata::{
-    CLAIM, COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, SUCCESSION_FINALIZER,
+    CLAIM, COMPONENT_LABEL, COUNTER_COMPONENT, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL,
+    SUCCESSION_FINALIZER,
 };
 pub use names::{LeaseName, remediation_request_name};
-pub use record::{Counted, Phase, Projected, Record, ResourceVersion, Unreadable};
+pub use record::{Deduplication, Phase, Projected, Record, ResourceVersion, Unreadable};
 pub use signal::{Signal, Source};

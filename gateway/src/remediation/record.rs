@@ -8,9 +8,9 @@ use kube::Resource;
 use serde::Deserialize;
 
 use super::{
-    crd::{RemediationRequest, Writer},
+    crd::RemediationRequest,
     fingerprint::Fingerprint,
-    lenient::{fields, lenient},
+    lenient::{fields, lenient, present},
     metadata::{CLAIM, CREATED_BY, SUCCESSION_FINALIZER},
     names,
 };
@@ -54,23 +54,19 @@ impl Phase {
 /// The outcome with which a terminal RemediationRequest goes on to count signals until a person has looked.
 const MANUAL_REVIEW_REQUIRED: &str = "ManualReviewRequired";
 
-/// `status.deduplication` as read: one occurrence where it is absent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Counted {
-    /// Signals counted.
-    pub occurrences: i32,
+/// `status.deduplication` as read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Deduplication {
+    /// `occurrenceCount`.
+    pub occurrences: Option<i64>,
     /// When the first signal was received.
     pub first_seen: Option<Timestamp>,
     /// When the newest signal was received.
     pub last_seen: Option<Timestamp>,
-    /// The newest batch of each writer, newest first.
-    pub writers: Vec<(String, i64)>,
-    /// The writer that asked to write next.
-    pub turn: Option<String>,
 }
 
 /// What of one version of a RemediationRequest decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// `metadata.name`.
     pub name: String,
@@ -98,8 +94,10 @@ pub struct Record {
     pub claim: Option<String>,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
+    /// Whether there is a `status` at all.
+    pub has_status: bool,
     /// `status.deduplication`, `None` where it is absent.
-    pub counted: Option<Counted>,
+    pub deduplication: Option<Deduplication>,
 }
 
 impl Record {
@@ -125,14 +123,10 @@ impl Record {
         self.finalizers.iter().any(|f| f == SUCCESSION_FINALIZER)
     }
 
-    /// Signals counted on it; an absent `status.deduplication` reads as one.
-    pub fn occurrences(&self) -> i32 {
-        self.counted.as_ref().map_or(1, |counted| counted.occurrences)
-    }
-
-    /// Whether `writer`'s batch number `sequence` is counted on it.
-    pub fn has_counted(&self, writer: &str, sequence: i64) -> bool {
-        self.counted.as_ref().is_some_and(|c| c.writers.iter().any(|(name, seq)| name == writer && *seq == sequence))
+    /// Signals counted on it by its status; what is absent reads as one.
+    pub fn occurrences(&self) -> u64 {
+        let stored = self.deduplication.as_ref().and_then(|deduplication| deduplication.occurrences);
+        stored.and_then(|count| u64::try_from(count).ok()).unwrap_or(1).max(1)
     }
 }
 
@@ -152,8 +146,8 @@ pub struct Projected {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "fields")]
     spec: ProjectedSpec,
-    #[serde(default, deserialize_with = "fields")]
-    status: ProjectedStatus,
+    #[serde(default, deserialize_with = "present")]
+    status: Option<ProjectedStatus>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -173,7 +167,7 @@ struct ProjectedStatus {
     #[serde(deserialize_with = "fields")]
     routing_status: Routing,
     #[serde(deserialize_with = "lenient")]
-    deduplication: Option<Deduplication>,
+    deduplication: Option<ProjectedDeduplication>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -192,17 +186,13 @@ struct Routing {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Deduplication {
+struct ProjectedDeduplication {
     #[serde(deserialize_with = "lenient")]
     first_seen_at: Option<Timestamp>,
     #[serde(deserialize_with = "lenient")]
     last_seen_at: Option<Timestamp>,
     #[serde(deserialize_with = "lenient")]
     occurrence_count: Option<i64>,
-    #[serde(deserialize_with = "lenient")]
-    writers: Vec<Writer>,
-    #[serde(deserialize_with = "lenient")]
-    turn: Option<String>,
 }
 
 impl Projected {
@@ -212,6 +202,8 @@ impl Projected {
     /// If it lacks a name, uid, resourceVersion or fingerprint.
     pub fn record(self) -> Result<Record, Unreadable> {
         let Self { metadata, spec, status } = self;
+        let has_status = status.is_some();
+        let status = status.unwrap_or_default();
         let name = metadata.name.unwrap_or_default();
         let missing = |field| Unreadable { name: name.clone(), field };
         let annotations = metadata.annotations.unwrap_or_default();
@@ -234,23 +226,18 @@ impl Projected {
             finalizers: metadata.finalizers.unwrap_or_default(),
             claim: annotation(CLAIM),
             created: metadata.creation_timestamp.map(|time| time.0),
-            counted: status.deduplication.map(Counted::from),
+            has_status,
+            deduplication: status.deduplication.map(Deduplication::from),
             name,
             fingerprint,
         })
     }
 }
 
-impl From<Deduplication> for Counted {
-    fn from(read: Deduplication) -> Self {
-        let occurrences = read.occurrence_count.unwrap_or(1).clamp(1, i64::from(i32::MAX));
-        Self {
-            occurrences: i32::try_from(occurrences).unwrap_or(i32::MAX),
-            first_seen: read.first_seen_at,
-            last_seen: read.last_seen_at,
-            writers: read.writers.into_iter().map(|writer| (writer.name, writer.sequence)).collect(),
-            turn: read.turn,
-        }
+impl From<ProjectedDeduplication> for Deduplication {
+    fn from(read: ProjectedDeduplication) -> Self {
+        let ProjectedDeduplication { first_seen_at, last_seen_at, occurrence_count } = read;
+        Self { occurrences: occurrence_count, first_seen: first_seen_at, last_seen: last_seen_at }
     }
 }
 
@@ -258,7 +245,7 @@ impl From<RemediationRequest> for Projected {
     /// Of an object that was just created: it has no status yet.
     fn from(created: RemediationRequest) -> Self {
         let spec = ProjectedSpec { signal_fingerprint: created.spec.signal_fingerprint };
-        Self { metadata: created.metadata, spec, status: ProjectedStatus::default() }
+        Self { metadata: created.metadata, spec, status: None }
     }
 }
 

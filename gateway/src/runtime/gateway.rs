@@ -20,8 +20,6 @@ use crate::{
 
 /// `/readyz` says no until the view of RemediationRequests is synchronised.
 pub(super) const VIEW: &str = "view";
-/// `/readyz` says no when the CRD lacks a field that exactly-once counting needs.
-pub(super) const CRD: &str = "crd";
 /// `/readyz` says no while the API servers' lists contradict etcd.
 pub(super) const HISTORY: &str = "history";
 /// For what remains after the requests under way have been answered: releases, the audit trail.
@@ -46,7 +44,6 @@ impl Gateway {
     pub fn start(&self) {
         self.dedup.start();
         let (dedup, readiness) = (Arc::clone(&self.dedup), self.readiness.clone());
-        let outdated = dedup.crd_outdated();
         if let Some(doubtful) = dedup.history_doubtful() {
             self.context.spawn(tell_doubt(doubtful, readiness.clone()));
         } else {
@@ -56,15 +53,6 @@ impl Gateway {
             dedup.synced().await;
             tracing::info!("the view of RemediationRequests is synchronised");
             readiness.met(VIEW);
-            readiness.met(CRD);
-            let Some(mut outdated) = outdated else { return };
-            while outdated.changed().await.is_ok() {
-                if *outdated.borrow_and_update() {
-                    readiness.unmet(CRD, "the CRD lacks status.deduplication.writers: apply gateway/deploy/crd");
-                } else {
-                    readiness.met(CRD);
-                }
-            }
         });
     }
 

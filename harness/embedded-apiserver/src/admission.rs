@@ -15,46 +15,31 @@ use serde_json::{Map, Value};
 use super::{
     faults::{Fault, Faults, Gate, Point, WatchFault},
     object,
+    refusal::Refusal,
     request::{Caller, RequestInfo},
     status::{Failure, Result},
     store::Store,
     target::Target,
 };
 
-/// Why a request is refused that is otherwise good; see [`Fault::denied`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
-    /// A create is answered 403 Forbidden, `exceeded quota`.
-    Quota,
-    /// A create, an update or a patch is answered 422 Invalid, as by a ValidatingAdmissionPolicy.
-    Policy,
-    /// A create, an update or a patch is answered 400 BadRequest, as by a webhook that says so.
-    Webhook,
-    /// Any request on an object is answered 404 NotFound, as on the status of a custom resource while its definition has
-    /// no such subresource.
-    Missing,
-}
-
-impl Refusal {
-    /// A create, or a write of an object that is there.
-    fn write(self, target: Target<'_>, name: &str, creates: bool) -> Result<()> {
-        const POLICY: &str =
-            "ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: failed expression: false";
-        let resource = target.resource;
-        let forbidden = |why: &str| Failure::forbidden(&resource.group, &resource.plural, name, why);
-        match self {
-            Self::Quota if creates => {
-                let counted = format!("count/{}", resource.qualified());
-                Err(forbidden(&format!(
-                    "exceeded quota: quota, requested: {counted}=1, used: {counted}=0, limited: {counted}=0"
-                )))
-            }
-            Self::Policy => Err(forbidden(POLICY).coded(422, "Invalid").because("", POLICY.to_owned(), "")),
-            Self::Webhook => {
-                Err(Failure::bad_request("admission webhook \"webhook.example.org\" denied the request: refused"))
-            }
-            Self::Quota | Self::Missing => Ok(()),
+/// A create, or a write of an object that is there.
+fn write(refusal: Refusal, target: Target<'_>, name: &str, creates: bool) -> Result<()> {
+    const POLICY: &str =
+        "ValidatingAdmissionPolicy 'policy' with binding 'policy' denied request: failed expression: false";
+    let resource = target.resource;
+    let forbidden = |why: &str| Failure::forbidden(&resource.group, &resource.plural, name, why);
+    match refusal {
+        Refusal::Quota if creates => {
+            let counted = format!("count/{}", resource.qualified());
+            Err(forbidden(&format!(
+                "exceeded quota: quota, requested: {counted}=1, used: {counted}=0, limited: {counted}=0"
+            )))
         }
+        Refusal::Policy => Err(forbidden(POLICY).coded(422, "Invalid").because("", POLICY.to_owned(), "")),
+        Refusal::Webhook => {
+            Err(Failure::bad_request("admission webhook \"webhook.example.org\" denied the request: refused"))
+        }
+        Refusal::Quota | Refusal::Missing => Ok(()),
     }
 }
 
@@ -70,13 +55,13 @@ pub(super) fn find(target: Target<'_>) -> Result<()> {
 
 /// Whether a valid `object` may be created.
 pub(super) fn create(store: &Store, target: Target<'_>, object: &Value) -> Result<()> {
-    target.refusal.map_or(Ok(()), |refusal| refusal.write(target, object::name(object), true))?;
+    target.refusal.map_or(Ok(()), |refusal| write(refusal, target, object::name(object), true))?;
     quotas(store, target, object::name(object))
 }
 
 /// Whether a valid update may be stored.
 pub(super) fn update(target: Target<'_>) -> Result<()> {
-    target.refusal.map_or(Ok(()), |refusal| refusal.write(target, &target.info.name, false))
+    target.refusal.map_or(Ok(()), |refusal| write(refusal, target, &target.info.name, false))
 }
 
 /// The ResourceQuotas of the namespace, as far as they count objects (`count/<resource>.<group>`), and count all of them. A

@@ -13,7 +13,7 @@ use std::{
 use futures::future::BoxFuture;
 
 use super::{
-    admission::Refusal,
+    refusal::Refusal,
     request::{Caller, RequestInfo},
 };
 

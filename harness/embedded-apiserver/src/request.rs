@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request};
 use url::form_urlencoded;
 
-use super::{admission::Refusal, link::Link, table::IncludeObject};
+use super::{link::Link, refusal::Refusal, table::IncludeObject};
 
 /// Who sends a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

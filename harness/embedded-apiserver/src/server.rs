@@ -20,7 +20,7 @@ use super::{
     link::Link,
     rbac::{self, Attributes, Decision},
     request::{Caller, RequestInfo},
-    seeding::{seed, seed_namespace},
+    seed::{seed, seed_namespace},
     signal::Signal,
     store::Store,
     tokens::{Token, Tokens},

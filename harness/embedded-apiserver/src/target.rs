@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    admission::Refusal,
+    refusal::Refusal,
     request::{Query, RequestInfo},
     resources::Resource,
     store::Origin,

@@ -70,9 +70,9 @@ impl Oracle for Counts {
         let gone = || self.tallies.all().filter(|tally| !tally.exists && !tally.name.is_empty());
         let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
         for request in &end.requests {
-            let on_counter = beside.get(uid(request)).copied().unwrap_or(0);
-            *counted.entry(fingerprint(request)).or_default() +=
-                occurrences(request).max(counted_on(request)).max(on_counter);
+            let on_itself = || occurrences(request).max(counted_on(request));
+            let on_it = beside.get(uid(request)).copied().unwrap_or_else(on_itself);
+            *counted.entry(fingerprint(request)).or_default() += on_it;
         }
         for tally in gone() {
             *counted.entry(tally.fingerprint.as_str()).or_default() += tally.counted();

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{
     oracle::{Oracle, Write},
     read::{REMEDIATION_REQUESTS, name, occurrences},
+    single_active::is_active,
 };
 
 /// Compares each version with the one before it.
@@ -22,7 +23,8 @@ impl Oracle for Monotonic {
             return None;
         }
         let (before, after) = (occurrences(old), occurrences(new));
-        if after < before {
+        // What is taken back from one that has ended may have been projected before.
+        if after < before && is_active(new) {
             return Some(format!(
                 "the count of {} fell from {before} to {after}, written by {}",
                 name(new),

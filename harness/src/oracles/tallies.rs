@@ -82,8 +82,9 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// The status may be behind the counter, and say what was taken back.
     pub(super) fn counted(&self) -> u64 {
-        self.status.max(self.counter.unwrap_or(0))
+        self.counter.unwrap_or(self.status)
     }
 }
 

@@ -46,9 +46,9 @@ pub async fn wait_ms(ms: u64) {
     wait(Duration::from_millis(ms)).await;
 }
 
-/// Long enough for releases, finalizer removals and commits under way.
+/// Long enough for releases, finalizer removals, counts under way and their projection.
 pub async fn rest() {
-    wait_ms(3_000).await;
+    wait_ms(6_000).await;
 }
 
 /// The fingerprint of alerts on the Deployment `resource`.

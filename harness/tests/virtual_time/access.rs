@@ -47,7 +47,7 @@ async fn the_roles_of_the_chart_are_all_that_gateways_need() {
     assert_eq!(forbidden(&fleet), Vec::<String>::new());
     // All verbs of the Role were used: it grants nothing in excess.
     let used = fleet.api.requests().into_iter().filter(|request| request.resource == "leases").map(|r| r.verb);
-    assert_eq!(used.collect::<BTreeSet<_>>(), BTreeSet::from(["get", "create", "update", "delete", "list"]));
+    assert_eq!(used.collect::<BTreeSet<_>>(), BTreeSet::from(["get", "create", "update", "patch", "delete", "list"]));
     assert_quiet(&fleet);
 }
 

@@ -100,6 +100,9 @@ async fn happen(fleet: &Fleet, script: &Script, replicas: &[Replica]) -> Exposed
     storm(fleet, &replicas[..1], "checkout", 10).await;
     send(fleet, &replicas[1], "checkout").await;
     send(fleet, &replicas[2], "checkout").await;
+    script.on(usize::MAX, "patch", "leases", Fault::lost());
+    send(fleet, &replicas[0], "checkout").await;
+    script.clear();
     script.on(1, "create", "leases", Fault::lost());
     send(fleet, &replicas[0], "unlucky").await;
     script.on(1, "watch", "remediationrequests", Fault::lost());

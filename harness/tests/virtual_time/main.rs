@@ -19,7 +19,6 @@ mod lock_manager;
 mod metrics;
 mod multi_replica;
 mod neighbours;
-mod outdated_crd;
 mod release_claims;
 mod risk;
 mod scenarios;

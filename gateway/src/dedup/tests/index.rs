@@ -29,34 +29,19 @@ fn events_never_move_the_view_backwards() {
 }
 
 #[test]
-fn a_deleted_object_is_remembered_in_its_last_state() {
+fn a_deleted_object_is_gone() {
     let mut index = Index::default();
     index.replace(vec![at(active("a"), 5)], version(5));
     index.delete(at(terminal("a"), 6));
-    assert!(uids(&index).is_empty());
-    assert_eq!(index.deleted("a").map(|record| record.version), Some(version(6)));
+    assert_eq!((uids(&index), index.version()), (Vec::new(), Some(version(6))));
 }
 
 #[test]
-fn of_deleted_objects_the_newest_ten_thousand_are_remembered() {
-    let mut index = Index::default();
-    let delete = |index: &mut Index, number: u64| index.delete(at(terminal(&number.to_string()), number));
-    for number in 1..=10_000 {
-        delete(&mut index, number);
-    }
-    assert!(index.deleted("1").is_some());
-    delete(&mut index, 10_001);
-    assert_eq!(index.deleted("1"), None);
-    assert!(index.deleted("2").is_some() && index.deleted("10001").is_some());
-}
-
-#[test]
-fn an_object_that_a_new_list_lacks_is_gone_without_a_last_state() {
+fn an_object_that_a_new_list_lacks_is_gone() {
     let mut index = Index::default();
     index.replace(vec![at(active("a"), 5)], version(5));
     index.replace(vec![], version(9));
     assert!(uids(&index).is_empty());
-    assert_eq!(index.deleted("a"), None);
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Tests of the state machines and of what workers share, one file each.
 
 mod attempt;
-mod commit;
 mod decision;
 mod history;
+mod inbox;
 mod index;
 mod observed;
+mod projection;
 mod properties;
-mod queue;
 mod view;
 
 use std::sync::Arc;
@@ -54,7 +54,8 @@ pub(super) fn active(uid: &str) -> Record {
         finalizers: Vec::new(),
         claim: None,
         created: None,
-        counted: None,
+        has_status: false,
+        deduplication: None,
     }
 }
 

@@ -1,7 +1,11 @@
 //! The oracles see what other protocols than the product's do wrong, and find nothing where nothing is wrong.
 
 use futures::{future::join_all, join};
-use harness::{baselines::Protocol, oracles::Violation, testing::wait_ms};
+use harness::{
+    baselines::Protocol,
+    oracles::Violation,
+    testing::{rest, wait_ms},
+};
 use rstest::rstest;
 
 mod go_defects;
@@ -22,6 +26,7 @@ async fn one_signal_after_the_other_is_counted_by_every_protocol(
     let stage = Stage::new(protocol, 3).await;
     let statuses = stage.signals(&[(1, 0), (2, 500), (3, 1000), (1, 1500), (2, 2000)]).await;
     assert_eq!(statuses, [201, 202, 202, 202, 202]);
+    rest().await;
     assert_eq!(counts(&stage.fleet.requests()), [5]);
     assert_eq!(stage.finish(&statuses).await, []);
 }

@@ -6,19 +6,23 @@ use embedded_apiserver::{Fault, RequestInfo, Script};
 use futures::FutureExt;
 use harness::{
     fleet::Fleet,
+    oracles::is_counter,
     replica::Replica,
     testing::{assert_quiet, count_of, lease_of, only, rest, script, send, wait_ms},
 };
 use rstest::rstest;
 use serde_json::Value;
 
-/// What happens to leases: verb, holder and caller of each commit, as a watch would show it.
+/// What happens to locks: verb, holder and caller of each commit, as a watch would show it.
 pub(crate) fn lease_history(fleet: &Fleet) -> Arc<Mutex<Vec<String>>> {
     let history = Arc::new(Mutex::new(Vec::new()));
     let record = Arc::clone(&history);
     fleet.api.on_commit(move |commit| {
         if commit.resource == "leases" {
             let lease = commit.new.as_deref().or(commit.old.as_deref()).cloned().unwrap_or(Value::Null);
+            if is_counter(&lease) {
+                return;
+            }
             let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or("nobody").to_owned();
             record.lock().unwrap().push(format!("{} {holder} by {}", commit.verb, commit.caller));
         }

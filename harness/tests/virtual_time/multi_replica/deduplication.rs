@@ -24,6 +24,7 @@ async fn three_replicas_and_fifteen_concurrent_signals_make_one_remediation_requ
     let replicas = fleet.start_all(3).await;
     let answers = storm(&fleet, &replicas, "multi-replica-test", 15).await;
     assert_eq!((answered(&answers, 201), answered(&answers, 202)), (1, 14), "{answers:#?}");
+    rest().await;
     let request = only(&fleet);
     assert_eq!(count_of(&request), 15);
     assert_eq!(request["spec"]["signalFingerprint"], fingerprint("multi-replica-test").as_str());

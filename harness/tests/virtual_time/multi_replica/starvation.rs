@@ -51,12 +51,6 @@ async fn counted_at(fleet: &Fleet, replica: &Replica, after_ms: u64) -> Duration
     began.elapsed()
 }
 
-/// Conflicts that a replica met for each batch that it counted.
-fn conflicts_per_batch(replica: &Replica) -> f64 {
-    let metric = |name| replica.metric(name).unwrap_or_default();
-    metric("gateway_commit_conflicts_total") / metric("gateway_commit_batch_size_count").max(1.0)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_replica_far_from_the_api_is_not_starved_by_one_next_to_it() {
     const FOR_MS: u64 = 2_000;
@@ -69,13 +63,10 @@ async fn a_replica_far_from_the_api_is_not_starved_by_one_next_to_it() {
         rest().await;
         let streams = replicas.iter().map(|replica| stream(&fleet, replica, every_ms, FOR_MS));
         let slowest = futures::future::join_all(streams).await;
-        let conflicts: Vec<f64> = replicas.iter().map(conflicts_per_batch).collect();
-        println!("{far_ms} and {near_ms} ms away, every {every_ms} ms: slowest {slowest:?}, conflicts {conflicts:.2?}");
-        // It asks after four, and may be asked in between.
-        assert!(conflicts[1] <= 5.0, "seed {seed}: {conflicts:?}");
-        assert!(conflicts[0] <= 1.0, "seed {seed}: {conflicts:?}");
-        // It gives way for as long as the far one's write takes, not for as long as it would for one that has crashed.
-        assert!(slowest[0] <= Duration::from_millis(3 * far_ms + 10), "seed {seed}: {slowest:?}");
+        println!("{far_ms} and {near_ms} ms away, every {every_ms} ms: slowest {slowest:?}");
+        // Behind a batch under way, and one of its own, after a look-up of the resource.
+        assert!(slowest[1] <= Duration::from_millis(8 * far_ms + 10), "seed {seed}: {slowest:?}");
+        assert!(slowest[0] <= Duration::from_millis(8 * near_ms + 10), "seed {seed}: {slowest:?}");
         rest().await;
         assert_eq!(count_of(&only(&fleet)), 1 + 2 * (FOR_MS / every_ms));
         assert_quiet(&fleet);
@@ -84,39 +75,7 @@ async fn a_replica_far_from_the_api_is_not_starved_by_one_next_to_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_crashes_when_it_is_its_turn_holds_the_others_up_once_for_a_moment() {
-    let fleet = Fleet::new(5);
-    fleet.api.set_faults(Arc::new(Distances { far: Duration::from_millis(10), near: Duration::from_millis(1) }));
-    let replicas = fleet.start_all(2).await;
-    assert_eq!(send(&fleet, &replicas[0], "starvation").await.status, 201);
-    rest().await;
-    let turn = |fleet: &Fleet| only(fleet)["status"]["deduplication"]["turn"].as_str().map(str::to_owned);
-    let crash = async {
-        for _ in 0..1_000 {
-            wait_ms(1).await;
-            if turn(&fleet).is_some_and(|turn| turn.starts_with(FAR)) {
-                fleet.api.disconnect(FAR);
-                return replicas[1].crash();
-            }
-        }
-        panic!("{FAR} never asked for its turn");
-    };
-    // Nobody answers the crashed one's sender.
-    let far = async {
-        wait_ms(100).await;
-        send(&fleet, &replicas[1], "starvation").await
-    };
-    let (slowest, (), _) = futures::join!(stream(&fleet, &replicas[0], 5, 1_000), crash, far);
-    assert!((250..=300).contains(&slowest.as_millis()), "{slowest:?}");
-    assert_eq!(turn(&fleet), None);
-    assert_eq!(send(&fleet, &replicas[0], "starvation").await.status, 202);
-    rest().await;
-    assert_eq!(count_of(&only(&fleet)), 202);
-    assert_quiet(&fleet);
-}
-
-#[tokio::test(start_paused = true)]
-async fn replicas_equally_far_from_a_slow_api_take_turns() {
+async fn replicas_equally_far_from_a_slow_api_wait_for_none_but_themselves() {
     const HALF_MS: u64 = 20;
     const SIGNALS: usize = 300;
     for seed in 1..4 {
@@ -131,15 +90,8 @@ async fn replicas_equally_far_from_a_slow_api_take_turns() {
         let took = futures::future::join_all(sends).await;
         let mut round_trips: Vec<u128> = took.iter().map(|took| took.as_millis() / u128::from(2 * HALF_MS)).collect();
         round_trips.sort_unstable();
-        let conflicts: Vec<f64> = replicas.iter().map(conflicts_per_batch).collect();
-        println!(
-            "seed {seed}: round trips {} (median), {:?} (most), conflicts {conflicts:.2?}",
-            round_trips[SIGNALS / 2],
-            round_trips.last()
-        );
-        assert!(round_trips[SIGNALS / 2] <= 5, "seed {seed}: {round_trips:?}");
-        assert!(round_trips[SIGNALS - 1] <= 13, "seed {seed}: {round_trips:?}");
-        assert!(conflicts.iter().all(|conflicts| *conflicts <= 2.5), "seed {seed}: {conflicts:?}");
+        assert!(round_trips[SIGNALS / 2] <= 2, "seed {seed}: {round_trips:?}");
+        assert!(round_trips[SIGNALS - 1] <= 4, "seed {seed}: {round_trips:?}");
         rest().await;
         assert_eq!(count_of(&only(&fleet)), 1 + SIGNALS as u64);
         assert_quiet(&fleet);

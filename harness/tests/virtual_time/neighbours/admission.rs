@@ -11,7 +11,6 @@ use rstest::rstest;
 use serde_json::Value;
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until counting moves beside the object"]
 async fn a_crd_that_is_replaced_by_an_older_one_and_put_right_again_is_no_outage() {
     let fleet = Fleet::new(1);
     script(&fleet);

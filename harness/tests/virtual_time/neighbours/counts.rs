@@ -42,7 +42,6 @@ async fn counted(seed: u64, replicas: usize, resource: &str) -> (Fleet, Vec<Repl
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until counting moves beside the object"]
 async fn a_typed_controller_that_drops_unknown_fields_makes_nothing_count_twice() {
     let (fleet, replicas, script, counted) = counted(1, 2, "typed").await;
     let controller = TypedController::new(&fleet);
@@ -63,7 +62,6 @@ async fn a_typed_controller_that_drops_unknown_fields_makes_nothing_count_twice(
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until counting moves beside the object"]
 async fn forty_replicas_that_count_on_one_object_count_each_signal_once() {
     let (fleet, replicas, script, counted) = counted(2, 40, "crowd").await;
     script.add(1, lost_answer(2_000), counts);
@@ -104,7 +102,6 @@ impl Faults for Weather {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until counting moves beside the object"]
 async fn three_replicas_that_count_fifty_signals_a_second_on_one_object_never_conflict() {
     let (fleet, replicas, _, _) = counted(3, 3, "steady").await;
     fleet.api.set_faults(Arc::new(Weather(Mutex::new(StdRng::seed_from_u64(3)))));
@@ -150,7 +147,6 @@ async fn beside_a_stream(seed: u64, every_us: u64) -> (usize, usize, Duration) {
 #[case::fifty_a_second(4, 20_000)]
 #[case::a_thousand_a_second(5, 1_000)]
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until counting moves beside the object"]
 async fn a_controller_gets_its_writes_through_within_a_second_however_many_signals_come(
     #[case] seed: u64,
     #[case] every_us: u64,

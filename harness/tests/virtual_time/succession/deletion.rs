@@ -38,6 +38,7 @@ async fn a_signal_on_one_that_is_deleted_while_the_watch_stands_still_creates_a_
     fleet.api.release_watches("gateway-pod-1");
     rest().await;
     assert_eq!(send(&fleet, &replicas[0], "stale").await.status, 202);
+    rest().await;
     assert_eq!(count_of(&only(&fleet)), 2);
     assert!(fleet.oracles.violations().is_empty());
 }

@@ -200,6 +200,7 @@ async fn a_terminal_one_that_asks_for_manual_review_goes_on_counting() {
     for replica in &replicas {
         assert_eq!(send(&fleet, replica, "review").await.status, 202);
     }
+    rest().await;
     assert_eq!(count_of(&only(&fleet)), 4);
     let status = json!({ "completionStatus": { "outcome": "Remediated" } });
     patch(&fleet, &name_of(&first), "status", json!({ "status": status })).await;
@@ -230,6 +231,7 @@ async fn a_terminal_one_counts_until_its_next_allowed_execution_and_then_no_more
     assert!(answers[..suppressed].iter().all(|(_, status)| *status == 202), "{answers:?}");
     assert_eq!(answers[suppressed].1, 201, "{answers:?}");
     assert!(answers[suppressed + 1..].iter().all(|(_, status)| *status == 202), "{answers:?}");
+    rest().await;
     let all = by_ordinal(&fleet);
     assert_eq!(count_of(&all[0]), 2 + suppressed as u64);
     assert_eq!(count_of(&all[1]), (answers.len() - suppressed) as u64);
@@ -253,6 +255,7 @@ async fn status_fields_of_other_controllers_survive_our_patches() {
     patch(&fleet, &name_of(&first), "", labels).await;
     let answers = storm(&fleet, &replicas, "foreign", 20).await;
     assert_eq!(answered(&answers, 202), 20);
+    rest().await;
     end(&fleet, &name_of(&first), "Completed").await;
     assert_eq!(send(&fleet, &replicas[1], "foreign").await.status, 201);
     rest().await;

@@ -136,6 +136,7 @@ async fn clocks_that_are_wrong_cost_round_trips_and_nothing_else() {
             let sends = (0..12_usize).map(|i| send(&fleet, &replicas[i % 3], "clocks"));
             let answers = futures::future::join_all(sends).await;
             assert!(answers.iter().all(|answer| answer.status.is_success()), "seed {seed}: {answers:?}");
+            rest().await;
             let all = by_ordinal(&fleet);
             assert_eq!(all.len() as u64, round + 1, "seed {seed}");
             assert_eq!(harness::testing::count_of(&all[round as usize]), 12, "seed {seed}");

@@ -71,9 +71,9 @@ async fn a_replica_that_counts_on_the_younger_twin_goes_over_to_the_older_one_th
         wait_ms(1_000).await;
         assert_eq!(told(&fleet, &replicas[0], "older").await, "foreign");
     }
+    rest().await;
     let counts: Vec<u64> = fleet.requests().iter().map(count_of).collect();
     assert_eq!(counts, [1 + 5, 1 + 5], "nothing is lost");
-    rest().await;
     assert_eq!(fleet.finish(), []);
     discard(&replicas);
 }

@@ -2,6 +2,4 @@
 
 mod any;
 mod attempt;
-mod commit;
 mod decision;
-mod writers;

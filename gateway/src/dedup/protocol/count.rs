@@ -1,0 +1,513 @@
+//! Counting one batch of signals on the counter of a RemediationRequest, exactly once.
+//!
+//! The register of this boot is written with a test of its old value, and the RemediationRequest read at the same time. If
+//! that still counts signals, those of the batch are acknowledged; if it has ended, they are taken back and go elsewhere.
+//! A write without an answer is settled by a read of the counter: the values of a register never come twice, so that of
+//! two writes that test the same value at most one takes effect.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{Answer, Now};
+use crate::{
+    context::Monotonic,
+    kubernetes::Error,
+    remediation::{BootId, Counter, Record, Register},
+};
+
+/// Writes of one batch at most: so many sequence numbers are set aside for it.
+pub const WRITES_MAX: u64 = 64;
+/// A write that is refused so often as one that would not apply never will.
+const REJECTIONS_MAX: u32 = 3;
+
+/// What is known of the own register. It may be a guess: every write tests it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Own {
+    /// It must be read.
+    Unknown,
+    /// There is no counter.
+    NoCounter,
+    /// There is a counter, with or without this register.
+    Known(Option<Register>),
+}
+
+/// The signals to be counted, all of which have arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    /// How many they are.
+    pub size: u64,
+    /// When the newest of them was received.
+    pub newest: Timestamp,
+    /// When the last of them is given up.
+    pub deadline: Monotonic,
+    /// The first of [`WRITES_MAX`] sequence numbers that this boot has never used.
+    pub first_sequence: u64,
+}
+
+/// How requests that fail are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Patience {
+    /// Answers in a row that leave open what became of a request, at most.
+    pub doubts_max: u32,
+    /// After the first.
+    pub initial_backoff: Duration,
+    /// After any.
+    pub max_backoff: Duration,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Read the counter, as it is now.
+    ReadCounter,
+    /// Read the RemediationRequest, as it is now.
+    ReadObject,
+    /// Write the register; with `look`, read the RemediationRequest at the same time.
+    Write {
+        /// The write.
+        write: Write,
+        /// Whether to read the RemediationRequest as well.
+        look: bool,
+    },
+    /// Wait so long at least, with jitter.
+    Sleep(Duration),
+    /// The result.
+    Done(Outcome),
+}
+
+/// A write of the register.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Write {
+    /// Create the counter, with this base; else patch it.
+    pub create: Option<u64>,
+    /// The register must be this, or not be there.
+    pub old: Option<Register>,
+    /// What it becomes.
+    pub new: Register,
+}
+
+/// What was observed of the last effect.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Nothing yet.
+    Begin,
+    /// The wait is over.
+    Slept,
+    /// Answer to [`Effect::ReadCounter`].
+    Counter(Answer<Option<Counter>>),
+    /// Answer to [`Effect::ReadObject`].
+    Object(Answer<Option<Arc<Record>>>),
+    /// Answers to [`Effect::Write`].
+    Written {
+        /// Of the write: the counter as it made it.
+        counter: Answer<Counter>,
+        /// Of the read, if there was one.
+        object: Option<Answer<Option<Arc<Record>>>>,
+    },
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Counted, on an object that counted signals when they had arrived.
+    Counted {
+        /// The object.
+        record: Arc<Record>,
+        /// Its counter, the batch included.
+        counter: Counter,
+    },
+    /// Not counted: the object counts no signals any more.
+    Elsewhere {
+        /// Its newest version, unless it is gone.
+        newest: Option<Arc<Record>>,
+        /// Whether the register was written once more for that.
+        taken_back: bool,
+    },
+    /// Not counted, and the time is over.
+    Late,
+    /// Not counted: the API refuses.
+    Refused(Error),
+    /// It cannot be known whether it is counted.
+    Indeterminate(Cause),
+}
+
+/// Why it cannot be known whether a batch is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The time is over before it was settled.
+    Late,
+    /// The API does not answer, or refuses to tell.
+    NoAnswer,
+    /// The counter, or the register in it, was removed or changed: by another hand, or with its object.
+    Tampered,
+    /// The object's version is older than one seen before: history went back.
+    WentBack,
+}
+
+impl Cause {
+    /// The label `cause` of `gateway_counts_indeterminate_total`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Late => "deadline",
+            Self::NoAnswer => "no_answer",
+            Self::Tampered => "tampered",
+            Self::WentBack => "went_back",
+        }
+    }
+}
+
+/// What was last seen of the RemediationRequest, after the signals had arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Look {
+    Unknown,
+    /// It counts signals.
+    Counts(Arc<Record>),
+    /// It does not (any more); `None` if it is gone.
+    Ended(Option<Arc<Record>>),
+}
+
+/// What is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum State {
+    Idle,
+    ReadingCounter,
+    ReadingObject,
+    /// The batch is being added.
+    Adding(Register),
+    /// The batch is being taken back, or kept from being added late.
+    Withdrawing(Register),
+    Done,
+}
+
+/// Whether the batch is in the register.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Added {
+    No,
+    /// A write is unanswered that tests this register: it may take effect.
+    Perhaps {
+        tested: Own,
+    },
+    Yes(Counter),
+}
+
+/// The state of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Count {
+    target: Arc<Record>,
+    boot: BootId,
+    batch: Batch,
+    patience: Patience,
+    own: Own,
+    /// What was counted before the counter, as a consistent read has shown since it was found that there is none.
+    base: Option<u64>,
+    look: Look,
+    added: Added,
+    state: State,
+    next_sequence: u64,
+    /// The first sequence under which the batch was withdrawn.
+    withdrawn_from: Option<u64>,
+    doubts: u32,
+    pauses: u32,
+    rejections: u32,
+}
+
+impl Count {
+    /// A batch to be counted on `target`, of whose counter `own` is known or guessed.
+    pub fn new(target: Arc<Record>, boot: BootId, own: Own, batch: Batch, patience: Patience) -> Self {
+        let next_sequence = batch.first_sequence;
+        Self {
+            target,
+            boot,
+            batch,
+            patience,
+            own,
+            base: None,
+            look: Look::Unknown,
+            added: Added::No,
+            state: State::Idle,
+            next_sequence,
+            withdrawn_from: None,
+            doubts: 0,
+            pauses: 0,
+            rejections: 0,
+        }
+    }
+
+    /// What is known of the own register by now.
+    pub const fn own(&self) -> Own {
+        self.own
+    }
+
+    /// The next effect after `event`.
+    pub fn step(&mut self, event: Event, now: Now) -> Effect {
+        let state = std::mem::replace(&mut self.state, State::Idle);
+        let settled = match (state, event) {
+            (_, Event::Begin | Event::Slept) => None,
+            (State::Adding(_) | State::Withdrawing(_), Event::Written { counter, object }) => {
+                let went_back = object.and_then(|answer| self.looked(answer.ok()?, now));
+                went_back.or_else(|| self.written(state, counter))
+            }
+            (_, Event::Counter(Ok(counter))) => self.read(counter),
+            (_, Event::Object(Ok(object))) => self.looked(object, now),
+            (_, Event::Counter(Err(error)) | Event::Object(Err(error))) => self.unanswered(&error),
+            (_, Event::Written { .. }) => Some(Next::End(Outcome::Indeterminate(Cause::NoAnswer))),
+        };
+        match settled {
+            None => self.next(now),
+            Some(Next::Sleep(pause, _)) if now.monotonic + pause < self.batch.deadline => Effect::Sleep(pause),
+            Some(Next::Sleep(_, error)) => {
+                let outcome = self.refused(error);
+                self.end(outcome)
+            }
+            Some(Next::End(outcome)) => self.end(outcome),
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) -> Effect {
+        self.state = State::Done;
+        if matches!(outcome, Outcome::Indeterminate(_)) {
+            self.own = Own::Unknown;
+        }
+        Effect::Done(outcome)
+    }
+
+    fn late(&mut self) -> Effect {
+        let is_clean = self.added == Added::No;
+        self.end(if is_clean { Outcome::Late } else { Outcome::Indeterminate(Cause::Late) })
+    }
+
+    /// What to do, given all that is known.
+    fn next(&mut self, now: Now) -> Effect {
+        if let (Added::Yes(counter), Look::Counts(record)) = (&self.added, &self.look) {
+            let (record, counter) = (Arc::clone(record), counter.clone());
+            return self.end(Outcome::Counted { record, counter });
+        }
+        if now.monotonic >= self.batch.deadline {
+            return self.late();
+        }
+        match (&self.look, &self.added) {
+            (Look::Ended(newest), Added::No) => {
+                let newest = newest.clone();
+                self.end(Outcome::Elsewhere { newest, taken_back: false })
+            }
+            (Look::Ended(_), _) => self.withdraw(),
+            (_, Added::Yes(_)) => self.look_again(),
+            (_, Added::No | Added::Perhaps { .. }) => self.add(),
+        }
+    }
+
+    fn look_again(&mut self) -> Effect {
+        self.state = State::ReadingObject;
+        Effect::ReadObject
+    }
+
+    fn read_counter(&mut self) -> Effect {
+        self.state = State::ReadingCounter;
+        Effect::ReadCounter
+    }
+
+    fn add(&mut self) -> Effect {
+        let old = match self.own {
+            Own::Unknown => return self.read_counter(),
+            Own::NoCounter => match (self.base, &self.look) {
+                (None, Look::Counts(record)) => {
+                    self.base = Some(record.occurrences());
+                    None
+                }
+                (None, _) => return self.look_again(),
+                (Some(_), _) => None,
+            },
+            Own::Known(register) => register,
+        };
+        let count = old.map_or(0, |old| old.count).saturating_add(self.batch.size);
+        let newest = old.map_or(self.batch.newest, |old| old.newest.max(self.batch.newest));
+        let look = self.look == Look::Unknown;
+        self.write(old, count, newest, look, State::Adding)
+    }
+
+    /// Writes the register without the batch, under a new sequence: what is in it is taken back, and what is still under way
+    /// cannot take effect any more.
+    fn withdraw(&mut self) -> Effect {
+        let old = match self.own {
+            Own::Unknown => return self.read_counter(),
+            Own::NoCounter => {
+                if let Look::Ended(Some(record)) = &self.look {
+                    self.base.get_or_insert(record.occurrences());
+                }
+                None
+            }
+            Own::Known(register) => register,
+        };
+        let in_it = if matches!(self.added, Added::Yes(_)) { self.batch.size } else { 0 };
+        let count = old.map_or(0, |old| old.count).saturating_sub(in_it);
+        let newest = old.map_or(self.batch.newest, |old| old.newest);
+        self.withdrawn_from.get_or_insert(self.next_sequence);
+        self.write(old, count, newest, false, State::Withdrawing)
+    }
+
+    fn write(
+        &mut self,
+        old: Option<Register>,
+        count: u64,
+        newest: Timestamp,
+        look: bool,
+        state: fn(Register) -> State,
+    ) -> Effect {
+        let sequence = self.next_sequence;
+        if sequence >= self.batch.first_sequence + WRITES_MAX {
+            return self.end(Outcome::Indeterminate(Cause::NoAnswer));
+        }
+        self.next_sequence += 1;
+        let new = Register { count, sequence, newest };
+        self.state = state(new);
+        let create = (self.own == Own::NoCounter).then(|| self.base.unwrap_or(1));
+        Effect::Write { write: Write { create, old, new }, look }
+    }
+
+    /// Takes over what a consistent read says of the object.
+    fn looked(&mut self, object: Option<Arc<Record>>, now: Now) -> Option<Next> {
+        self.doubts = 0;
+        let same = object.filter(|record| record.uid == self.target.uid);
+        if same.as_ref().is_some_and(|record| record.version < self.target.version) {
+            return Some(Next::End(Outcome::Indeterminate(Cause::WentBack)));
+        }
+        self.look = match same {
+            Some(record) if record.counts_signals(now.wall) => Look::Counts(record),
+            ended => Look::Ended(ended),
+        };
+        None
+    }
+
+    fn written(&mut self, state: State, answer: Answer<Counter>) -> Option<Next> {
+        let error = match answer {
+            Ok(counter) => return self.applied(state, counter),
+            Err(error) => error,
+        };
+        match &error {
+            // With whose register, a write will tell.
+            Error::AlreadyExists(_) => {
+                self.own = Own::Known(None);
+                None
+            }
+            Error::NotFound(_) => self.missing(),
+            Error::Invalid(_) => {
+                self.rejections += 1;
+                self.own = Own::Unknown;
+                (self.rejections >= REJECTIONS_MAX).then(|| Next::End(self.refused(error)))
+            }
+            // The server gave up repeating it.
+            Error::Conflict(message) => {
+                let error = Error::Throttled { message: message.clone(), retry_after: Duration::from_secs(1) };
+                Some(Next::Sleep(self.backoff(), error))
+            }
+            Error::Throttled { retry_after, .. } => {
+                let pause = self.backoff().max(*retry_after);
+                Some(Next::Sleep(pause, error))
+            }
+            error if error.is_ambiguous() => {
+                if matches!(state, State::Adding(_)) {
+                    self.added = Added::Perhaps { tested: self.own };
+                }
+                self.own = Own::Unknown;
+                self.unanswered(error)
+            }
+            _ => Some(Next::End(self.refused(error))),
+        }
+    }
+
+    fn applied(&mut self, state: State, counter: Counter) -> Option<Next> {
+        self.doubts = 0;
+        let register = counter.registers.get(&self.boot).copied();
+        self.own = Own::Known(register);
+        match state {
+            State::Adding(sent) if register == Some(sent) => {
+                self.added = Added::Yes(counter);
+                None
+            }
+            State::Withdrawing(sent) if register == Some(sent) => Some(self.withdrawn()),
+            // The answer is not of what was written.
+            _ => Some(Next::End(Outcome::Indeterminate(Cause::Tampered))),
+        }
+    }
+
+    fn withdrawn(&self) -> Next {
+        let newest = match &self.look {
+            Look::Ended(newest) => newest.clone(),
+            _ => None,
+        };
+        Next::End(Outcome::Elsewhere { newest, taken_back: true })
+    }
+
+    /// Takes over what a consistent read says of the counter.
+    fn read(&mut self, counter: Option<Counter>) -> Option<Next> {
+        self.doubts = 0;
+        let Some(counter) = counter else { return self.missing() };
+        let register = counter.registers.get(&self.boot).copied();
+        let sequence = register.map(|register| register.sequence);
+        self.own = Own::Known(register);
+        if self.withdrawn_from.is_some() && sequence >= self.withdrawn_from {
+            return Some(self.withdrawn());
+        }
+        let has_batch = sequence >= Some(self.batch.first_sequence);
+        match (&self.added, has_batch) {
+            (_, true) => self.added = Added::Yes(counter),
+            (Added::No, false) => {}
+            // It may still take effect: of it and the next write at most one does.
+            (Added::Perhaps { tested }, false) if *tested == self.own => {}
+            // It tested a register that is not there any more, and may have been in one that was.
+            (Added::Perhaps { tested: Own::Known(Some(_)) }, false) if register.is_none() => {
+                return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
+            }
+            // The counter that it was to create is another's: it had no effect, and will have none.
+            (Added::Perhaps { .. }, false) => self.added = Added::No,
+            (Added::Yes(_), false) => return Some(Next::End(Outcome::Indeterminate(Cause::Tampered))),
+        }
+        None
+    }
+
+    /// There is no counter. One that had the register has gone: with its object, or by another hand.
+    fn missing(&mut self) -> Option<Next> {
+        match self.added {
+            Added::Yes(_) | Added::Perhaps { tested: Own::Known(Some(_)) } => {
+                return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
+            }
+            Added::Perhaps { tested: Own::NoCounter } => {}
+            // What was counted before it began must be read.
+            Added::No | Added::Perhaps { .. } => self.base = None,
+        }
+        self.own = Own::NoCounter;
+        None
+    }
+
+    fn backoff(&mut self) -> Duration {
+        let Patience { initial_backoff, max_backoff, .. } = self.patience;
+        let backoff = initial_backoff.saturating_mul(2_u32.saturating_pow(self.pauses));
+        self.pauses = self.pauses.saturating_add(1);
+        backoff.min(max_backoff)
+    }
+
+    fn refused(&self, error: Error) -> Outcome {
+        let is_clean = self.added == Added::No;
+        if is_clean { Outcome::Refused(error) } else { Outcome::Indeterminate(Cause::NoAnswer) }
+    }
+
+    /// Goes on after a request without an answer, a bounded number of times in a row.
+    fn unanswered(&mut self, error: &Error) -> Option<Next> {
+        if let Error::Throttled { retry_after, .. } = error {
+            return Some(Next::Sleep(self.backoff().max(*retry_after), error.clone()));
+        }
+        self.doubts += 1;
+        if !error.is_ambiguous() || self.doubts >= self.patience.doubts_max {
+            return Some(Next::End(self.refused(error.clone())));
+        }
+        Some(Next::Sleep(self.backoff(), error.clone()))
+    }
+}
+
+/// What follows from an answer at once, if not the next request.
+enum Next {
+    /// Wait, and go on unless there is no time for that: because of this.
+    Sleep(Duration, Error),
+    End(Outcome),
+}

@@ -1,0 +1,141 @@
+//! The projection: `status.deduplication` is brought up to what the counter says, once in a while.
+//!
+//! It is what others read, and nothing is decided on it. So the RemediationRequest is written about once a second at most,
+//! whatever the load, and whoever writes it as well gets through.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::{Value, json};
+
+use crate::{
+    context::Monotonic,
+    remediation::{Deduplication, Record},
+};
+
+/// The earliest and the latest that a count is projected after it, unless another replica does.
+pub(in crate::dedup) const DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+/// What the status is to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dedup) struct Counted {
+    /// Signals counted.
+    pub(in crate::dedup) total: u64,
+    /// When the first of them was received.
+    pub(in crate::dedup) first_seen: Timestamp,
+    /// When the newest of them was received.
+    pub(in crate::dedup) last_seen: Timestamp,
+}
+
+/// Which counts are not projected yet, and when they will be.
+#[derive(Clone, Debug, Default)]
+pub(in crate::dedup) struct Projection {
+    pending: Option<Pending>,
+}
+
+#[derive(Clone, Debug)]
+struct Pending {
+    /// The newest version known of what it is counted on.
+    record: Arc<Record>,
+    counted: Counted,
+    due: Monotonic,
+    /// What the status said when it became due: who sees that another raises it waits once more.
+    status_said: u64,
+}
+
+impl Projection {
+    /// Notes that `counted` is to be projected to the object of `record`, at `due` unless something is due already. What was
+    /// to be projected to another object is to be projected now.
+    pub(in crate::dedup) fn counted(
+        &mut self,
+        record: &Arc<Record>,
+        counted: Counted,
+        due: Monotonic,
+    ) -> Option<(Arc<Record>, Counted)> {
+        let fresh = || Pending { record: Arc::clone(record), counted, due, status_said: record.occurrences() };
+        match &mut self.pending {
+            Some(pending) if pending.record.uid == record.uid => {
+                pending.record = Arc::clone(record);
+                pending.counted = Counted { total: counted.total.max(pending.counted.total), ..counted };
+                None
+            }
+            pending => pending.replace(fresh()).map(|other| (other.record, other.counted)),
+        }
+    }
+
+    /// The newest version known of what something is to be projected to.
+    pub(in crate::dedup) fn record(&self) -> Option<&Arc<Record>> {
+        self.pending.as_ref().map(|pending| &pending.record)
+    }
+
+    /// When something is to be done.
+    pub(in crate::dedup) fn due(&self) -> Option<Monotonic> {
+        self.pending.as_ref().map(|pending| pending.due)
+    }
+
+    /// Waits until `again`.
+    pub(in crate::dedup) fn postpone(&mut self, again: Monotonic) {
+        if let Some(pending) = &mut self.pending {
+            pending.due = again;
+        }
+    }
+
+    /// What is to be projected now, and to what, where `viewed` is what the view knows of an object by its uid. If another
+    /// replica raises the count meanwhile, that is waited for until `again`.
+    pub(in crate::dedup) fn take(
+        &mut self,
+        viewed: impl FnOnce(&str) -> Option<Arc<Record>>,
+        again: Monotonic,
+    ) -> Option<(Arc<Record>, Counted)> {
+        let mut pending = self.pending.take()?;
+        if let Some(viewed) = viewed(&pending.record.uid).filter(|viewed| viewed.version > pending.record.version) {
+            pending.record = viewed;
+        }
+        patch(&pending.record, pending.counted, false)?;
+        let said = pending.record.occurrences();
+        if said > pending.status_said {
+            pending.status_said = said;
+            pending.due = again;
+            self.pending = Some(pending);
+            return None;
+        }
+        Some((pending.record, pending.counted))
+    }
+}
+
+/// The JSON patch that makes the status of `record` say `counted`, if its count is still what it is in this version; `None`
+/// if nothing is to be done. A count is lowered only if `exact`: when nothing is being counted any more.
+pub(in crate::dedup) fn patch(record: &Record, counted: Counted, exact: bool) -> Option<Value> {
+    let Counted { total, first_seen, last_seen } = counted;
+    let total = i32::try_from(total).unwrap_or(i32::MAX);
+    let test = |path: &str, value: Value| json!({ "op": "test", "path": path, "value": value });
+    let add = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
+    let mut steps = vec![test("/metadata/uid", json!(record.uid))];
+    let whole = json!({ "firstSeenAt": Time(first_seen), "lastSeenAt": Time(last_seen), "occurrenceCount": total });
+    match &record.deduplication {
+        None if record.has_status => {
+            steps.push(test("/status/deduplication", Value::Null));
+            steps.push(add("/status/deduplication", whole));
+        }
+        None => {
+            steps.push(test("/status", Value::Null));
+            steps.push(add("/status", json!({ "deduplication": whole })));
+        }
+        Some(Deduplication { occurrences, first_seen: known_first, last_seen: known_last }) => {
+            let said = occurrences.unwrap_or(0);
+            let is_right = if exact { said == i64::from(total) } else { said >= i64::from(total) };
+            if is_right {
+                return None;
+            }
+            const COUNT: &str = "/status/deduplication/occurrenceCount";
+            steps.push(test(COUNT, json!(occurrences)));
+            steps.push(add(COUNT, json!(total)));
+            let last_seen = known_last.map_or(last_seen, |known| known.max(last_seen));
+            steps.push(add("/status/deduplication/lastSeenAt", json!(Time(last_seen))));
+            if known_first.is_none() {
+                steps.push(add("/status/deduplication/firstSeenAt", json!(Time(first_seen))));
+            }
+        }
+    }
+    Some(Value::Array(steps))
+}

@@ -1,0 +1,44 @@
+//! What this boot last knew of its registers, beyond the lives of workers.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::protocol::count::Own;
+use crate::remediation::Record;
+
+/// Registers remembered at most; one that is forgotten costs a read.
+const REGISTERS_MAX: usize = 100_000;
+
+/// Registers by the uid of their RemediationRequest. Each may be a guess, since every write tests it.
+#[derive(Debug, Default)]
+pub(super) struct Registers {
+    known: Mutex<BTreeMap<String, Own>>,
+}
+
+impl Registers {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Own>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the register on `record`, or guessed.
+    pub(super) fn of(&self, record: &Record) -> Own {
+        let guess = if record.occurrences() == 1 { Own::NoCounter } else { Own::Known(None) };
+        self.known().get(&record.uid).copied().unwrap_or(guess)
+    }
+
+    /// Notes what is known of the register on the RemediationRequest `uid`.
+    pub(super) fn remember(&self, uid: &str, own: Own) {
+        let mut known = self.known();
+        if known.len() >= REGISTERS_MAX && !known.contains_key(uid) {
+            known.pop_first();
+        }
+        known.insert(uid.to_owned(), own);
+    }
+
+    /// Forgets those of RemediationRequests that are not there any more.
+    pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
+        self.known().retain(|uid, _| is_there(uid));
+    }
+}

@@ -1,0 +1,145 @@
+//! The requests that counting makes, each sent once: what follows from an answer is decided elsewhere.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+    core::PartialObjectMeta,
+};
+use serde_json::Value;
+
+use super::protocol::{Answer, count::Write};
+use crate::{
+    context::Monotonic,
+    kubernetes::{Error, Kubernetes, Operation},
+    remediation::{
+        BootId, COMPONENT_LABEL, COUNTER_COMPONENT, Counter, MANAGED_BY, MANAGED_BY_LABEL, Projected, Record,
+        counter_name, new_counter, register_patch,
+    },
+};
+
+const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
+const PATCH_STATUS: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };
+const GET_COUNTER: Operation = Operation { verb: "get", resource: "leases" };
+const CREATE_COUNTER: Operation = Operation { verb: "create", resource: "leases" };
+const PATCH_COUNTER: Operation = Operation { verb: "patch", resource: "leases" };
+const LIST_COUNTERS: Operation = Operation { verb: "list", resource: "leases" };
+const DELETE_COUNTER: Operation = Operation { verb: "delete", resource: "leases" };
+/// Counters per page of a list.
+const PAGE: u32 = 500;
+/// Pages of a list at most.
+const PAGES_MAX: usize = 1000;
+
+/// RemediationRequests and their counters in one namespace.
+pub(super) struct Store {
+    kubernetes: Kubernetes,
+    objects: Api<Projected>,
+    leases: Api<Lease>,
+    boot: BootId,
+}
+
+impl Store {
+    /// Those of `namespace`, in which `boot` counts.
+    pub(super) fn new(kubernetes: Kubernetes, namespace: &str, boot: BootId) -> Self {
+        let client = kubernetes.client();
+        Self {
+            objects: Api::namespaced(client.clone(), namespace),
+            leases: Api::namespaced(client, namespace),
+            kubernetes,
+            boot,
+        }
+    }
+
+    pub(super) const fn boot(&self) -> &BootId {
+        &self.boot
+    }
+
+    /// The RemediationRequest `name`, as it is now.
+    pub(super) async fn object(&self, name: &str, deadline: Monotonic) -> Answer<Option<Arc<Record>>> {
+        self.kubernetes.once(GET, deadline, self.objects.get_opt(name)).await?.map(record).transpose()
+    }
+
+    /// Patches the status of the RemediationRequest `name` by JSON patch.
+    pub(super) async fn patch_status(&self, name: &str, patch: Value, deadline: Monotonic) -> Answer<Arc<Record>> {
+        let (params, patch) = (PatchParams::default(), json_patch(patch)?);
+        let patched = self.objects.patch_status(name, &params, &patch);
+        record(self.kubernetes.once(PATCH_STATUS, deadline, patched).await?)
+    }
+
+    /// The counter of the RemediationRequest `uid`, as it is now.
+    pub(super) async fn counter(&self, uid: &str, deadline: Monotonic) -> Answer<Option<Counter>> {
+        let name = counter_name(uid);
+        let found = self.kubernetes.once(GET_COUNTER, deadline, self.leases.get_opt(&name)).await?;
+        found.map(counter).transpose()
+    }
+
+    /// Writes the own register of the counter of `object`.
+    pub(super) async fn write(&self, object: &Record, write: &Write, deadline: Monotonic) -> Answer<Counter> {
+        let written = match write.create {
+            Some(base) => {
+                let (params, lease) = (PostParams::default(), new_counter(object, base, &self.boot, write.new));
+                self.kubernetes.once(CREATE_COUNTER, deadline, self.leases.create(&params, &lease)).await?
+            }
+            None => {
+                let patch = json_patch(register_patch(&self.boot, write.old, write.new))?;
+                self.patch_counter(&object.uid, &patch, deadline).await?
+            }
+        };
+        counter(written)
+    }
+
+    /// Folds registers of the counter of the RemediationRequest `uid`.
+    pub(super) async fn fold(&self, uid: &str, patch: Value, deadline: Monotonic) -> Answer<Counter> {
+        counter(self.patch_counter(uid, &json_patch(patch)?, deadline).await?)
+    }
+
+    async fn patch_counter(&self, uid: &str, patch: &Patch<()>, deadline: Monotonic) -> Answer<Lease> {
+        let (name, params) = (counter_name(uid), PatchParams::default());
+        self.kubernetes.once(PATCH_COUNTER, deadline, self.leases.patch(&name, &params, patch)).await
+    }
+
+    /// All counters, with the uids of what they count, from the API server's cache.
+    pub(super) async fn counters(&self, deadline: Monotonic) -> Answer<Vec<(String, Counter)>> {
+        let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}={COUNTER_COMPONENT}");
+        let mut params = ListParams::default().labels(&ours).limit(PAGE);
+        let mut counters = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.kubernetes.call(LIST_COUNTERS, deadline, || self.leases.list_metadata(&params)).await?;
+            counters.extend(page.items.into_iter().filter_map(listed));
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => params = ListParams::default().labels(&ours).limit(PAGE).continue_token(&token),
+                None => return Ok(counters),
+            }
+        }
+        Err(Error::Unexpected(format!("a list of more than {PAGES_MAX} pages")))
+    }
+
+    /// Deletes the counter of the RemediationRequest `uid` in exactly the version of `counter`.
+    pub(super) async fn delete_counter(&self, uid: &str, counter: &Counter, deadline: Monotonic) -> Answer<()> {
+        let version =
+            Preconditions { uid: Some(counter.uid.clone()), resource_version: Some(counter.version.to_string()) };
+        let (name, params) = (counter_name(uid), DeleteParams::default().preconditions(version));
+        self.kubernetes.call(DELETE_COUNTER, deadline, || self.leases.delete(&name, &params)).await.map(|_| ())
+    }
+}
+
+fn listed(lease: PartialObjectMeta<Lease>) -> Option<(String, Counter)> {
+    let uid = crate::remediation::counted_by(lease.metadata.name.as_deref()?)?.to_owned();
+    Some((uid, Counter::read(lease.metadata)?))
+}
+
+fn json_patch(steps: Value) -> Answer<Patch<()>> {
+    let patch = serde_json::from_value(steps);
+    patch.map(Patch::Json).map_err(|error| Error::Unexpected(error.to_string()))
+}
+
+fn record(object: Projected) -> Answer<Arc<Record>> {
+    object.record().map(Arc::new).map_err(|error| Error::Unexpected(error.to_string()))
+}
+
+fn counter(lease: Lease) -> Answer<Counter> {
+    let unreadable = || Error::Unexpected("a counter has no uid or no integer resourceVersion".to_owned());
+    Counter::read(lease.metadata).ok_or_else(unreadable)
+}

@@ -1,0 +1,89 @@
+//! The patch of a status: what it says, and under which conditions.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{EPOCH, active};
+use crate::{
+    context::Monotonic,
+    dedup::protocol::projection::{Counted, Projection, patch},
+    remediation::{Deduplication, Record},
+};
+
+fn counted(total: u64) -> Counted {
+    Counted { total, first_seen: EPOCH, last_seen: EPOCH }
+}
+
+fn says(occurrences: Option<i64>) -> Record {
+    let deduplication = Some(Deduplication { occurrences, first_seen: Some(EPOCH), last_seen: Some(EPOCH) });
+    Record { has_status: true, deduplication, ..active("a") }
+}
+
+/// The paths that a patch tests, with the values, the uid's apart.
+fn tests(patch: &Value) -> Vec<(&str, &Value)> {
+    let steps = patch.as_array().unwrap().iter().filter(|step| step["op"] == "test");
+    let tests: Vec<_> = steps.map(|step| (step["path"].as_str().unwrap(), &step["value"])).collect();
+    assert_eq!(tests[0], ("/metadata/uid", &json!("a")), "never on another object of that name");
+    tests[1..].to_vec()
+}
+
+#[rstest]
+#[case::no_status(active("a"), "/status", Value::Null)]
+#[case::no_deduplication(Record { has_status: true, ..active("a") }, "/status/deduplication", Value::Null)]
+#[case::no_count(says(None), "/status/deduplication/occurrenceCount", Value::Null)]
+#[case::a_count(says(Some(2)), "/status/deduplication/occurrenceCount", json!(2))]
+fn a_projection_tests_the_deepest_thing_that_it_replaces(
+    #[case] record: Record,
+    #[case] path: &str,
+    #[case] value: Value,
+) {
+    let patch = patch(&record, counted(3), false).unwrap();
+    assert_eq!(tests(&patch), [(path, &value)]);
+}
+
+#[rstest]
+#[case::behind(2, false, true)]
+#[case::equal(3, false, false)]
+#[case::ahead(4, false, false)]
+#[case::ahead_of_one_that_has_ended(4, true, true)]
+#[case::equal_to_one_that_has_ended(3, true, false)]
+fn a_count_is_raised_and_lowered_only_at_the_end(#[case] said: i64, #[case] exact: bool, #[case] patched: bool) {
+    assert_eq!(patch(&says(Some(said)), counted(3), exact).is_some(), patched);
+}
+
+proptest! {
+    #[test]
+    fn a_count_never_leaves_the_range_of_its_field(total: u64) {
+        if let Some(patch) = patch(&says(Some(0)), counted(total), false) {
+            let step = patch.as_array().unwrap().iter().find(|step| step["op"] == "add").unwrap();
+            prop_assert_eq!(step["value"].as_i64(), Some(i64::try_from(total).unwrap_or(i64::MAX).min(i32::MAX.into())));
+        }
+    }
+}
+
+#[test]
+fn who_sees_that_another_raises_the_count_waits_once_more() {
+    let at = |secs| Monotonic::from_start(std::time::Duration::from_secs(secs));
+    let mut projection = Projection::default();
+    let record = Arc::new(says(Some(2)));
+    assert_eq!(projection.counted(&record, counted(9), at(1)), None);
+    let raised = || Some(Arc::new(Record { version: super::version(11), ..says(Some(5)) }));
+    assert_eq!(projection.take(|_| raised(), at(2)), None);
+    assert_eq!(projection.due(), Some(at(2)));
+    assert_eq!(projection.take(|_| raised(), at(3)).map(|(_, counted)| counted.total), Some(9));
+    assert_eq!(projection.due(), None);
+}
+
+#[test]
+fn what_was_counted_on_another_object_is_projected_to_that() {
+    let mut projection = Projection::default();
+    let (first, second) = (Arc::new(active("a")), Arc::new(active("b")));
+    assert_eq!(projection.counted(&first, counted(9), Monotonic::default()), None);
+    let other = projection.counted(&second, counted(1), Monotonic::default());
+    assert_eq!(other.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("a".to_owned(), 9)));
+    let taken = projection.take(|_| None, Monotonic::default());
+    assert_eq!(taken.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("b".to_owned(), 1)));
+}
