@@ -7,7 +7,6 @@ use gateway::http::PROMETHEUS;
 use harness::{
     baselines::Protocol,
     load::webhook,
-    oracles::occurrences,
     replica::{Replica, post},
 };
 use tokio::{
@@ -66,7 +65,7 @@ pub async fn measure(row: Row, protocol: Protocol, settings: &Settings, time: Ti
     let took = began.elapsed();
     stage.rest(settings, Duration::ZERO).await;
     let remediation_requests = stage.remediation_requests(RESOURCE);
-    let counted = remediation_requests.iter().map(occurrences).sum::<u64>().saturating_sub(before);
+    let counted = remediation_requests.iter().map(|request| stage.counted(request)).sum::<u64>().saturating_sub(before);
     let requests = stage.requests();
     Measured { took, sent, acknowledged, requests, remediation_requests: remediation_requests.len(), counted }
 }

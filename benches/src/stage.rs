@@ -11,6 +11,7 @@ use gateway::{
 use harness::{
     baselines::Protocol,
     fleet::EPOCH,
+    oracles::{counted_on, is_counter, occurrences},
     replica::{NAMESPACE, Replica, ReplicaSpec, pod_name},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +38,8 @@ pub struct Stage {
 
 /// Beyond the latency of requests: for tasks that are not waited for.
 const SETTLE: Duration = Duration::from_millis(20);
-/// Round trips in a row that may follow an answer: a status, a lease's deletion, and a linger before them.
+/// Round trips in a row that may follow an answer: a status, a lease's deletion, and a pause before them. Counts are projected
+/// later: what is counted is read where it is counted.
 const ROUND_TRIPS: u32 = 4;
 
 impl Stage {
@@ -105,6 +107,13 @@ impl Stage {
             }
         }
         by
+    }
+
+    /// Signals counted on `request`: on the counter beside it, if there is one.
+    pub fn counted(&self, request: &Value) -> u64 {
+        let mut leases = self.api.objects("leases").into_iter().filter(is_counter);
+        let counter = leases.find(|lease| lease["metadata"]["ownerReferences"][0]["uid"] == request["metadata"]["uid"]);
+        counter.map_or_else(|| occurrences(request), |counter| counted_on(&counter))
     }
 
     /// The RemediationRequests about the Deployment `resource`.

@@ -93,7 +93,13 @@ def judge(checks, name, result):
         acknowledged == signals == RATE * SECONDS,
         f"{acknowledged} of {signals}, {attempted} tries, answers {result['statuses']}, p99 {result['latency_ms']['p99']:.0f} ms",
     )
-    found = kube.remediation_requests(f"{name}-")
+
+    def projected(found):
+        of = {target: sum(counts) for target, counts in found.items()}
+        return all(of.get(target, 0) >= resource["acknowledged"] for target, resource in result["resources"].items())
+
+    # What a killed pod counted is written into the status by another's next sweep.
+    found = eventually(150, lambda: kube.remediation_requests(f"{name}-"), projected)
     checks.check(
         "they make one RemediationRequest per resource",
         sorted(found) == sorted(result["resources"]) and all(len(counts) == 1 for counts in found.values()),

@@ -98,8 +98,8 @@ def permissions(checks):
     for rule in role["rules"]:
         if "coordination.k8s.io" in rule.get("apiGroups", []) and "leases" in rule.get("resources", []):
             verbs |= set(rule["verbs"])
-    wanted = {"get", "create", "update", "delete"}
-    checks.check("ClusterRole gateway-role holds get, create, update, delete of leases", wanted <= verbs, sorted(verbs))
+    wanted = {"get", "create", "update", "patch", "delete"}
+    checks.check("ClusterRole gateway-role holds get, create, update, patch, delete of leases", wanted <= verbs, sorted(verbs))
 
     def may(verb, resource, namespace):
         answer = kube.kubectl("auth", "can-i", verb, resource, f"--namespace={namespace}", f"--as={ACCOUNT}", check=False)

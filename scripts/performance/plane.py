@@ -13,7 +13,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 GATEWAYS = 3
 # The sums of these are believed when they have not changed for so many looks in a row.
-REST_LOOKS = 4
+REST_LOOKS = 20
 REST_PAUSE = 0.25
 # Asserted against the gateway's own bound (harness, `virtual_time/bounds.rs`).
 REST_SECONDS = 60
@@ -117,11 +117,12 @@ class Fleet:
         return total
 
     def requests_at_rest(self):
-        """All RemediationRequests, and how many leases are left, once nothing changes any more."""
+        """All RemediationRequests, and how many locks are left, once nothing changes any more."""
         seen, same, deadline = None, 0, time.monotonic() + REST_SECONDS
         while True:
             requests = self.plane.objects("remediationrequests", self.namespace)
-            leases = len(self.plane.objects("leases", self.namespace))
+            leases = [lease["metadata"]["name"] for lease in self.plane.objects("leases", self.namespace)]
+            leases = sum(name.startswith("gw-lock-") for name in leases)
             now = (sum(map(occurrences, requests)), len(requests), leases)
             same = same + 1 if now == seen else 0
             if same >= REST_LOOKS or time.monotonic() > deadline:

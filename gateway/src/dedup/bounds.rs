@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::protocol::projection::DELAY;
 use crate::config::{Config, REQUEST_LIFE, View};
 
 /// Leases looked at per sweep at most; further ones wait for the next.
@@ -37,10 +38,11 @@ pub fn claim_cleared_within(config: &Config) -> Duration {
     sweep(config) + decision_life(&config.view) + sweep(config)
 }
 
-/// How long after the last signal was answered its lease is released, its RemediationRequest has its first status, and its
+/// How long after the last signal was answered its lease is released, its RemediationRequest's status says it, and its
 /// predecessor is free of its claim, unless a replica or the API server fails meanwhile.
 pub fn settled_within(config: &Config) -> Duration {
-    config.lock.release_timeout.max(config.server.kubernetes_request_timeout).max(REQUEST_TIMEOUT)
+    let projected = 2 * DELAY.1 + REQUEST_TIMEOUT;
+    config.lock.release_timeout.max(config.server.kubernetes_request_timeout).max(projected)
 }
 
 /// How long after the last failure nothing of it is left, no lease and no claim: what was sent before it takes effect

@@ -26,7 +26,7 @@ fn leases_and_remediation_requests_are_the_gateways_in_its_own_namespace_only() 
         role["rules"],
         json!([
             { "apiGroups": ["coordination.k8s.io"], "resources": ["leases"],
-              "verbs": ["get", "create", "update", "delete", "list"] },
+              "verbs": ["get", "create", "update", "patch", "delete", "list"] },
             { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests"],
               "verbs": ["get", "list", "watch", "create", "patch"] },
             { "apiGroups": ["kubernaut.ai"], "resources": ["remediationrequests/status"], "verbs": ["patch"] },

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use gateway::{config::Config, context::Context};
+use gateway::{config::Config, context::Context, remediation::LeaseName};
 use harness::{
     cluster::{Permissions, Stage},
     control_plane::ControlPlane,
@@ -88,9 +88,10 @@ impl World {
         requests
     }
 
-    /// What happened to leases: verb and holder of each event.
+    /// What happened to locks: verb and holder of each event.
     pub(crate) fn lease_history(&self) -> Vec<String> {
-        self.stage.witness.seen("leases").iter().map(|seen| format!("{} {}", seen.verb, seen.holder)).collect()
+        let locks = self.stage.witness.seen("leases").into_iter().filter(|seen| LeaseName::is_one(&seen.name));
+        locks.map(|seen| format!("{} {}", seen.verb, seen.holder)).collect()
     }
 
     /// Waits until all has come to rest, and fails if an oracle has found anything.
