@@ -7,7 +7,7 @@ use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
 use harness::{
     baselines::Protocol,
     load::{self, webhook},
-    oracles::{End, Violation, is_counter, occurrences},
+    oracles::{End, Violation, is_at_rest, is_counter, occurrences},
     replica::{ReplicaSpec, Served, config, metric, pod_name},
 };
 use jiff::Timestamp;
@@ -164,13 +164,13 @@ async fn post(
     Ok((answers, accounts))
 }
 
-/// Waits until no lock is left and no request is sent any more, such as the first status after a 201.
+/// Waits until no lock and no claim is left, what is counted is projected, and no request is sent any more.
 async fn rest(backend: &Backend) -> Result<(), Error> {
     let (mut quiet, mut before) = (0, 0);
     let patience = bounds::settled_within(&config()) + MARGIN;
     for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
         let sent: usize = backend.requests().values().sum();
-        let rests = sent == before && backend.leases().await?.iter().all(is_counter);
+        let rests = sent == before && is_at_rest(&backend.leases().await?, &backend.remediation_requests().await?);
         (quiet, before) = (if rests { quiet + 1 } else { 0 }, sent);
         if quiet >= REST_POLLS {
             break;

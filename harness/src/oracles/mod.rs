@@ -36,13 +36,12 @@ pub use self::{
     read::{fingerprint, occurrences},
     set::Oracles,
     single_active::SingleActive,
-    tallies::{counted_on, is_counter},
+    tallies::{counted_on, is_at_rest, is_counter},
     twins::Twins,
     unanswered::Unanswered,
 };
 pub(crate) use self::{
     read::{LEASES, REMEDIATION_REQUESTS, name},
     single_active::is_active,
-    tallies::is_at_rest,
     twins::SETTLED as TWINS_SETTLED,
 };

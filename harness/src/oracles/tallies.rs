@@ -58,7 +58,7 @@ pub(super) fn registers(counter: &Value) -> impl Iterator<Item = (&str, Register
 
 /// Whether nothing is left to be cleaned up or brought up: no lock, no claim, no counter that is ahead of its status or
 /// without its RemediationRequest.
-pub(crate) fn is_at_rest<T: Borrow<Value>>(leases: &[T], requests: &[T]) -> bool {
+pub fn is_at_rest<T: Borrow<Value>>(leases: &[T], requests: &[T]) -> bool {
     let requests = || requests.iter().map(Borrow::borrow);
     let is_projected = |counter: &Value| {
         let request = requests().find(|request| uid(request) == counts_for(counter));
