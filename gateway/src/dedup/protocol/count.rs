@@ -459,8 +459,8 @@ impl Count {
             (Added::Perhaps { tested: Own::Known(Some(_)) }, false) if register.is_none() => {
                 return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
             }
-            // The counter that it was to create is another's: it had no effect, and will have none.
-            (Added::Perhaps { .. }, false) => self.added = Added::No,
+            // It had no effect yet, and may have one once the register is as it was.
+            (Added::Perhaps { .. }, false) => {}
             (Added::Yes(_), false) => return Some(Next::End(Outcome::Indeterminate(Cause::Tampered))),
         }
         None
