@@ -7,11 +7,9 @@
 use super::{
     bounds::Bounds,
     rules::{Rule, Rules},
+    search::Packed,
     state::{FORGOTTEN, NONE, OBJECTS_MAX, Object, Phase, Replica, Request, Revision, Sight, Stage, State, Uid},
 };
-
-/// A state in canonical form.
-pub(super) type Packed = u128;
 
 const UID: u32 = 3;
 const LEVEL: u32 = 3;

@@ -1,4 +1,5 @@
-//! An explicit-state model of the fence, without any lock: every order of steps within small bounds, not a sample of them.
+//! Explicit-state models: every order of steps within small bounds, not a sample of them. That of counting is in
+//! [`counting`]; this one is of the fence, without any lock.
 //!
 //! Replicas with views that may lag decide, claim and create; requests straggle, answers get lost, replicas crash;
 //! RemediationRequests end, are deleted by retention and by users; claims are released and collected. [`check`] visits
@@ -10,7 +11,7 @@
 //! | `state` | what the API server, the replicas and the network remember |
 //! | `steps` | everything that can happen next, one request's effect at a time |
 //! | `canonical` | states that differ only in names are one; 16 bytes each |
-//! | `search` | the breadth-first search, exact, with the way back to the start |
+//! | `search`, `numbered` | the breadth-first search, exact, with the way back to the start, of both models |
 //!
 //! # Time
 //!
@@ -40,6 +41,9 @@
 
 mod bounds;
 mod canonical;
+pub mod counting;
+mod fence;
+mod numbered;
 mod outcome;
 mod rules;
 mod search;
@@ -48,7 +52,7 @@ mod steps;
 
 pub use self::{
     bounds::Bounds,
+    fence::check,
     outcome::Outcome,
     rules::{Rule, Rules},
-    search::check,
 };

@@ -7,7 +7,7 @@ use super::steps;
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Different states visited, up to the names of replicas, RemediationRequests and versions.
+    /// Different states visited, up to the names of what is in them.
     pub states: u32,
     /// Steps taken from them.
     pub transitions: u64,
@@ -15,8 +15,10 @@ pub struct Outcome {
     pub depth: u32,
     /// Whether every state within the bounds was visited.
     pub complete: bool,
-    /// The shortest way to twins, one step a line.
+    /// The shortest way to what must not be, one step a line.
     pub counterexample: Option<Vec<String>>,
+    /// What it leads to.
+    pub violation: Option<String>,
     /// How often each kind of step was taken: one that never was is not checked.
     pub steps: BTreeMap<&'static str, u64>,
     /// Memory of the visited states, in bytes.
@@ -32,9 +34,9 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { states, transitions, depth, complete, counterexample, steps: _, bytes } = self;
-        let verdict = match (counterexample, complete) {
-            (Some(_), _) => "TWINS",
+        let Self { states, transitions, depth, complete, counterexample, violation, steps: _, bytes } = self;
+        let verdict = match (violation, complete) {
+            (Some(violation), _) => violation,
             (None, true) => "complete",
             (None, false) => "incomplete",
         };
