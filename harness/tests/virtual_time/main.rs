@@ -24,7 +24,6 @@ mod release_claims;
 mod risk;
 mod scenarios;
 mod succession;
-mod suspension;
 mod targets;
 mod unprocessed;
 mod view;

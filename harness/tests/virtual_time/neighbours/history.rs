@@ -94,7 +94,6 @@ async fn restored_alone(restore: Restore) -> (Fleet, Vec<Replica>) {
 #[case::in_a_quiet_cluster(Restore::Everything)]
 #[case::in_a_busy_one(Restore::BusyCluster { passed_after: Duration::from_millis(180) })]
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until history that goes back is detected"]
 async fn one_that_is_active_again_after_a_restore_is_found_though_its_deletion_was_seen(#[case] restore: Restore) {
     let (fleet, replicas) = restored_alone(restore).await;
     wait_ms(1_000).await;
@@ -104,7 +103,6 @@ async fn one_that_is_active_again_after_a_restore_is_found_though_its_deletion_w
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "fails until history that goes back is detected"]
 async fn under_api_servers_that_remember_what_was_undone_a_replica_is_not_ready_until_they_restart() {
     let (fleet, replicas) = restored(Restore::UnderLiveApi).await;
     let mut answers = Vec::new();
