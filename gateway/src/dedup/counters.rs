@@ -10,7 +10,6 @@ use super::{
     protocol::projection::{Counted, patch},
 };
 use crate::{
-    context::Monotonic,
     kubernetes::Error,
     remediation::{BootId, Counter, Record, Register, ResourceVersion, fold_patch},
 };
@@ -24,16 +23,16 @@ const UNPROJECTED_MAX: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub(super) struct Seen {
     /// Counters of what has ended, and since when they have not changed.
-    ended: BTreeMap<String, (ResourceVersion, Monotonic)>,
+    ended: BTreeMap<String, (ResourceVersion, Duration)>,
     /// Registers of crowded counters, and since when they have not changed.
-    registers: BTreeMap<(String, BootId), (Register, Monotonic)>,
+    registers: BTreeMap<(String, BootId), (Register, Duration)>,
 }
 
 /// Looks once at all counters.
 pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error> {
     let Core { store, context, view, .. } = &**core;
     let counters = store.counters(context.monotonic() + REQUEST_TIMEOUT).await?;
-    let listed = context.monotonic();
+    let listed = context.steady();
     let is_listed = |uid: &str| counters.binary_search_by(|(other, _)| other.as_str().cmp(uid)).is_ok();
     seen.ended.retain(|uid, _| is_listed(uid));
     seen.registers.retain(|(uid, _), _| is_listed(uid));
@@ -52,7 +51,7 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
         let (version, since) = *seen.ended.entry(uid.clone()).or_insert((counter.version, listed));
         if version != counter.version {
             seen.ended.insert(uid.clone(), (counter.version, listed));
-        } else if listed.since(since) > decision_life(&core.config.view) {
+        } else if listed.saturating_sub(since) > decision_life(&core.config.view) {
             remove(core, uid, counter, record).await;
         }
     }
@@ -108,7 +107,7 @@ async fn remove(core: &Core, uid: &str, counter: &Counter, record: Arc<Record>) 
 }
 
 /// Folds registers that have not changed for longer than any write of theirs can take, but for the newest.
-async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: Monotonic) {
+async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: Duration) {
     if counter.registers.len() <= REGISTERS_MAX {
         return;
     }
@@ -120,7 +119,7 @@ async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: M
         let (known, since) = seen.registers.get(&key).copied().unwrap_or((*register, now));
         let since = if known == *register { since } else { now };
         seen.registers.insert(key, (*register, since));
-        if now.since(since) > longest && Some(register.newest) != newest && boot != core.store.boot() {
+        if now.saturating_sub(since) > longest && Some(register.newest) != newest && boot != core.store.boot() {
             quiet.push(boot.clone());
         }
     }
