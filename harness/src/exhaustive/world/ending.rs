@@ -8,8 +8,8 @@ use gateway::{dedup::bounds::left_behind_for, http::PROMETHEUS};
 use super::World;
 use crate::{exhaustive::seed, oracles::Violation, replica::config};
 
-/// Where nothing was left behind.
-const SHORT_REST: Duration = Duration::from_secs(2);
+/// Where nothing was left behind: long enough for a projection that waited for another replica once.
+const SHORT_REST: Duration = Duration::from_secs(6);
 
 impl World {
     /// Lets everything come to rest after the last choice, sends one more signal, and says what does not hold.
