@@ -50,6 +50,8 @@ pub(super) enum Found {
     /// The signal is a duplicate of it; the predecessor that this attempt claimed before another created it is to be
     /// let go.
     Duplicate { record: Arc<Record>, claimed: Option<Arc<Record>> },
+    /// There is one, and it cannot be known whether this attempt created it; the predecessor that it claimed is to be let go.
+    InDoubt { claimed: Option<Arc<Record>> },
     /// An object of another fingerprint has the derived name.
     NameTaken(String),
 }
@@ -110,12 +112,14 @@ pub(super) struct Attempt {
     plan: Option<Plan>,
     /// Whether the plan's predecessor carries our claim.
     claimed: bool,
+    /// What a create was sent for.
+    sent: Option<String>,
 }
 
 impl Attempt {
     /// An attempt by `tag`, which knows `past` beyond the view.
     pub(super) fn new(fingerprint: Fingerprint, tag: String, past: Past) -> Self {
-        Self { fingerprint, tag, may_create: false, past, plan: None, claimed: false }
+        Self { fingerprint, tag, may_create: false, past, plan: None, claimed: false, sent: None }
     }
 
     /// The next action after `observation`, at `now` on the wall clock.
@@ -171,7 +175,7 @@ impl Attempt {
             return Action::Done(Found::Created { record: Arc::clone(record), claimed: None });
         }
         match decide(&self.fingerprint, records, now) {
-            Verdict::Duplicate(record) => Action::Done(Found::Duplicate { record, claimed: None }),
+            Verdict::Duplicate(record) => self.duplicate(record, None),
             Verdict::Create(_) if !self.may_create => Action::Lock,
             Verdict::Create(plan) => self.carry_out(plan),
         }
@@ -186,7 +190,7 @@ impl Attempt {
             // Its deletion has begun and nobody claimed it before: it cannot be claimed any more.
             Some(predecessor) if predecessor.terminating && !predecessor.is_claimed() => Action::AwaitDeletion,
             Some(predecessor) => Action::Claim(predecessor),
-            None => Action::Create(name),
+            None => self.create(name),
         }
     }
 
@@ -194,7 +198,8 @@ impl Attempt {
         let Some(plan) = &mut self.plan else { return self.begin(Known::UpTo(self.past.floor)) };
         plan.predecessor = Some(predecessor);
         self.claimed = true;
-        Action::Create(plan.name.clone())
+        let name = plan.name.clone();
+        self.create(name)
     }
 
     fn created(&mut self, record: Arc<Record>) -> Action {
@@ -222,7 +227,7 @@ impl Attempt {
         let may_suppress = plan.after_newest || !is_predecessor;
         if record.is_active() || may_suppress && record.counts_signals(now) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
-            return Action::Done(Found::Duplicate { record, claimed });
+            return self.duplicate(record, claimed);
         }
         if is_predecessor || record.terminating {
             return self.carry_out(Plan::after(&self.fingerprint, Some(record), may_suppress));
@@ -233,6 +238,18 @@ impl Attempt {
 
     fn predecessor(&self) -> Option<&Arc<Record>> {
         self.plan.as_ref()?.predecessor.as_ref()
+    }
+
+    fn create(&mut self, name: String) -> Action {
+        self.sent = Some(name.clone());
+        Action::Create(name)
+    }
+
+    /// The signal is a duplicate of `record`, unless that is what this attempt's own create made: where somebody dropped the
+    /// annotation that tells, the signal may stand for it already.
+    fn duplicate(&self, record: Arc<Record>, claimed: Option<Arc<Record>>) -> Action {
+        let is_told = record.created_by.is_some() || self.sent.as_ref() != Some(&record.name);
+        Action::Done(if is_told { Found::Duplicate { record, claimed } } else { Found::InDoubt { claimed } })
     }
 
     fn is_ours(&self, record: &Record) -> bool {

@@ -187,6 +187,12 @@ impl Worker {
                 self.past.gone.take_if(|gone| *gone == record.uid);
                 Ok(Some(record))
             }
+            Found::InDoubt { claimed } => {
+                self.let_go(claimed);
+                core.metrics.counts_indeterminate.with_label_values(&[Cause::Tampered.as_str()]).inc();
+                let reason = "it is not known whether the signal was counted: an annotation was removed";
+                Err(Error::Busy { reason, retry_after: Duration::from_secs(1) })
+            }
             Found::NameTaken(name) => {
                 tracing::error!(%name, "an object of another fingerprint has the derived name");
                 Err(Error::Kubernetes(format!("the name {name} is taken")))

@@ -265,3 +265,19 @@ fn a_view_must_have_come_as_far_as_answers_have_shown() {
     let past = Past { floor: version(42), ..Past::default() };
     assert_eq!(Run::knowing(past).step(Observation::Begin), Action::Read(Known::UpTo(version(42))));
 }
+
+#[rstest]
+#[case::that_may_be_its_own(remediation_request_name(&fingerprint(), None), true)]
+#[case::of_another_name("rr-of-another".to_owned(), false)]
+fn an_object_that_somebody_took_the_creators_name_from_leaves_in_doubt_who_created_it(
+    #[case] name: String,
+    #[case] in_doubt: bool,
+) {
+    let (mut run, action) = Run::locked(&[]);
+    assert!(matches!(action, Action::Create(_)));
+    // The create was not answered in time.
+    run.step(Observation::Begin);
+    let record = Record { name, created_by: None, ..active("x") };
+    let expected = if in_doubt { Action::Done(Found::InDoubt { claimed: None }) } else { duplicate(record.clone()) };
+    assert_eq!(run.see(&[record]), expected);
+}

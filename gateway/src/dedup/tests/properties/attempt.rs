@@ -186,6 +186,10 @@ impl Witness {
                 let expected = self.claimed.as_ref().filter(|claimed| claimed.uid != record.uid);
                 prop_assert_eq!(claimed.as_ref(), expected);
             }
+            Found::InDoubt { claimed } => {
+                let expected = self.claimed.as_ref();
+                prop_assert!(claimed.is_none() || claimed.as_ref() == expected, "what was claimed is let go");
+            }
             Found::NameTaken(name) => {
                 let Observation::Got(Some(foreign)) = &self.last else { panic!("{:?}", self.last) };
                 prop_assert_ne!(&foreign.fingerprint, &fingerprint());
