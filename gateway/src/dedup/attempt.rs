@@ -174,8 +174,11 @@ impl Attempt {
         if let Some(record) = records.iter().find(|record| self.is_ours(record)) {
             return Action::Done(Found::Created { record: Arc::clone(record), claimed: None });
         }
+        if records.iter().any(|record| self.may_be_ours(record)) {
+            return Action::Done(Found::InDoubt { claimed: None });
+        }
         match decide(&self.fingerprint, records, now) {
-            Verdict::Duplicate(record) => self.duplicate(record, None),
+            Verdict::Duplicate(record) => Action::Done(Found::Duplicate { record, claimed: None }),
             Verdict::Create(_) if !self.may_create => Action::Lock,
             Verdict::Create(plan) => self.carry_out(plan),
         }
@@ -223,11 +226,14 @@ impl Attempt {
         if self.is_ours(&record) {
             return self.created(record);
         }
+        if self.may_be_ours(&record) {
+            return Action::Done(Found::InDoubt { claimed: self.claimed_predecessor() });
+        }
         let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
         let may_suppress = plan.after_newest || !is_predecessor;
         if record.is_active() || may_suppress && record.counts_signals(now) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
-            return self.duplicate(record, claimed);
+            return Action::Done(Found::Duplicate { record, claimed });
         }
         if is_predecessor || record.terminating {
             return self.carry_out(Plan::after(&self.fingerprint, Some(record), may_suppress));
@@ -245,11 +251,10 @@ impl Attempt {
         Action::Create(name)
     }
 
-    /// The signal is a duplicate of `record`, unless that is what this attempt's own create made: where somebody dropped the
-    /// annotation that tells, the signal may stand for it already.
-    fn duplicate(&self, record: Arc<Record>, claimed: Option<Arc<Record>>) -> Action {
-        let is_told = record.created_by.is_some() || self.sent.as_ref() != Some(&record.name);
-        Action::Done(if is_told { Found::Duplicate { record, claimed } } else { Found::InDoubt { claimed } })
+    /// Whether this attempt's own create may have made it: somebody dropped the annotation that tells. Then it may stand for
+    /// the signal already.
+    fn may_be_ours(&self, record: &Record) -> bool {
+        record.created_by.is_none() && self.sent.as_ref() == Some(&record.name)
     }
 
     fn is_ours(&self, record: &Record) -> bool {
