@@ -48,7 +48,7 @@ fn with_all_rules_no_count_is_ever_wrong(#[case] bounds: Bounds, #[case] states:
 #[case::three_writers(Bounds::new(3, 1, 2, 2), 41_725)]
 #[case::a_fold(Bounds { foreign: true, folds: 1, ..Bounds::new(1, 3, 6, 3) }, 2_227_215)]
 #[case::a_fold_of_two_writers(Bounds { folds: 1, ..Bounds::new(2, 1, 4, 3) }, 215_046)]
-#[case::two_folds(Bounds { folds: 2, foreign: true, goes: true, ..Bounds::new(2, 1, 3, 2) }, 0)]
+#[case::two_folds(Bounds { folds: 2, foreign: true, goes: true, ..Bounds::new(2, 1, 3, 2) }, 1_148_497)]
 #[case::refusals(Bounds { goes: true, refusals: true, ..Bounds::new(1, 3, 5, 2) }, 910_830)]
 #[case::a_deleted_counter(Bounds { folds: 1, projections: 1, deletions: 1, ..Bounds::new(1, 3, 5, 2) }, 5_173_392)]
 #[case::a_deleted_counter_of_two_writers(Bounds { projections: 1, deletions: 1, ..Bounds::new(2, 1, 3, 2) }, 112_913)]
