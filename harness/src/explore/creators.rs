@@ -22,7 +22,7 @@ use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::world::{STARTS_AT, World, fingerprint, resource_name};
+use super::world::{World, fingerprint, spec};
 use crate::replica::NAMESPACE;
 
 /// The foreign creator's user.
@@ -156,16 +156,7 @@ impl Creator {
             "apiVersion": "kubernaut.ai/v1alpha1",
             "kind": "RemediationRequest",
             "metadata": { "name": name, "annotations": annotations },
-            "spec": {
-                "signalFingerprint": fingerprint(resource).as_str(),
-                "signalName": "KubeDeploymentReplicasMismatch",
-                "severity": "warning",
-                "signalType": "alert",
-                "targetType": "kubernetes",
-                "targetResource": { "kind": "Deployment", "name": resource_name(resource), "namespace": "shop" },
-                "firingTime": STARTS_AT,
-                "receivedTime": STARTS_AT,
-            },
+            "spec": spec(resource),
         });
         let Ok(object) = serde_json::from_value::<DynamicObject>(object) else { return false };
         self.objects.create(&PostParams::default(), &object).await.is_ok()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     scenario::{Actor, Adopted},
-    world::{STARTS_AT, World, fingerprint, resource_name},
+    world::{World, fingerprint, spec},
 };
 use crate::{
     fleet::Fleet,
@@ -129,16 +129,7 @@ pub fn adopted(fleet: &Fleet, adopted: Adopted, random: u32) -> Value {
             "namespace": NAMESPACE,
             "creationTimestamp": created.to_string(),
         },
-        "spec": {
-            "signalFingerprint": fingerprint.as_str(),
-            "signalName": "KubeDeploymentReplicasMismatch",
-            "severity": "warning",
-            "signalType": "alert",
-            "targetType": "kubernetes",
-            "targetResource": { "kind": "Deployment", "name": resource_name(resource), "namespace": "shop" },
-            "firingTime": STARTS_AT,
-            "receivedTime": STARTS_AT,
-        },
+        "spec": spec(resource),
         "status": status,
     })
 }

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use gateway::remediation::Fingerprint;
 use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use super::{
     network::Wire,
@@ -208,4 +209,18 @@ pub fn resource_name(resource: usize) -> String {
 /// The fingerprint of signals of this number.
 pub fn fingerprint(resource: usize) -> Fingerprint {
     Fingerprint::of(&format!("shop:Deployment:{}", resource_name(resource)))
+}
+
+/// The spec of a RemediationRequest about the resource `resource`, as others than replicas write it.
+pub(super) fn spec(resource: usize) -> Value {
+    json!({
+        "signalFingerprint": fingerprint(resource).as_str(),
+        "signalName": "KubeDeploymentReplicasMismatch",
+        "severity": "warning",
+        "signalType": "alert",
+        "targetType": "kubernetes",
+        "targetResource": { "kind": "Deployment", "name": resource_name(resource), "namespace": "shop" },
+        "firingTime": STARTS_AT,
+        "receivedTime": STARTS_AT,
+    })
 }

@@ -49,6 +49,7 @@ mod rules;
 mod search;
 mod state;
 mod steps;
+mod switches;
 
 pub use self::{
     bounds::Bounds,

@@ -1,5 +1,7 @@
 //! What can be switched off.
 
+use super::switches::Switches;
+
 /// What the protocol does, and what it assumes, against twins (DD-GATEWAY-013: the fence).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
@@ -31,23 +33,11 @@ pub enum Rule {
     TerminalIsFinal,
 }
 
+impl From<Rule> for u32 {
+    fn from(rule: Rule) -> Self {
+        rule as Self
+    }
+}
+
 /// The rules that hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    off: u32,
-}
-
-impl Rules {
-    /// The protocol with all its assumptions.
-    pub const ALL: Self = Self { off: 0 };
-
-    /// These rules but `rule`.
-    #[must_use]
-    pub const fn without(self, rule: Rule) -> Self {
-        Self { off: self.off | 1 << rule as u32 }
-    }
-
-    pub(super) const fn has(self, rule: Rule) -> bool {
-        self.off & (1 << rule as u32) == 0
-    }
-}
+pub type Rules = Switches<Rule>;

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use crate::support::{api, api_with, code_and_reason, incident, incidents, lease, leases, owned_lease, wait_ms};
+use crate::support::{
+    Events, api, api_with, arrived, change, code_and_reason, incident, incidents, lease, leases, owned_lease, wait_ms,
+};
 use embedded_apiserver::{EmbeddedApi, Options, Restore};
-use futures::{StreamExt, stream::BoxStream};
+use futures::StreamExt;
 use kube::{
     Api,
     api::{DeleteParams, DynamicObject, ListParams, PostParams, WatchEvent, WatchParams},
@@ -12,7 +14,6 @@ use kube::{
 use rstest::rstest;
 
 type Incidents = Api<DynamicObject>;
-type Events = BoxStream<'static, kube::Result<WatchEvent<DynamicObject>>>;
 
 const BUSY: Restore = Restore::BusyCluster { passed_after: Duration::from_millis(180) };
 
@@ -37,22 +38,15 @@ async fn watch(incidents: &Incidents, version: u64) -> Events {
     incidents.watch(&WatchParams::default(), &version.to_string()).await.unwrap().boxed()
 }
 
-/// The events that are there now.
+/// The events that are there now, as `KIND name`.
 async fn ready(events: &mut Events) -> Vec<String> {
-    let mut seen = Vec::new();
-    #[allow(clippy::disallowed_methods, reason = "tests own the clock")]
-    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(1), events.next()).await {
-        let name = |object: &DynamicObject| object.metadata.name.clone().unwrap_or_default();
-        seen.push(match event {
-            Ok(WatchEvent::Added(object)) => format!("ADDED {}", name(&object)),
-            Ok(WatchEvent::Modified(object)) => format!("MODIFIED {}", name(&object)),
-            Ok(WatchEvent::Deleted(object)) => format!("DELETED {}", name(&object)),
-            Ok(WatchEvent::Bookmark(_)) => "BOOKMARK".to_owned(),
-            Ok(WatchEvent::Error(status)) => format!("ERROR {}", status.code),
-            Err(_) => "broken".to_owned(),
-        });
-    }
-    seen
+    let text = |event| match event {
+        Ok(WatchEvent::Bookmark(_)) => "BOOKMARK".to_owned(),
+        Ok(WatchEvent::Error(status)) => format!("ERROR {}", status.code),
+        Ok(event) => change(&event),
+        Err(_) => "broken".to_owned(),
+    };
+    arrived(events).await.into_iter().map(text).collect()
 }
 
 /// A server with the incident `old` in a backup, restored after `old` was deleted and `new` created and changed.

@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use embedded_apiserver::{EmbeddedApi, Options};
+use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::OwnerReference,
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, WatchEvent},
     core::Status,
 };
 use serde_json::{Value, json};
@@ -152,4 +153,29 @@ pub(crate) async fn elapsed_ms<T: std::fmt::Debug>(request: impl Future<Output =
     let start = tokio::time::Instant::now();
     request.await.unwrap();
     start.elapsed().as_millis()
+}
+
+/// What a watch tells.
+pub(crate) type Events = BoxStream<'static, kube::Result<WatchEvent<DynamicObject>>>;
+
+/// The events that are there now.
+pub(crate) async fn arrived(events: &mut Events) -> Vec<kube::Result<WatchEvent<DynamicObject>>> {
+    let mut arrived = Vec::new();
+    // One millisecond of virtual time passes only when nothing else can happen.
+    #[allow(clippy::disallowed_methods, reason = "tests own the clock")]
+    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(1), events.next()).await {
+        arrived.push(event);
+    }
+    arrived
+}
+
+/// A change of an object, as `KIND name`.
+pub(crate) fn change(event: &WatchEvent<DynamicObject>) -> String {
+    let (kind, object) = match event {
+        WatchEvent::Added(object) => ("ADDED", object),
+        WatchEvent::Modified(object) => ("MODIFIED", object),
+        WatchEvent::Deleted(object) => ("DELETED", object),
+        WatchEvent::Bookmark(_) | WatchEvent::Error(_) => panic!("no change of an object: {event:?}"),
+    };
+    format!("{kind} {}", object.metadata.name.as_deref().unwrap_or_default())
 }

@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::support::{api, api_with, incident, incidents, lease, leases, wait_ms};
+use crate::support::{Events, api, api_with, arrived, change, incident, incidents, lease, leases, wait_ms};
 use embedded_apiserver::{Caller, Fault, Faults, Options, RequestInfo, Script, WatchFault};
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use kube::{
     Api,
     api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
 };
 use serde_json::json;
-
-type Events = BoxStream<'static, kube::Result<WatchEvent<DynamicObject>>>;
 
 async fn watch(incidents: &Api<DynamicObject>, params: &WatchParams, version: &str) -> Events {
     incidents.watch(params, version).await.unwrap().boxed()
@@ -19,21 +17,13 @@ async fn watch(incidents: &Api<DynamicObject>, params: &WatchParams, version: &s
 
 /// The events that are there now, as `KIND name`.
 async fn ready(events: &mut Events) -> Vec<String> {
-    let mut seen = Vec::new();
-    // One millisecond of virtual time passes only when nothing else can happen.
-    #[allow(clippy::disallowed_methods, reason = "tests own the clock")]
-    while let Ok(Some(event)) = tokio::time::timeout(Duration::from_millis(1), events.next()).await {
-        let name = |object: &DynamicObject| object.metadata.name.clone().unwrap_or_default();
-        seen.push(match event {
-            Ok(WatchEvent::Added(object)) => format!("ADDED {}", name(&object)),
-            Ok(WatchEvent::Modified(object)) => format!("MODIFIED {}", name(&object)),
-            Ok(WatchEvent::Deleted(object)) => format!("DELETED {}", name(&object)),
-            Ok(WatchEvent::Bookmark(bookmark)) => format!("BOOKMARK {}", bookmark.metadata.resource_version),
-            Ok(WatchEvent::Error(status)) => format!("ERROR {} {}", status.code, status.reason),
-            Err(error) => format!("broken: {error}"),
-        });
-    }
-    seen
+    let text = |event| match event {
+        Ok(WatchEvent::Bookmark(bookmark)) => format!("BOOKMARK {}", bookmark.metadata.resource_version),
+        Ok(WatchEvent::Error(status)) => format!("ERROR {} {}", status.code, status.reason),
+        Ok(event) => change(&event),
+        Err(error) => format!("broken: {error}"),
+    };
+    arrived(events).await.into_iter().map(text).collect()
 }
 
 async fn create(incidents: &Api<DynamicObject>, name: &str, key: &str) -> DynamicObject {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::switches::Switches;
+
 /// As many states as fit into about 6 GiB.
 const STATES_MAX: u32 = 100_000_000;
 
@@ -90,23 +92,11 @@ pub enum Rule {
     DeletionWaits,
 }
 
+impl From<Rule> for u32 {
+    fn from(rule: Rule) -> Self {
+        rule as Self
+    }
+}
+
 /// The rules that hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    off: u32,
-}
-
-impl Rules {
-    /// The protocol with all its assumptions.
-    pub const ALL: Self = Self { off: 0 };
-
-    /// These rules but `rule`.
-    #[must_use]
-    pub const fn without(self, rule: Rule) -> Self {
-        Self { off: self.off | 1 << rule as u32 }
-    }
-
-    pub(super) const fn has(self, rule: Rule) -> bool {
-        self.off & (1 << rule as u32) == 0
-    }
-}
+pub type Rules = Switches<Rule>;
