@@ -9,7 +9,7 @@ use super::{bounds::REQUEST_TIMEOUT, core::Core};
 use crate::{
     context::Monotonic,
     kubernetes::{Error, Operation},
-    remediation::{CLAIM, Projected, Record, SUCCESSION_FINALIZER},
+    remediation::{CLAIM, Projected, Record, SUCCESSION_FINALIZER, unclaimed},
 };
 
 const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
@@ -70,11 +70,7 @@ fn unchanged(claimed: &Record) -> impl Fn(Option<Projected>) -> Option<Arc<Recor
 
 /// Removes the finalizer from exactly the version seen; a newer claim is left alone.
 pub(super) async fn remove(core: &Core, record: &Record, deadline: Monotonic) -> Result<(), Error> {
-    let finalizers: Vec<&String> = record.finalizers.iter().filter(|f| *f != SUCCESSION_FINALIZER).collect();
-    let patch = Patch::Merge(json!({ "metadata": {
-        "resourceVersion": record.version.to_string(),
-        "finalizers": finalizers,
-    }}));
+    let patch = Patch::Merge(unclaimed(&record.version.to_string(), &record.finalizers));
     let params = PatchParams::default();
     core.kubernetes.call(PATCH, deadline, || core.objects.patch(&record.name, &params, &patch)).await.map(|_| ())
 }

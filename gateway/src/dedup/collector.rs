@@ -1,6 +1,6 @@
 //! Clears what crashed replicas leave behind: leases nobody renews, claims whose successor never came.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -14,6 +14,7 @@ use super::{
     core::Core,
     counters,
     observed::{Observed, lease_duration},
+    unchanged::Unchanged,
 };
 use crate::{
     kubernetes::{Error, Operation},
@@ -28,7 +29,7 @@ const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
     let mut leases = Observed::default();
-    let mut claims = BTreeMap::new();
+    let mut claims = Unchanged::default();
     let mut seen = counters::Seen::default();
     let interval = core.config.lock.collect_interval;
     loop {
@@ -80,14 +81,12 @@ async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Erro
 
 /// Clears claims that this replica has itself seen unchanged for longer than any decision made on them can live
 /// (protocol: *D*), successor or not. That time has passed for certain: a wall clock that is set forward ends no decision.
-async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion, Duration)>) {
+async fn clear_claims(core: &Core, seen: &mut Unchanged<String, ResourceVersion>) {
     let claimed = core.view.claimed();
-    seen.retain(|uid, (version, _)| claimed.iter().any(|record| record.uid == *uid && record.version == *version));
+    seen.retain(|uid| claimed.iter().any(|record| record.uid == *uid));
     let longest = decision_life(&core.config.view);
     for record in claimed {
-        let now = core.context.steady();
-        let (_, since) = *seen.entry(record.uid.clone()).or_insert((record.version, now));
-        if now.saturating_sub(since) <= longest {
+        if seen.observe(record.uid.clone(), record.version, core.context.steady()) <= longest {
             continue;
         }
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
@@ -103,9 +102,9 @@ async fn clear_claims(core: &Core, seen: &mut BTreeMap<String, (ResourceVersion,
 
 /// Lets a predecessor go whose successor is known to exist, off the critical path.
 pub(super) fn let_go(core: Arc<Core>, predecessor: Arc<Record>) {
-    let under_way = core.releases.begin();
+    let under_way = core.releases.token();
     core.context.clone().spawn(async move {
-        let _under_way = under_way;
         claims::release(&core, predecessor).await;
+        drop(under_way);
     });
 }

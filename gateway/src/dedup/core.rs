@@ -9,6 +9,7 @@ use std::{
 };
 
 use kube::{Api, Client, api::ListParams};
+use tokio_util::task::TaskTracker;
 
 use super::{
     attempt::Known,
@@ -20,7 +21,6 @@ use super::{
     protocol::count::{Patience, WRITES_MAX},
     refusals::Refusals,
     registers::Registers,
-    releases::Releases,
     store::Store,
     view::{Snapshot, Subscription, View, readable},
 };
@@ -43,8 +43,8 @@ pub(super) struct Core {
     pub(super) namespace: String,
     pub(super) view: View,
     pub(super) lock: LockManager,
-    /// Claims being released in the background.
-    pub(super) releases: Releases,
+    /// Claims being released in the background: a shutdown waits for them.
+    pub(super) releases: TaskTracker,
     /// Creates that were refused.
     pub(super) refusals: Refusals,
     /// RemediationRequests as they are read and patched.
@@ -74,7 +74,7 @@ impl Core {
         let writer = format!("{pod_name}/{boot}");
         Self {
             view: View::new(metrics.clone()),
-            releases: Releases::default(),
+            releases: TaskTracker::new(),
             refusals: Refusals::new(context.clone(), claim_cleared_within(&config)),
             objects: Api::namespaced(client.clone(), namespace),
             requests: Api::namespaced(client, namespace),
@@ -179,7 +179,7 @@ impl Core {
 }
 
 /// What is known of history, or the API server's lists, cannot be relied on at the moment.
-fn doubtful() -> Error {
+pub(super) fn doubtful() -> Error {
     Error::Busy {
         reason: "the history of RemediationRequests went back, or the API servers contradict etcd",
         retry_after: Duration::from_secs(5),

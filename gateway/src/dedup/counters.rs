@@ -1,13 +1,14 @@
 //! Looks after counters: projects what a replica that crashed did not, folds the registers of many boots into one, and
 //! removes counters that nothing counts on any more.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
     bounds::{REQUEST_TIMEOUT, decision_life},
     core::Core,
     projector,
     protocol::projection::{Counted, patch},
+    unchanged::Unchanged,
 };
 use crate::{
     kubernetes::Error,
@@ -23,9 +24,9 @@ const UNPROJECTED_MAX: Duration = Duration::from_secs(3);
 #[derive(Default)]
 pub(super) struct Seen {
     /// Counters of what has ended, and since when they have not changed.
-    ended: BTreeMap<String, (ResourceVersion, Duration)>,
+    ended: Unchanged<String, ResourceVersion>,
     /// Registers of crowded counters, and since when they have not changed.
-    registers: BTreeMap<(String, BootId), (Register, Duration)>,
+    registers: Unchanged<(String, BootId), Register>,
 }
 
 /// Looks once at all counters.
@@ -33,34 +34,23 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
     let Core { store, context, view, .. } = &**core;
     let counters = store.counters(context.monotonic() + REQUEST_TIMEOUT).await?;
     let listed = context.steady();
-    let is_listed = |uid: &str| counters.binary_search_by(|(other, _)| other.as_str().cmp(uid)).is_ok();
-    seen.ended.retain(|uid, _| is_listed(uid));
-    seen.registers.retain(|(uid, _), _| is_listed(uid));
-    core.registers.retain(|uid| view.by_uid(uid).is_some() || is_listed(uid));
+    let has_ended = |uid: &str| view.by_uid(uid).is_none_or(|record| !record.counts_signals(context.now()));
+    seen.ended.retain(|uid| counters.contains_key(uid) && has_ended(uid));
+    seen.registers.retain(|(uid, _)| counters.contains_key(uid));
+    core.registers.retain(|uid| view.by_uid(uid).is_some() || counters.contains_key(uid));
     for (uid, counter) in &counters {
         // One of what is gone goes with it.
         let Some(record) = view.by_uid(uid) else { continue };
         fold(core, seen, uid, counter, listed).await;
         if record.counts_signals(context.now()) {
-            seen.ended.remove(uid);
-            if said(&record) < counter.total() {
+            if Counted::of(counter, &record, context.now()).is_ahead_of(&record) {
                 project_soon(core, uid.clone(), counter.version);
             }
-            continue;
-        }
-        let (version, since) = *seen.ended.entry(uid.clone()).or_insert((counter.version, listed));
-        if version != counter.version {
-            seen.ended.insert(uid.clone(), (counter.version, listed));
-        } else if listed.saturating_sub(since) > decision_life(&core.config.view) {
-            remove(core, uid, counter, record).await;
+        } else if seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view) {
+            remove(core, uid, counter, &record).await;
         }
     }
     Ok(())
-}
-
-fn said(record: &Record) -> u64 {
-    let stored = record.deduplication.as_ref().and_then(|deduplication| deduplication.occurrences);
-    stored.and_then(|count| u64::try_from(count).ok()).unwrap_or(0)
 }
 
 /// Projects the counter of the RemediationRequest `uid` if nobody has done so in a while, nor counted on it.
@@ -71,31 +61,26 @@ fn project_soon(core: &Arc<Core>, uid: String, version: ResourceVersion) {
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
         let Ok(Some(counter)) = core.store.counter(&uid, deadline).await else { return };
         let Some(record) = core.view.by_uid(&uid).filter(|_| counter.version == version) else { return };
-        if projector::project(&core, Arc::clone(&record), counted(&core, &counter, &record)).await {
+        let counted = Counted::of(&counter, &record, core.context.now());
+        if projector::project(&core, record, counted).await {
             core.metrics.projections.with_label_values(&["rescued"]).inc();
         }
     });
 }
 
-fn counted(core: &Core, counter: &Counter, record: &Record) -> Counted {
-    let last_seen = counter.newest().or(record.created).unwrap_or_else(|| core.context.now());
-    Counted { total: counter.total(), first_seen: record.created.unwrap_or(last_seen), last_seen }
-}
-
 /// Removes the counter of what has ended, after its status says exactly what was counted: what was taken back may have been
 /// projected before.
-async fn remove(core: &Core, uid: &str, counter: &Counter, record: Arc<Record>) {
+async fn remove(core: &Core, uid: &str, counter: &Counter, record: &Record) {
     let Core { store, context, metrics, .. } = core;
-    let deadline = context.monotonic() + REQUEST_TIMEOUT;
-    if let Some(steps) = patch(&record, counted(core, counter, &record), true) {
-        match store.patch_status(&record.name, steps, deadline).await {
+    if let Some(steps) = patch(record, Counted::of(counter, record, context.now()), true) {
+        match projector::write(core, record, steps).await {
             // The counter is removed in a later sweep, once the view has seen it.
-            Ok(_) => metrics.projections.with_label_values(&["written"]).inc(),
-            Err(Error::NotFound(_) | Error::Invalid(_) | Error::Conflict(_)) => {}
+            Ok(()) | Err(Error::NotFound(_) | Error::Invalid(_) | Error::Conflict(_)) => {}
             Err(error) => tracing::warn!(name = record.name, %error, "the last count could not be written"),
         }
         return;
     }
+    let deadline = context.monotonic() + REQUEST_TIMEOUT;
     match store.delete_counter(uid, counter, deadline).await {
         Ok(()) => {
             metrics.counters_collected.inc();
@@ -115,11 +100,8 @@ async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: D
     let newest = counter.newest();
     let mut quiet = Vec::new();
     for (boot, register) in &counter.registers {
-        let key = (uid.to_owned(), boot.clone());
-        let (known, since) = seen.registers.get(&key).copied().unwrap_or((*register, now));
-        let since = if known == *register { since } else { now };
-        seen.registers.insert(key, (*register, since));
-        if now.saturating_sub(since) > longest && Some(register.newest) != newest && boot != core.store.boot() {
+        let unchanged = seen.registers.observe((uid.to_owned(), boot.clone()), *register, now);
+        if unchanged > longest && Some(register.newest) != newest && boot != core.store.boot() {
             quiet.push(boot.clone());
         }
     }

@@ -9,7 +9,6 @@ use super::{
         Answer, Now,
         count::{Cause, Count, Effect, Event, Outcome},
     },
-    view::View,
 };
 use crate::{context::Monotonic, kubernetes::Operation, remediation::Record};
 
@@ -19,6 +18,10 @@ pub(super) const COUNT: Operation = Operation { verb: "patch", resource: "leases
 /// Counts a batch on `target`, each request until `deadline` at most.
 pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>, deadline: Monotonic) -> Outcome {
     let Core { store, context, view, .. } = core;
+    let agrees = |asked: &Asked, object: &Answer<Option<Arc<Record>>>| match object {
+        Ok(found) => view.agrees_with_get(asked, &target.name, found.as_deref()),
+        Err(_) => true,
+    };
     let mut event = Event::Begin;
     loop {
         let now = Now { wall: context.now(), monotonic: context.monotonic() };
@@ -29,7 +32,7 @@ pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>
             Effect::ReadObject => {
                 let asked = view.asked(&target.fingerprint);
                 let object = store.object(&target.name, deadline).await;
-                if !is_continued(view, &asked, target, &object) {
+                if !agrees(&asked, &object) {
                     return Outcome::Indeterminate(Cause::WentBack);
                 }
                 Event::Object(object)
@@ -41,7 +44,7 @@ pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>
                 let asked = view.asked(&target.fingerprint);
                 let (write, look) = (store.write(target, &write, deadline), store.object(&target.name, deadline));
                 let (counter, object) = futures::join!(write, look);
-                if !is_continued(view, &asked, target, &object) {
+                if !agrees(&asked, &object) {
                     return Outcome::Indeterminate(Cause::WentBack);
                 }
                 Event::Written { counter, object: Some(object) }
@@ -52,17 +55,5 @@ pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>
             }
             Effect::Done(outcome) => return outcome,
         };
-    }
-}
-
-/// Whether what a read says of `target` can be the continuation of what the view knew when it was `asked` for.
-fn is_continued(view: &View, asked: &Asked, target: &Record, object: &Answer<Option<Arc<Record>>>) -> bool {
-    match object {
-        Ok(Some(record)) => view.agrees(asked, record),
-        Ok(None) => {
-            view.missed(asked, &target.name);
-            true
-        }
-        Err(_) => true,
     }
 }

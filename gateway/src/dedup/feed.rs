@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation, classify},
+    kubernetes::{Error, Kubernetes, Operation, classify, turn_page},
     metrics::Metrics,
     remediation::{Projected, ResourceVersion},
 };
@@ -113,18 +113,15 @@ impl Feed {
             let page = self.kubernetes.once(LIST, deadline, self.api.list(&params)).await?;
             let version = list_version(page.metadata.resource_version.as_deref())?;
             records.extend(page.items.into_iter().filter_map(readable));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = ListParams::default().limit(PAGE).continue_token(&token),
-                None => {
-                    let mut epoch = 0;
-                    self.view.update(|index| {
-                        let change = index.replace(records, version);
-                        index.mark(version, before);
-                        epoch = index.epoch();
-                        change
-                    });
-                    return Ok((version, epoch));
-                }
+            if !turn_page(&mut params, &page.metadata) {
+                let mut epoch = 0;
+                self.view.update(|index| {
+                    let change = index.replace(records, version);
+                    index.mark(version, before);
+                    epoch = index.epoch();
+                    change
+                });
+                return Ok((version, epoch));
             }
         }
         Err(Error::Unexpected(format!("a list of more than {PAGES_MAX} pages")))
@@ -205,12 +202,12 @@ impl Feed {
         let Some(newest) = self.view.newest() else { return Ok(()) };
         let asked = self.view.asked(&newest.fingerprint);
         let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
-        match self.kubernetes.once(GET, deadline, self.api.get_opt(&newest.name)).await?.map(readable) {
-            Some(Some(record)) => {
-                self.view.agrees(&asked, &record);
-            }
+        let found = self.kubernetes.once(GET, deadline, self.api.get_opt(&newest.name)).await?;
+        match found.map(readable) {
             Some(None) => {}
-            None => self.view.missed(&asked, &newest.name),
+            found => {
+                self.view.agrees_with_get(&asked, &newest.name, found.flatten().as_ref());
+            }
         }
         Ok(())
     }

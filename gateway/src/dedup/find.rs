@@ -10,7 +10,7 @@ use kube::{
 use super::{
     attempt::{Action, Attempt, Found, Observation, Past},
     claims,
-    core::Core,
+    core::{Core, doubtful},
     deduplicate::Error,
     lock::Acquisition,
     view::Subscription,
@@ -290,20 +290,16 @@ impl<'a> Finder<'a> {
         let Some(until) = self.send_until() else { return Ok(Observation::Begin) };
         let asked = self.core.view.asked(&self.signal.fingerprint);
         match get(self.core, &self.core.objects, name, until).await {
-            Ok(object) => {
-                match &object {
-                    Some(record) => self.core.agrees(&asked, record)?,
-                    None => self.core.view.missed(&asked, name),
-                }
+            Ok(object) if self.core.view.agrees_with_get(&asked, name, object.as_deref()) => {
                 Ok(Observation::Got(object))
             }
+            Ok(_) => Err(doubtful()),
             Err(error) => self.failed(GET, &error),
         }
     }
 
     fn record(&self, operation: Operation, object: Projected) -> Result<Arc<Record>, Error> {
-        let record = object.record().map_err(|error| kubernetes::Error::Unexpected(error.to_string()));
-        record.map(Arc::new).map_err(|error| self.core.refused(operation, &error))
+        object.record().map(Arc::new).map_err(|error| self.core.refused(operation, &error.into()))
     }
 
     /// The time of the decision may be over although the signal's is not: then decide again.
@@ -324,7 +320,5 @@ pub(super) async fn get(
     until: Monotonic,
 ) -> Result<Option<Arc<Record>>, kubernetes::Error> {
     let object = core.kubernetes.call(GET, until, || objects.get_opt(name)).await?;
-    let record = object.map(Projected::record).transpose();
-    let record = record.map_err(|error| kubernetes::Error::Unexpected(error.to_string()))?;
-    Ok(record.map(Arc::new))
+    Ok(object.map(Projected::record).transpose()?.map(Arc::new))
 }

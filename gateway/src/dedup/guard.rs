@@ -81,6 +81,6 @@ impl Guard {
 type State = (String, ResourceVersion);
 
 fn state(object: Projected) -> Result<State, Error> {
-    let record = object.record().map_err(|error| Error::Unexpected(error.to_string()))?;
+    let record = object.record()?;
     Ok((record.uid, record.version))
 }

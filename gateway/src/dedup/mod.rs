@@ -66,9 +66,9 @@ mod projector;
 pub mod protocol;
 mod refusals;
 mod registers;
-mod releases;
 mod shared;
 mod store;
+mod unchanged;
 mod view;
 mod worker;
 
@@ -195,7 +195,7 @@ impl Deduplicator {
             return false;
         }
         core.lock.release_all();
-        while !core.lock.is_idle() || !core.releases.is_idle() {
+        while !core.lock.is_idle() || !core.releases.is_empty() {
             if core.context.monotonic() >= deadline {
                 return false;
             }

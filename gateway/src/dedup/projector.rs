@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{
     bounds::REQUEST_TIMEOUT,
     core::Core,
@@ -14,18 +16,11 @@ const TRIES_MAX: u32 = 5;
 
 /// Makes the status of the object of `record` say `counted` at least, trying a few times. Tells whether it does.
 pub(super) async fn project(core: &Core, mut record: Arc<Record>, counted: Counted) -> bool {
-    let Core { store, context, metrics, view, .. } = core;
+    let Core { store, context, metrics, .. } = core;
     for _ in 0..TRIES_MAX {
         let Some(steps) = patch(&record, counted, false) else { return true };
-        let (before, asked) = (context.monotonic(), view.asked(&record.fingerprint));
-        match store.patch_status(&record.name, steps, before + REQUEST_TIMEOUT).await {
-            Ok(written) => {
-                if view.agrees(&asked, &written) {
-                    view.mark(written.version, before);
-                }
-                metrics.projections.with_label_values(&["written"]).inc();
-                return true;
-            }
+        match write(core, &record, steps).await {
+            Ok(()) => return true,
             // Somebody wrote the status meanwhile, or it is gone.
             Err(Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_)) => {
                 metrics.projections.with_label_values(&["outrun"]).inc()
@@ -45,4 +40,16 @@ pub(super) async fn project(core: &Core, mut record: Arc<Record>, counted: Count
     }
     tracing::warn!(name = record.name, "the count could not be written into the status; the collector will try again");
     false
+}
+
+/// Sends `steps`, the patch of the status of the object of `record`, once.
+pub(super) async fn write(core: &Core, record: &Record, steps: Value) -> Result<(), Error> {
+    let Core { store, context, metrics, view, .. } = core;
+    let (before, asked) = (context.monotonic(), view.asked(&record.fingerprint));
+    let written = store.patch_status(&record.name, steps, before + REQUEST_TIMEOUT).await?;
+    if view.agrees(&asked, &written) {
+        view.mark(written.version, before);
+    }
+    metrics.projections.with_label_values(&["written"]).inc();
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The requests that counting makes, each sent once: what follows from an answer is decided elsewhere.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
@@ -13,10 +13,10 @@ use serde_json::Value;
 use super::protocol::{Answer, count::Write};
 use crate::{
     context::Monotonic,
-    kubernetes::{Error, Kubernetes, Operation},
+    kubernetes::{Error, Kubernetes, Operation, turn_page},
     remediation::{
         BootId, COMPONENT_LABEL, COUNTER_COMPONENT, Counter, MANAGED_BY, MANAGED_BY_LABEL, Projected, Record,
-        counter_name, new_counter, register_patch,
+        counted_by, counter_name, new_counter, register_patch,
     },
 };
 
@@ -100,17 +100,16 @@ impl Store {
         self.kubernetes.once(PATCH_COUNTER, deadline, self.leases.patch(&name, &params, patch)).await
     }
 
-    /// All counters, with the uids of what they count, from the API server's cache.
-    pub(super) async fn counters(&self, deadline: Monotonic) -> Answer<Vec<(String, Counter)>> {
+    /// All counters, by the uids of what they count.
+    pub(super) async fn counters(&self, deadline: Monotonic) -> Answer<BTreeMap<String, Counter>> {
         let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}={COUNTER_COMPONENT}");
         let mut params = ListParams::default().labels(&ours).limit(PAGE);
-        let mut counters = Vec::new();
+        let mut counters = BTreeMap::new();
         for _ in 0..PAGES_MAX {
             let page = self.kubernetes.call(LIST_COUNTERS, deadline, || self.leases.list_metadata(&params)).await?;
             counters.extend(page.items.into_iter().filter_map(listed));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params = ListParams::default().labels(&ours).limit(PAGE).continue_token(&token),
-                None => return Ok(counters),
+            if !turn_page(&mut params, &page.metadata) {
+                return Ok(counters);
             }
         }
         Err(Error::Unexpected(format!("a list of more than {PAGES_MAX} pages")))
@@ -126,7 +125,7 @@ impl Store {
 }
 
 fn listed(lease: PartialObjectMeta<Lease>) -> Option<(String, Counter)> {
-    let uid = crate::remediation::counted_by(lease.metadata.name.as_deref()?)?.to_owned();
+    let uid = counted_by(lease.metadata.name.as_deref()?)?.to_owned();
     Some((uid, Counter::read(lease.metadata)?))
 }
 
@@ -136,7 +135,7 @@ fn json_patch(steps: Value) -> Answer<Patch<()>> {
 }
 
 fn record(object: Projected) -> Answer<Arc<Record>> {
-    object.record().map(Arc::new).map_err(|error| Error::Unexpected(error.to_string()))
+    Ok(Arc::new(object.record()?))
 }
 
 fn counter(lease: Lease) -> Answer<Counter> {

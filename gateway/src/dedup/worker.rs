@@ -221,11 +221,8 @@ impl Worker {
         let accepted = self.accepted(record, Outcome::Created, 1, received, received);
         creator.answer(Ok(accepted));
         // The first status tells of it, at once unless more is being counted.
-        let counted = Counted { total: 1, first_seen: received, last_seen: received };
-        let now = self.shared.core.context.monotonic();
-        if let Some((other, counted)) = self.projection.counted(record, counted, now) {
-            self.write_status(other, counted);
-        }
+        let now = core.context.monotonic();
+        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now);
     }
 
     fn accepted(
@@ -296,26 +293,31 @@ impl Worker {
 
     fn counted(&mut self, batch: Vec<Pending>, record: Arc<Record>, counter: &Counter) {
         let core = &self.shared.core;
-        let total = counter.total();
-        let known = record.deduplication.as_ref();
-        let newest = counter.newest();
-        let received = batch.iter().map(|pending| pending.signal.received_time);
-        let fallback = received.clone().min().unwrap_or_else(|| core.context.now());
-        let first_seen = known.and_then(|known| known.first_seen).or(record.created).unwrap_or(fallback);
-        let last_seen = newest.or(received.max()).unwrap_or(fallback);
+        let counted = Counted::of(counter, &record, core.context.now());
+        let Counted { total, first_seen, last_seen } = counted;
         let mut occurrence = total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         for pending in batch {
             occurrence = occurrence.saturating_add(1);
             core.metrics.signals_deduplicated.with_label_values(&[pending.signal.source.as_str()]).inc();
             pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, occurrence, first_seen, last_seen)));
         }
-        let due = core.context.monotonic() + core.context.jitter(DELAY.0, DELAY.1);
-        if let Some((other, counted)) = self.projection.counted(&record, Counted { total, first_seen, last_seen }, due)
-        {
-            self.write_status(other, counted);
-        }
+        let soon = self.soon();
+        self.note(&record, counted, soon);
         self.past.floor = self.past.floor.max(record.version);
         self.known = Some(record);
+    }
+
+    /// When a count of now is projected.
+    fn soon(&self) -> Monotonic {
+        let context = &self.shared.core.context;
+        context.monotonic() + context.jitter(DELAY.0, DELAY.1)
+    }
+
+    /// Has `counted` projected at `due`. What was counted on another object is projected now.
+    fn note(&mut self, record: &Arc<Record>, counted: Counted, due: Monotonic) {
+        if let Some((other, counted)) = self.projection.counted(record, counted, due) {
+            self.write_status(other, counted);
+        }
     }
 
     /// Brings the status up if it is due; `at_once` if this worker ends.
@@ -324,7 +326,7 @@ impl Worker {
         if self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
             return self.projection = Projection::default();
         }
-        let again = core.context.monotonic() + core.context.jitter(DELAY.0, DELAY.1);
+        let again = self.soon();
         let is_under_way = Arc::strong_count(&self.projecting) > 1;
         if is_under_way && !at_once {
             return self.projection.postpone(again);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use kube::Client;
+use kube::{Client, api::ListParams, core::ListMeta};
 
 use self::breaker::{Breaker, MEANINGFUL_WAIT};
 
@@ -229,6 +229,12 @@ fn code<T>(result: &Result<T, Error>) -> &'static str {
         Err(Error::Deadline) => "timeout",
         Err(Error::BadRequest(_) | Error::Unexpected(_)) => "other",
     }
+}
+
+/// Makes `params` ask for the page after the one with `metadata`; whether there is one.
+pub fn turn_page(params: &mut ListParams, metadata: &ListMeta) -> bool {
+    params.continue_token = metadata.continue_.clone().filter(|token| !token.is_empty());
+    params.continue_token.is_some()
 }
 
 /// kube's error as this gateway tells errors apart.

@@ -10,16 +10,16 @@ use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease, core::v1::
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
-    core::{PartialObjectMeta, Selector},
+    core::{ObjectMeta, PartialObjectMeta, Selector},
 };
 use serde_json::json;
 
 use crate::{
     config::Config,
     context::{Context, Monotonic},
-    kubernetes::{self, Kubernetes, Operation, cluster},
+    kubernetes::{self, Kubernetes, Operation, cluster, turn_page},
     metrics::{self, Metrics},
-    remediation::{MANAGED_BY, MANAGED_BY_LABEL, Projected, SUCCESSION_FINALIZER},
+    remediation::{LEASE_PREFIXES, MANAGED_BY, MANAGED_BY_LABEL, Projected, SUCCESSION_FINALIZER, unclaimed},
 };
 
 mod error;
@@ -34,8 +34,6 @@ const PAGES_MAX: usize = 10_000;
 const PASSES_MAX: usize = 5;
 /// Between two looks at the pods, and two passes.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The beginnings of the names of leases that gateways make: locks and counters.
-const LEASES: [&str; 2] = ["gw-lock-", "gw-count-"];
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -183,9 +181,8 @@ impl ReleaseClaims {
             let page = self.kubernetes.call(LIST, self.deadline(), || objects.list_metadata(&params)).await;
             let page = page.map_err(|error| Error::Request("listing RemediationRequests", error))?;
             claimed.extend(page.items.into_iter().filter(is_claimed));
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => return Ok(claimed),
+            if !turn_page(&mut params, &page.metadata) {
+                return Ok(claimed);
             }
         }
         let endless = kubernetes::Error::Unexpected(format!("more than {PAGES_MAX} pages"));
@@ -195,10 +192,9 @@ impl ReleaseClaims {
     /// Removes the finalizer from exactly the version seen; whether it is gone. One that has changed is left to the next pass.
     async fn release(&self, object: &PartialObjectMeta<Projected>) -> Result<bool, Error> {
         const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
-        let finalizers = object.metadata.finalizers.iter().flatten();
-        let others: Vec<&String> = finalizers.filter(|finalizer| *finalizer != SUCCESSION_FINALIZER).collect();
-        let version = &object.metadata.resource_version;
-        let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": version, "finalizers": others } }));
+        let ObjectMeta { resource_version, finalizers, .. } = &object.metadata;
+        let version = resource_version.as_deref().unwrap_or_default();
+        let patch = Patch::Merge(unclaimed(version, finalizers.as_deref().unwrap_or_default()));
         let (params, objects) = (PatchParams::default(), self.objects());
         let name = object.metadata.name.as_deref().unwrap_or_default();
         match self.kubernetes.call(PATCH, self.deadline(), || objects.patch_metadata(name, &params, &patch)).await {
@@ -224,7 +220,7 @@ impl ReleaseClaims {
             let page = page.map_err(|error| Error::Request("listing leases", error))?;
             for lease in &page.items {
                 let name = lease.metadata.name.as_deref().unwrap_or_default();
-                if !LEASES.iter().any(|prefix| name.starts_with(prefix)) {
+                if !LEASE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                     continue;
                 }
                 let same = Preconditions { uid: lease.metadata.uid.clone(), resource_version: None };
@@ -235,9 +231,8 @@ impl ReleaseClaims {
                     Err(error) => return Err(Error::Request("deleting a lease", error)),
                 }
             }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => params.continue_token = Some(token),
-                None => break,
+            if !turn_page(&mut params, &page.metadata) {
+                break;
             }
         }
         Ok(deleted)

@@ -19,7 +19,7 @@ use super::{
     record::{Record, ResourceVersion},
 };
 
-const NAME_PREFIX: &str = "gw-count-";
+pub(super) const NAME_PREFIX: &str = "gw-count-";
 const KEY_PREFIX: &str = "count.gateway.kubernaut.ai/";
 /// Signals counted before the counter began.
 const BASE: &str = "base";

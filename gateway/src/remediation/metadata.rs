@@ -1,5 +1,7 @@
 //! Labels, annotations and the finalizer that this gateway writes.
 
+use serde_json::{Value, json};
+
 /// The value of the label `app.kubernetes.io/managed-by` on everything this gateway creates.
 pub const MANAGED_BY: &str = "gateway-service";
 /// Which program created an object.
@@ -17,3 +19,9 @@ pub const CREATED_BY: &str = "kubernaut.ai/created-by";
 pub const CLAIM: &str = "kubernaut.ai/claim";
 /// Keeps a claimed predecessor while its successor is created.
 pub const SUCCESSION_FINALIZER: &str = "kubernaut.ai/succession";
+
+/// The merge patch that removes the finalizer from an object with these `finalizers`, in exactly this version.
+pub fn unclaimed(version: &str, finalizers: &[String]) -> Value {
+    let others: Vec<&String> = finalizers.iter().filter(|finalizer| *finalizer != SUCCESSION_FINALIZER).collect();
+    json!({ "metadata": { "resourceVersion": version, "finalizers": others } })
+}

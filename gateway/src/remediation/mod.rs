@@ -21,8 +21,11 @@ pub use crd::{
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use metadata::{
     CLAIM, COMPONENT_LABEL, COUNTER_COMPONENT, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL,
-    SUCCESSION_FINALIZER,
+    SUCCESSION_FINALIZER, unclaimed,
 };
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Deduplication, Phase, Projected, Record, ResourceVersion, Unreadable};
 pub use signal::{Signal, Source};
+
+/// The beginnings of the names of leases that gateways make: locks and counters.
+pub const LEASE_PREFIXES: [&str; 2] = [names::LEASE_PREFIX, counter::NAME_PREFIX];

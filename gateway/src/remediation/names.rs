@@ -8,7 +8,7 @@ use super::fingerprint::Fingerprint;
 
 /// Characters of the key in a lease's name (contract: Lease).
 const LEASE_KEY_LEN: usize = 14;
-const LEASE_PREFIX: &str = "gw-lock-";
+pub(super) const LEASE_PREFIX: &str = "gw-lock-";
 const REQUEST_PREFIX: &str = "rr-";
 /// Characters of the fingerprint in a RemediationRequest's name.
 const REQUEST_KEY_LEN: usize = 12;

@@ -14,6 +14,7 @@ use super::{
     metadata::{CLAIM, CREATED_BY, SUCCESSION_FINALIZER},
     names,
 };
+use crate::kubernetes;
 
 /// A version of the store, ordered as the API server's history is (Kubernetes ≥ 1.35 promises comparable integers, and
 /// etcd has always given them).
@@ -136,6 +137,12 @@ impl Record {
 pub struct Unreadable {
     name: String,
     field: &'static str,
+}
+
+impl From<Unreadable> for kubernetes::Error {
+    fn from(error: Unreadable) -> Self {
+        Self::Unexpected(error.to_string())
+    }
 }
 
 /// A RemediationRequest as it is read: lenient, so that one odd object does not stop a watch, and without payload.

@@ -15,7 +15,7 @@ use super::kind::Kind;
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation},
+    kubernetes::{Error, Kubernetes, Operation, turn_page},
 };
 
 /// Nodes asked for in one request.
@@ -123,9 +123,8 @@ impl Nodes {
             for node in list.items {
                 add(&mut names, node);
             }
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => return Ok(names),
+            if !turn_page(&mut page, &list.metadata) {
+                return Ok(names);
             }
         }
         tracing::warn!(nodes = names.len(), "more nodes than are looked at: some are not found by their address");

@@ -17,7 +17,7 @@ use super::{controller::Controller, kind::Kind, naming};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation},
+    kubernetes::{Error, Kubernetes, Operation, turn_page},
     ttl_cache::TtlCache,
 };
 
@@ -112,9 +112,8 @@ async fn list(
                 newest.insert(stem, (age, controller));
             }
         }
-        match list.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => page = page.continue_token(&token),
-            None => break,
+        if !turn_page(&mut page, &list.metadata) {
+            break;
         }
     }
     Ok(Arc::new(newest.into_iter().map(|(stem, (_, controller))| (stem, controller)).collect()))

@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 
 use crate::{
     context::Monotonic,
-    remediation::{Deduplication, Record},
+    remediation::{Counter, Deduplication, Record},
 };
 
 /// The earliest and the latest that a count is projected after it, unless another replica does.
 pub(in crate::dedup) const DELAY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(2));
+
 /// What the status is to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::dedup) struct Counted {
@@ -25,6 +26,26 @@ pub(in crate::dedup) struct Counted {
     pub(in crate::dedup) first_seen: Timestamp,
     /// When the newest of them was received.
     pub(in crate::dedup) last_seen: Timestamp,
+}
+
+impl Counted {
+    /// What `counter` says of the object of `record`, at `now`.
+    pub(in crate::dedup) fn of(counter: &Counter, record: &Record, now: Timestamp) -> Self {
+        let first_seen = record.deduplication.as_ref().and_then(|deduplication| deduplication.first_seen);
+        let last_seen = counter.newest().or(record.created).unwrap_or(now);
+        Self { total: counter.total(), first_seen: first_seen.or(record.created).unwrap_or(last_seen), last_seen }
+    }
+
+    /// As much of the total as the status can say.
+    fn sayable(&self) -> i32 {
+        i32::try_from(self.total).unwrap_or(i32::MAX)
+    }
+
+    /// Whether the status of `record` says less.
+    pub(in crate::dedup) fn is_ahead_of(&self, record: &Record) -> bool {
+        let said = record.deduplication.as_ref().map(|deduplication| deduplication.occurrences.unwrap_or(0));
+        said.is_none_or(|said| said < i64::from(self.sayable()))
+    }
 }
 
 /// Which counts are not projected yet, and when they will be.
@@ -91,7 +112,9 @@ impl Projection {
         if let Some(viewed) = viewed(&pending.record.uid).filter(|viewed| viewed.version > pending.record.version) {
             pending.record = viewed;
         }
-        patch(&pending.record, pending.counted, false)?;
+        if !pending.counted.is_ahead_of(&pending.record) {
+            return None;
+        }
         let said = pending.record.occurrences();
         if said > pending.status_said {
             pending.status_said = said;
@@ -106,8 +129,8 @@ impl Projection {
 /// The JSON patch that makes the status of `record` say `counted`, if its count is still what it is in this version; `None`
 /// if nothing is to be done. A count is lowered only if `exact`: when nothing is being counted any more.
 pub(in crate::dedup) fn patch(record: &Record, counted: Counted, exact: bool) -> Option<Value> {
-    let Counted { total, first_seen, last_seen } = counted;
-    let total = i32::try_from(total).unwrap_or(i32::MAX);
+    let Counted { first_seen, last_seen, .. } = counted;
+    let total = counted.sayable();
     let test = |path: &str, value: Value| json!({ "op": "test", "path": path, "value": value });
     let add = |path: &str, value: Value| json!({ "op": "add", "path": path, "value": value });
     let mut steps = vec![test("/metadata/uid", json!(record.uid))];
@@ -122,9 +145,8 @@ pub(in crate::dedup) fn patch(record: &Record, counted: Counted, exact: bool) ->
             steps.push(add("/status", json!({ "deduplication": whole })));
         }
         Some(Deduplication { occurrences, first_seen: known_first, last_seen: known_last }) => {
-            let said = occurrences.unwrap_or(0);
-            let is_right = if exact { said == i64::from(total) } else { said >= i64::from(total) };
-            if is_right {
+            let is_too_much = exact && occurrences.is_some_and(|said| said > i64::from(total));
+            if !is_too_much && !counted.is_ahead_of(record) {
                 return None;
             }
             const COUNT: &str = "/status/deduplication/occurrenceCount";

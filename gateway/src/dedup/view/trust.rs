@@ -36,6 +36,17 @@ impl View {
         continued && self.is_trusted(asked.epoch)
     }
 
+    /// As [`View::agrees`], for what a GET of `name` has shown: nothing where there is no such object.
+    pub(in crate::dedup) fn agrees_with_get(&self, asked: &Asked, name: &str, found: Option<&Record>) -> bool {
+        match found {
+            Some(record) => self.agrees(asked, record),
+            None => {
+                self.missed(asked, name);
+                true
+            }
+        }
+    }
+
     /// As [`View::agrees`], for a consistent list of all objects of a fingerprint.
     pub(in crate::dedup) fn agrees_with_list(
         &self,
