@@ -3,27 +3,38 @@
 
 use std::{sync::Arc, time::Duration};
 
+use gateway::dedup::bounds::claim_cleared_within;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::task::JoinSet;
 
 use super::{
     creators::{Creator, FOREIGN},
-    scenario::{Actor, Arrival, Scenario},
+    scenario::{Actor, Arrival, Scenario, What},
     world::World,
 };
-use crate::oracles::TWINS_SETTLED;
+use crate::{oracles::TWINS_SETTLED, replica::config};
 
 /// Each replica must acknowledge a signal of each resource within so many tries, a second apart.
-const TRIES: u32 = 60;
+const TRIES: u64 = 60;
+/// A refused create is believed for so many seconds by a clock that may be a tenth slow, and then answered until a claim that
+/// could not be released is cleared.
+const BELIEVED: u64 = 66;
+
+fn tries(scenario: &Scenario) -> u64 {
+    let was_refused = scenario.incidents.iter().any(|incident| matches!(incident.what, What::Refuse { .. }));
+    let cleared = claim_cleared_within(&config()).as_secs() * 11 / 10;
+    if was_refused { BELIEVED + cleared } else { TRIES }
+}
 
 /// Sends each replica a signal of each resource, until it is acknowledged or has been tried too often.
 pub(super) async fn signals(world: &Arc<World>, scenario: &Scenario) {
+    let tries = tries(scenario);
     let mut probes = JoinSet::new();
     for replica in 0..world.len() {
         for resource in 0..scenario.resources() {
             let world = Arc::clone(world);
             probes.spawn(async move {
-                for _ in 0..TRIES {
+                for _ in 0..tries {
                     let arrival = Arrival { at_ms: 0, replica, resource, retries: 0 };
                     if world.send(arrival).await {
                         return;

@@ -56,6 +56,11 @@ pub(super) fn registers(counter: &Value) -> impl Iterator<Item = (&str, Register
     })
 }
 
+/// What its RemediationRequest said when a counter was made.
+fn base(counter: &Value) -> u64 {
+    registers(counter).find(|(whose, _)| *whose == "base").map_or(0, |(_, register)| register.count)
+}
+
 /// Whether nothing is left to be cleaned up or brought up: no lock, no claim, no counter that is ahead of its status or
 /// without its RemediationRequest.
 pub fn is_at_rest<T: Borrow<Value>>(leases: &[T], requests: &[T]) -> bool {
@@ -78,13 +83,16 @@ pub(super) struct Tally {
     pub(super) status: u64,
     /// On the newest counter that it has or had.
     pub(super) counter: Option<u64>,
+    /// On counters before that, beyond its base: a create that comes late makes another one of what is gone, which the
+    /// server's garbage collection removes.
+    pub(super) earlier: u64,
     pub(super) exists: bool,
 }
 
 impl Tally {
     /// The status may be behind the counter, and say what was taken back.
     pub(super) fn counted(&self) -> u64 {
-        self.counter.unwrap_or(self.status)
+        self.counter.map_or(self.status, |counter| counter + self.earlier)
     }
 }
 
@@ -112,6 +120,9 @@ impl Tallies {
             }
             LEASES if is_counter(object) => {
                 let tally = self.by_uid.entry(counts_for(object).to_owned()).or_default();
+                if write.old.is_none() && !tally.exists && tally.counter.is_some() {
+                    tally.earlier = tally.counted().saturating_sub(base(object));
+                }
                 // One that is gone has counted what it last said.
                 tally.counter = Some(counted_on(object));
                 Some(tally)
@@ -180,5 +191,25 @@ pub(super) mod tests {
         assert_eq!(note(LEASES, None, Some(&lease)), 4);
         assert_eq!(note(REMEDIATION_REQUESTS, Some(&request), None), 4);
         assert_eq!(note(LEASES, Some(&lease), None), 4);
+    }
+
+    #[test]
+    fn a_counter_made_late_of_what_is_gone_adds_what_it_counts_itself_and_takes_nothing_away() {
+        let request = json!({
+            "metadata": {"name": "a", "uid": "u"}, "spec": {"signalFingerprint": "f"},
+            "status": {"deduplication": {"occurrenceCount": 1}},
+        });
+        let (first, late) = (counter(&[("base", "1"), ("b", "3;3;t")]), counter(&[("base", "1"), ("c", "1;1;t")]));
+        let mut tallies = Tallies::default();
+        let mut note = |resource, old, new| {
+            tallies.note(&Write { version: 1, resource, verb: "", caller: "", old, new, at_ms: 0 });
+            tallies.of("f")
+        };
+        note(REMEDIATION_REQUESTS, None, Some(&request));
+        note(LEASES, None, Some(&first));
+        note(REMEDIATION_REQUESTS, Some(&request), None);
+        note(LEASES, Some(&first), None);
+        assert_eq!(note(LEASES, None, Some(&late)), 5);
+        assert_eq!(note(LEASES, Some(&late), None), 5);
     }
 }
