@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use harness::chaos::{self, LENGTH_MIN_MS, Options, Report};
+use harness::chaos::{self, LENGTH_MIN_MS, Neighbour, Options, Report, Restored};
 
 use crate::{exit, progress::Progress};
 
@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// Decides on what goes wrong; drawn if absent
     #[arg(long)]
     seed: Option<u64>,
-    /// How long things go wrong; healing takes up to six minutes more
+    /// How long things go wrong; healing, and a restore of etcd after it, take up to six minutes more
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(LENGTH_MIN_MS / 1000..=86_400))]
     seconds: u64,
     /// Signals per second
@@ -97,6 +97,8 @@ fn tell(report: &Report, args: &Args) {
         remediation_requests,
         writes,
         incidents,
+        neighbour,
+        restored,
         violations,
     } = report;
     let name = |status: &u16| if *status == 0 { "no answer".to_owned() } else { status.to_string() };
@@ -109,6 +111,12 @@ fn tell(report: &Report, args: &Args) {
     println!("  RemediationRequests    {remediation_requests} for {} resources", args.resources);
     println!("  writes judged          {writes}");
     println!("  incidents              {incidents}");
+    let Neighbour { changes, conflicts, longest_ms } = neighbour;
+    println!("  typed neighbour        {changes} changes, {conflicts} conflicts, the longest took {longest_ms} ms");
+    let Restored { stale, lost, attempted, acknowledged, counted } = restored;
+    let caches = if *stale { ", kube-apiserver stale for a while" } else { "" };
+    println!("  etcd restored          {lost} acknowledged signals gone with it{caches}");
+    println!("  signals after that     {acknowledged} acknowledged, {counted} counted, {attempted} attempted");
     println!("  again                  {}\n", again(*seed, args));
     for violation in violations {
         println!("  {violation}");

@@ -13,7 +13,7 @@ use super::options::Options;
 use crate::{cluster::Stage, load::webhook};
 
 /// What every alert says about when it began.
-const STARTS_AT: &str = "2026-10-31T23:00:00Z";
+pub(super) const STARTS_AT: &str = "2026-10-31T23:00:00Z";
 /// A sender that is not answered by then sends again, perhaps to another gateway; the first may still count.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BACKOFF: Duration = Duration::from_millis(500);
@@ -87,7 +87,8 @@ impl Load {
     }
 }
 
-fn name_of(resource: usize) -> String {
+/// The Deployment of this number.
+pub(super) fn name_of(resource: usize) -> String {
     format!("chaos-{resource}")
 }
 

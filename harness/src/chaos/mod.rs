@@ -1,14 +1,18 @@
 //! Chaos on a real control plane: gateway processes under bounded load, while they and the servers are killed and paused.
 //!
+//! Beside them a typed controller writes; and at the end the cluster is restored from a backup.
+//!
 //! All stops stay within the protocol's bounds. Which ones there are is drawn from a seed; when exactly they meet a request
 //! is up to the machine, so a seed repeats the plan, not the run.
 #![allow(clippy::disallowed_methods, reason = "processes live in real time")]
 
 mod error;
 mod load;
+mod neighbour;
 mod options;
 mod plan;
 mod pod;
+mod restore;
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +26,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::json;
 
-use self::{load::Load, pod::Pod};
+use self::{load::Load, pod::Pod, restore::Restore};
 use crate::{
     cluster::{Permissions, Stage, remediation_requests},
     control_plane::{ControlPlane, USERS},
@@ -31,7 +35,7 @@ use crate::{
 };
 
 pub use self::plan::{Incident, LENGTH_MIN_MS, Target, What, draw};
-pub use self::{error::Error, options::Options};
+pub use self::{error::Error, neighbour::Neighbour, options::Options, restore::Restored};
 
 /// Gateways in a run: as many as the control plane has users for.
 pub const GATEWAYS: usize = 3;
@@ -61,6 +65,10 @@ pub struct Report {
     pub writes: usize,
     /// What went wrong.
     pub incidents: usize,
+    /// How the typed controller beside them got on.
+    pub neighbour: Neighbour,
+    /// What came of the restore after all that.
+    pub restored: Restored,
     /// What did not hold.
     pub violations: Vec<Violation>,
 }
@@ -90,19 +98,26 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
         (run.say)("all that was stopped runs again");
     };
     let bases: Vec<&str> = pods.iter().map(|pod| pod.api.as_str()).collect();
-    let (sent, ()) = futures::join!(load.send(&stage, &bases, run.began), troubles);
+    let end = run.began + Duration::from_millis(length_ms);
+    let neighbour = neighbour::work(&stage, options.seed, options.resources, end);
+    let (sent, (), neighbour) = futures::join!(load.send(&stage, &bases, run.began), troubles, neighbour);
     plane.ready().await?;
     for pod in &pods {
         pod.ready(&http).await?;
     }
     say("waiting until no lease is left");
     let mut violations = stage.finish(&pod::config()).await;
-    for pod in &pods {
-        violations.extend(pod.complaints(&http).await);
-    }
     let requests = stage.witness.catch_up().await.map(|(requests, _)| requests).unwrap_or_default();
     let (attempted, acknowledged) =
         stage.with_ledger(|ledger| (ledger.attempted.values().sum::<u64>(), ledger.acknowledged.values().sum::<u64>()));
+    let writes = stage.witness.writes();
+    let restore = Restore { plane: &plane, stage: &stage, pods: &pods, http: &http, resources: options.resources };
+    let complete = async |resource| run.complete(resource).await;
+    let (restored, wrong) = restore.run(options.seed % 2 == 1, complete, &say).await?;
+    violations.extend(wrong);
+    for pod in &pods {
+        violations.extend(pod.complaints(&http).await);
+    }
     Ok(Report {
         seed: options.seed,
         signals: load.signals(),
@@ -112,8 +127,10 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
         counted: requests.iter().map(occurrences).sum(),
         statuses: sent.statuses,
         remediation_requests: requests.len(),
-        writes: stage.witness.writes(),
+        writes,
         incidents,
+        neighbour,
+        restored,
         violations,
     })
 }

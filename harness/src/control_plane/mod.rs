@@ -3,6 +3,7 @@
 //! TLS is verified, RBAC is on, nothing listens beyond loopback, several may run at once. There are no nodes and no
 //! controllers: pods do not run, namespaces that are deleted stay, nobody collects what loses its owner.
 
+mod backup;
 mod binaries;
 mod error;
 mod files;

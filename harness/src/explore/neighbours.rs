@@ -63,7 +63,7 @@ impl TypedController {
                 return None;
             }
             tokio::time::sleep(WORK).await;
-            object.data["status"] = known(&object.data["status"], phase);
+            object.data["status"] = typed_status(&object.data["status"], phase);
             let written = self.api.replace_status(name, &PostParams::default(), &object).await;
             change.done = match &written {
                 Ok(_) => true,
@@ -81,7 +81,7 @@ impl TypedController {
 }
 
 /// `status` as Go types know it, in `phase`.
-fn known(status: &Value, phase: &str) -> Value {
+pub(crate) fn typed_status(status: &Value, phase: &str) -> Value {
     let mut status = status.clone();
     if let Some(deduplication) = status.get_mut("deduplication").and_then(Value::as_object_mut) {
         deduplication.retain(|field, _| KNOWN.contains(&field.as_str()));

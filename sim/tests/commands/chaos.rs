@@ -25,6 +25,8 @@ async fn whatever_is_killed_and_paused_within_the_bounds_every_acknowledged_sign
     assert!(number("acknowledged") >= number("signals"), "{report:#}");
     assert!(number("acknowledged") <= number("counted") && number("counted") <= number("attempted"), "{report:#}");
     assert!(number("attempted") > number("signals"), "what was killed and paused was felt: {report:#}");
+    assert!(report["neighbour"]["changes"].as_u64() > Some(0), "the typed controller got through: {report:#}");
+    assert!(report["restored"]["lost"].as_u64() > Some(0), "something was written after the backup: {report:#}");
     assert!(number("remediation_requests") > 6, "some were followed by others: {report:#}");
 }
 
