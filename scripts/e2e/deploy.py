@@ -56,6 +56,8 @@ def values(replicas, **more):
     return {
         "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
         "replicaCount": replicas,
+        # All pods are of the same version: a restart replaces them one by one, as an operator may choose then.
+        "strategy": {"type": "RollingUpdate"},
         "rbac": {"senders": [{"namespace": kube.NEIGHBOURS, "name": "sender"}]},
         **more,
     }

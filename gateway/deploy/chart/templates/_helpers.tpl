@@ -72,3 +72,14 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     verbs: [get]
 {{- end }}
 {{- end }}
+
+{{- /* How pods are replaced. `helm upgrade --reuse-values` of a release that had no such value leaves none: Recreate. */ -}}
+{{- define "gateway.strategy" -}}
+{{- $strategy := .Values.strategy | default dict }}
+{{- $type := $strategy.type | default "Recreate" -}}
+type: {{ $type }}
+{{- if eq $type "RollingUpdate" }}
+rollingUpdate:
+  {{- toYaml $strategy.rollingUpdate | nindent 2 }}
+{{- end }}
+{{- end }}

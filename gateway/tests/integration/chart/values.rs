@@ -81,6 +81,7 @@ fn sections_of_the_schema_are_closed() {
 #[case::misspelt("image: {repo: x}", "/image")]
 #[case::no_number("replicaCount: many", "/replicaCount")]
 #[case::negative("replicaCount: -1", "/replicaCount")]
+#[case::strategy("strategy: {type: Rolling}", "/strategy/type")]
 #[case::pull_policy("image: {pullPolicy: Sometimes}", "/image/pullPolicy")]
 #[case::digest("image: {digest: abc}", "/image/digest")]
 #[case::port("service: {port: 70000}", "/service/port")]

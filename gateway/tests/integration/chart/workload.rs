@@ -122,6 +122,22 @@ fn a_pod_has_the_time_that_an_orderly_end_takes(#[case] values: &str, #[case] ex
     }
 }
 
+#[rstest]
+#[case::default("", json!({ "type": "Recreate" }))]
+#[case::reused_values_of_a_release_without_it("strategy: null", json!({ "type": "Recreate" }))]
+#[case::same_protocol("strategy: {type: RollingUpdate}", json!({
+    "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 1, "maxUnavailable": 0 },
+}))]
+#[case::in_a_full_cluster("strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 0, maxUnavailable: 50%}}", json!({
+    "type": "RollingUpdate", "rollingUpdate": { "maxSurge": 0, "maxUnavailable": "50%" },
+}))]
+fn no_new_pod_starts_beside_old_ones_unless_the_operator_says_so(#[case] values: &str, #[case] expected: Value) {
+    let Some(helm) = Helm::find() else { return };
+    assert_eq!(helm.render(values).named("Deployment", "gateway")["spec"]["strategy"], expected);
+    let warned = helm.notes(values).contains("set it to Recreate before an upgrade");
+    assert_eq!(warned, expected["type"] == "RollingUpdate");
+}
+
 #[test]
 fn pods_are_replaced_when_their_configuration_changes_and_only_then() {
     let Some(helm) = Helm::find() else { return };
