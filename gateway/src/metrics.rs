@@ -53,6 +53,7 @@ pub struct Metrics {
     pub blocked_by_deletion: IntCounter,
     pub twins_detected: IntCounter,
     pub history_rewound: IntCounter,
+    pub other_version_traces: IntCounterVec,
     pub circuit_breaker_state: IntGaugeVec,
     pub audit_queue_depth: IntGauge,
     pub audit_events: IntCounterVec,
@@ -218,6 +219,11 @@ impl Metrics {
             history_rewound: r.counter(
                 "gateway_history_rewound_total",
                 "Total number of times the view was dropped because the API server's history had gone back",
+            )?,
+            other_version_traces: r.counters(
+                "gateway_other_version_traces_total",
+                "Total number of things that another version of the gateway was seen to do beside this one",
+                &["trace"],
             )?,
             circuit_breaker_state: r.gauges(
                 "gateway_circuit_breaker_state",

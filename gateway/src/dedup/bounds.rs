@@ -38,6 +38,12 @@ pub fn claim_cleared_within(config: &Config) -> Duration {
     sweep(config) + decision_life(&config.view) + sweep(config)
 }
 
+/// How long after the last trace of another version of the gateway it is taken for gone: a collector would have found the next
+/// one.
+pub fn other_version_forgotten_after(config: &Config) -> Duration {
+    2 * sweep(config)
+}
+
 /// How long after the last signal was answered its lease is released, its RemediationRequest's status says it, and its
 /// predecessor is free of its claim, unless a replica or the API server fails meanwhile.
 pub fn settled_within(config: &Config) -> Duration {

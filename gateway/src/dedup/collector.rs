@@ -15,6 +15,7 @@ use super::{
     counters,
     observed::{Observed, lease_duration},
     unchanged::Unchanged,
+    versions::{Locks, Trace},
 };
 use crate::{
     kubernetes::{Error, Operation},
@@ -29,12 +30,13 @@ const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
     let mut leases = Observed::default();
+    let mut others = Locks::default();
     let mut claims = Unchanged::default();
     let mut seen = counters::Seen::default();
     let interval = core.config.lock.collect_interval;
     loop {
         core.context.sleep(core.context.jitter(interval / 2, interval)).await;
-        if let Err(error) = collect_leases(&core, &mut leases).await {
+        if let Err(error) = collect_leases(&core, &mut leases, &mut others).await {
             tracing::warn!(%error, "abandoned leases could not be looked for");
         }
         clear_claims(&core, &mut claims).await;
@@ -45,13 +47,18 @@ pub(super) async fn run(core: Arc<Core>) {
     }
 }
 
-/// Deletes leases that expired, by either clock, more than twice their duration ago.
-async fn collect_leases(core: &Core, observed: &mut Observed) -> Result<(), Error> {
+/// Deletes leases that expired, by either clock, more than twice their duration ago; looks for those of other versions.
+async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks) -> Result<(), Error> {
     let api: Api<Lease> = Api::namespaced(core.kubernetes.client(), &core.namespace);
     let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}!={COUNTER_COMPONENT}");
     let params = ListParams::default().labels(&ours).limit(SWEEP_MAX);
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-    let leases = core.kubernetes.call(LIST, deadline, || api.list(&params)).await?.items;
+    let list = core.kubernetes.call(LIST, deadline, || api.list(&params)).await?;
+    let leases = list.items;
+    match list.metadata.continue_.as_deref().unwrap_or_default() {
+        "" => others.renewed(&leases).iter().for_each(|name| core.versions.note(Trace::Locked, name)),
+        _ => others.forget(),
+    }
     let names: Vec<&str> = leases.iter().filter_map(|lease| lease.metadata.name.as_deref()).collect();
     observed.retain(&names);
     for lease in &leases {

@@ -22,6 +22,7 @@ use super::{
     refusals::Refusals,
     registers::Registers,
     store::Store,
+    versions::Versions,
     view::{Snapshot, Subscription, View, readable},
 };
 use crate::{
@@ -42,6 +43,7 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) namespace: String,
     pub(super) view: View,
+    pub(super) versions: Versions,
     pub(super) lock: LockManager,
     /// Claims being released in the background: a shutdown waits for them.
     pub(super) releases: TaskTracker,
@@ -72,8 +74,10 @@ impl Core {
         let client: Client = kubernetes.client();
         let boot = BootId::new(context.random());
         let writer = format!("{pod_name}/{boot}");
+        let versions = Versions::new(metrics.clone());
         Self {
-            view: View::new(metrics.clone()),
+            view: View::new(metrics.clone(), versions.clone()),
+            versions,
             releases: TaskTracker::new(),
             refusals: Refusals::new(context.clone(), claim_cleared_within(&config)),
             objects: Api::namespaced(client.clone(), namespace),

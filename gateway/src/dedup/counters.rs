@@ -1,7 +1,7 @@
 //! Looks after counters: projects what a replica that crashed did not, folds the registers of many boots into one, and
 //! removes counters that nothing counts on any more.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     bounds::{REQUEST_TIMEOUT, decision_life},
@@ -9,6 +9,7 @@ use super::{
     projector,
     protocol::projection::{Counted, patch},
     unchanged::Unchanged,
+    versions::Trace,
 };
 use crate::{
     kubernetes::Error,
@@ -19,6 +20,8 @@ use crate::{
 const REGISTERS_MAX: usize = 16;
 /// A count that its status has not said for so long is projected.
 const UNPROJECTED_MAX: Duration = Duration::from_secs(3);
+/// Raised counts looked at in one sweep: one would do to tell that another version counts.
+const RAISED_MAX: usize = 8;
 
 /// What earlier sweeps saw.
 #[derive(Default)]
@@ -32,11 +35,13 @@ pub(super) struct Seen {
 /// Looks once at all counters.
 pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error> {
     let Core { store, context, view, .. } = &**core;
+    let raised = view.take_raised();
     let counters = store.counters(context.monotonic() + REQUEST_TIMEOUT).await?;
     let listed = context.steady();
     let has_ended = |uid: &str| view.by_uid(uid).is_none_or(|record| !record.counts_signals(context.now()));
     seen.ended.retain(|uid| counters.contains_key(uid) && has_ended(uid));
     seen.registers.retain(|(uid, _)| counters.contains_key(uid));
+    judge_raised(core, &raised, &counters).await?;
     core.registers.retain(|uid| view.by_uid(uid).is_some() || counters.contains_key(uid));
     for (uid, counter) in &counters {
         // One of what is gone goes with it.
@@ -48,6 +53,27 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
             }
         } else if seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view) {
             remove(core, uid, counter, &record).await;
+        }
+    }
+    Ok(())
+}
+
+/// Looks whether counts were `raised` beyond what `counters`, which were listed afterwards, say: this version writes into a
+/// status no more than it has counted before, and takes nothing back while the remediation is active.
+async fn judge_raised(
+    core: &Core,
+    raised: &BTreeMap<String, u64>,
+    counters: &BTreeMap<String, Counter>,
+) -> Result<(), Error> {
+    let too_much =
+        raised.iter().filter(|(uid, said)| counters.get(*uid).is_none_or(|counter| counter.total() < **said));
+    for (uid, said) in too_much.take(RAISED_MAX) {
+        let Some(known) = core.view.by_uid(uid) else { continue };
+        let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+        let found = core.store.object(&known.name, deadline).await?;
+        let is_so = |now: &Record| now.uid == *uid && now.is_active() && now.occurrences() >= *said;
+        if found.is_some_and(|now| is_so(&now)) {
+            core.versions.note(Trace::Raised, &known.name);
         }
     }
     Ok(())

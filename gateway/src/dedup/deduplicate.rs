@@ -24,9 +24,9 @@ pub trait Deduplicate: Send + Sync + 'static {
         future::ready(()).boxed()
     }
 
-    /// Whether the API server's lists contradict its store, so that nothing may be created, if it looks.
-    fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
-        None
+    /// What may keep it from being sent signals for a while: nothing, unless it says otherwise.
+    fn obstacles(&self) -> Vec<Obstacle> {
+        Vec::new()
     }
 
     /// Takes no more signals, lets those under way finish and gives back what it holds, until `deadline` at most; tells
@@ -34,6 +34,17 @@ pub trait Deduplicate: Send + Sync + 'static {
     fn shut_down(&self, _deadline: Monotonic) -> BoxFuture<'_, bool> {
         future::ready(true).boxed()
     }
+}
+
+/// Something that keeps a deduplication from being sent signals while it holds.
+#[derive(Clone, Debug)]
+pub struct Obstacle {
+    /// The condition of `/readyz` that is not met then.
+    pub condition: &'static str,
+    /// Why, and what is to be done.
+    pub reason: &'static str,
+    /// Whether it holds.
+    pub holds: watch::Receiver<bool>,
 }
 
 /// Where an accepted signal is durable.

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::history::{Asked, continues};
+use super::{
+    history::{Asked, continues},
+    versions::{Trace, is_raised},
+};
 use crate::{
     context::Monotonic,
     remediation::{Fingerprint, Record, ResourceVersion},
@@ -26,6 +29,8 @@ pub(super) struct Index {
     version: Option<ResourceVersion>,
     by_fingerprint: BTreeMap<Fingerprint, BTreeMap<String, Arc<Record>>>,
     fingerprint_of: BTreeMap<String, Fingerprint>,
+    /// Active ones whose count was raised since that was asked for last, by uid.
+    raised: BTreeMap<String, u64>,
     marks: VecDeque<(ResourceVersion, Monotonic)>,
     as_of: Option<Monotonic>,
 }
@@ -37,6 +42,8 @@ pub(super) struct Change {
     pub(super) fingerprints: Vec<Fingerprint>,
     /// Fingerprints that have more than one active RemediationRequest since now, with their names.
     pub(super) twins: Vec<(Fingerprint, Vec<String>)>,
+    /// What another version of the gateway has done since the first list, to which object.
+    pub(super) others: Vec<(Trace, String)>,
     /// All that was known before is dropped: it does not go on as it was.
     pub(super) rewound: bool,
 }
@@ -66,6 +73,11 @@ impl Index {
     /// What changed last.
     pub(super) fn newest(&self) -> Option<Arc<Record>> {
         self.all().max_by_key(|record| record.version).cloned()
+    }
+
+    /// The uids of active ones whose count was raised since the last call, and what their status says.
+    pub(super) fn take_raised(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.raised)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -173,10 +185,17 @@ impl Index {
 
     fn learn(&mut self, record: Record, change: &mut Change) {
         let fingerprint = record.fingerprint.clone();
-        if self.by_uid(&record.uid).is_some_and(|known| *known == record) {
+        let known = self.by_uid(&record.uid);
+        if known.as_deref() == Some(&record) {
             return;
         }
-        let becomes_active = record.is_active() && self.by_uid(&record.uid).is_none_or(|known| !known.is_active());
+        if self.version.is_some() {
+            change.others.extend(Trace::of(known.as_deref(), &record).map(|trace| (trace, record.name.clone())));
+        }
+        if record.is_active() && known.as_ref().is_some_and(|known| is_raised(known, &record)) {
+            self.raised.insert(record.uid.clone(), record.occurrences());
+        }
+        let becomes_active = record.is_active() && known.is_none_or(|known| !known.is_active());
         self.fingerprint_of.insert(record.uid.clone(), fingerprint.clone());
         let records = self.by_fingerprint.entry(fingerprint.clone()).or_default();
         records.insert(record.uid.clone(), Arc::new(record));
@@ -192,6 +211,7 @@ impl Index {
     fn forget(&mut self, record: &Arc<Record>, change: &mut Change) {
         let fingerprint = &record.fingerprint;
         self.fingerprint_of.remove(&record.uid);
+        self.raised.remove(&record.uid);
         if let Some(records) = self.by_fingerprint.get_mut(fingerprint) {
             records.remove(&record.uid);
             if records.is_empty() {

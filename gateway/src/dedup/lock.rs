@@ -21,7 +21,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{Error, Kubernetes, Operation},
     metrics::Metrics,
-    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL},
+    remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, PROTOCOL, PROTOCOL_LABEL},
 };
 
 mod release;
@@ -237,6 +237,7 @@ impl LockManager {
         metadata.managed_fields = None;
         let labels = metadata.labels.get_or_insert_default();
         labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned());
+        labels.insert(PROTOCOL_LABEL.to_owned(), PROTOCOL.to_owned());
         let spec = LeaseSpec {
             holder_identity: Some(holder.identity.clone()),
             lease_duration_seconds: Some(whole_seconds(config.duration)),

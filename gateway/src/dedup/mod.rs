@@ -11,6 +11,7 @@
 //! | [`protocol::projection`] | [`projector`] | bring the status up to the counter, once in a while |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
 //! | [`history`] | [`guard`] | whether that can be relied on |
+//! | [`versions`] | [`feed`], [`collector`] | whether another version of the gateway is at work |
 //!
 //! [`lock`] is the Lease per key, [`claims`] keep a predecessor while its successor is created, [`refusals`] remember what is
 //! not admitted; [`collector`] and [`counters`] clear what crashed replicas leave behind, within the [`bounds`]; [`core`] is
@@ -25,10 +26,10 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use self::{
+    bounds::other_version_forgotten_after,
     core::Core,
     feed::Feed,
     guard::Guard,
@@ -69,6 +70,7 @@ mod registers;
 mod shared;
 mod store;
 mod unchanged;
+mod versions;
 mod view;
 mod worker;
 
@@ -76,7 +78,7 @@ mod worker;
 mod tests;
 
 pub use decision::{Outlook, outlook};
-pub use deduplicate::{Accepted, Deduplicate, Error, Outcome};
+pub use deduplicate::{Accepted, Deduplicate, Error, Obstacle, Outcome};
 
 impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
@@ -91,8 +93,17 @@ impl Deduplicate for Deduplicator {
         self.synced().boxed()
     }
 
-    fn history_doubtful(&self) -> Option<watch::Receiver<bool>> {
-        Some(self.shared.core.view.doubt())
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let Core { view, versions, .. } = &*self.shared.core;
+        vec![
+            Obstacle {
+                condition: "history",
+                reason: "lists of the API servers contradict etcd, which was restored from a backup beneath them: restart \
+                         the API servers",
+                holds: view.doubt(),
+            },
+            Obstacle { condition: "versions", reason: TWO_VERSIONS, holds: versions.beside() },
+        ]
     }
 
     fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
@@ -154,6 +165,7 @@ impl Deduplicator {
         let (view, api) = (view.clone(), api.clone());
         let guard = Guard { view, api, kubernetes: kubernetes.clone(), context: context.clone() };
         context.spawn(guard.run());
+        context.spawn(core.versions.clone().run(context.clone(), other_version_forgotten_after(&core.config)));
     }
 
     /// Makes `signal` durable: creates its RemediationRequest or counts it on the active one, until `deadline` at most.
@@ -164,6 +176,9 @@ impl Deduplicator {
         let Shared { core, inboxes, .. } = &*self.shared;
         if self.shared.is_draining() {
             return Err(busy("this replica is shutting down"));
+        }
+        if core.versions.is_beside() {
+            return Err(busy(TWO_VERSIONS));
         }
         let fingerprint = signal.fingerprint.clone();
         let (pending, answer) = Pending::new(signal, deadline);
@@ -205,6 +220,9 @@ impl Deduplicator {
     }
 }
 
+/// Why nothing is counted while another version counts.
+const TWO_VERSIONS: &str =
+    "another version of the gateway works in this namespace, and the two must not write side by side: end one of them";
 /// A worker keeps to a signal's deadline by itself and then says what kept it; only one that is busy with another
 /// signal of a later deadline is not waited for any longer.
 const ANSWER_GRACE: Duration = Duration::from_millis(100);

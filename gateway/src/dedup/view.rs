@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     history::Suspects,
     index::{Change, Index},
+    versions::Versions,
 };
 use crate::{
     context::{Context, Monotonic},
@@ -58,11 +59,12 @@ struct Shared {
     suspected: Notify,
     /// Whether the API servers' lists contradict etcd.
     doubt: watch::Sender<bool>,
+    versions: Versions,
     metrics: Metrics,
 }
 
 impl View {
-    pub(super) fn new(metrics: Metrics) -> Self {
+    pub(super) fn new(metrics: Metrics, versions: Versions) -> Self {
         let shared = Shared {
             index: Mutex::default(),
             subscribers: Mutex::default(),
@@ -70,6 +72,7 @@ impl View {
             suspects: Mutex::default(),
             suspected: Notify::new(),
             doubt: watch::Sender::new(false),
+            versions,
             metrics,
         };
         Self { shared: Arc::new(shared) }
@@ -98,6 +101,9 @@ impl View {
         for (fingerprint, names) in &change.twins {
             self.shared.metrics.twins_detected.inc();
             tracing::error!(%fingerprint, ?names, "more than one active RemediationRequest: a foreign creator, or a stop beyond the stated bounds");
+        }
+        for (trace, name) in &change.others {
+            self.shared.versions.note(*trace, name);
         }
         let subscribers = self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         for fingerprint in &change.fingerprints {
@@ -139,6 +145,11 @@ impl View {
     pub(super) fn knows_gone(&self, record: &Record) -> bool {
         let index = self.index();
         index.version() >= Some(record.version) && index.by_uid(&record.uid).is_none()
+    }
+
+    /// See [`Index::take_raised`].
+    pub(super) fn take_raised(&self) -> BTreeMap<String, u64> {
+        self.index().take_raised()
     }
 
     /// What changed last.

@@ -10,6 +10,10 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const COMPONENT_LABEL: &str = "app.kubernetes.io/component";
 /// The component that counters are.
 pub const COUNTER_COMPONENT: &str = "counter";
+/// Which protocol the holder of a lock follows: two must not write side by side. The first version had no such label.
+pub const PROTOCOL_LABEL: &str = "gateway.kubernaut.ai/protocol";
+/// The protocol of this version: derived names with the place in the succession, counters beside the object.
+pub const PROTOCOL: &str = "2";
 /// When the gateway created the object, on its own clock (contract: RemediationRequest).
 pub const CREATED_AT: &str = "kubernaut.ai/created-at";
 /// Which writer created the object in which attempt: a create whose answer was lost is told by it from another's. Where

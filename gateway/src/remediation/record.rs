@@ -1,17 +1,22 @@
 //! What of a RemediationRequest decides, without its payload.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     crd::RemediationRequest,
     fingerprint::Fingerprint,
     lenient::{fields, lenient, present},
-    metadata::{CLAIM, CREATED_BY, SUCCESSION_FINALIZER},
+    metadata::{CLAIM, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, SUCCESSION_FINALIZER},
     names,
 };
 use crate::kubernetes;
@@ -64,7 +69,12 @@ pub struct Deduplication {
     pub first_seen: Option<Timestamp>,
     /// When the newest signal was received.
     pub last_seen: Option<Timestamp>,
+    /// A digest of `writers`, which the first version changes with each count, and nobody else.
+    pub writers: Option<u64>,
 }
+
+/// How far the clocks of a gateway and of the API server may be apart where one tells of the other's time.
+const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What of one version of a RemediationRequest decides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -87,6 +97,9 @@ pub struct Record {
     pub terminating: bool,
     /// Its place in the succession, 0 if its name does not tell.
     pub ordinal: u32,
+    /// Another version of the gateway has created it: it has the gateways' label and a name that this one does not derive,
+    /// and says that it was created when it was. One that somebody has restored says another time.
+    pub by_another_version: bool,
     /// Writer and attempt that created it.
     pub created_by: Option<String>,
     /// `metadata.finalizers`.
@@ -200,6 +213,8 @@ struct ProjectedDeduplication {
     last_seen_at: Option<Timestamp>,
     #[serde(deserialize_with = "lenient")]
     occurrence_count: Option<i64>,
+    #[serde(deserialize_with = "lenient")]
+    writers: Option<Value>,
 }
 
 impl Projected {
@@ -217,6 +232,12 @@ impl Projected {
         let annotation = |key: &str| annotations.get(key).cloned();
         let fingerprint = Fingerprint::parse(&spec.signal_fingerprint);
         let fingerprint = fingerprint.map_err(|_| missing("spec.signalFingerprint"))?;
+        let ordinal = names::ordinal(&name, &fingerprint);
+        let created = metadata.creation_timestamp.map(|time| time.0);
+        let of_a_gateway =
+            metadata.labels.is_some_and(|labels| labels.get(MANAGED_BY_LABEL).is_some_and(|l| l == MANAGED_BY));
+        let said: Option<Timestamp> = annotations.get(CREATED_AT).and_then(|time| time.parse().ok());
+        let is_fresh = said.zip(created).is_some_and(|(said, at)| said.duration_since(at).abs() <= CLOCKS_APART_MAX);
         Ok(Record {
             uid: metadata.uid.ok_or_else(|| missing("uid"))?,
             version: metadata
@@ -228,11 +249,12 @@ impl Projected {
             manual_review: status.completion_status.outcome.as_deref() == Some(MANUAL_REVIEW_REQUIRED),
             next_allowed: status.routing_status.next_allowed_execution,
             terminating: metadata.deletion_timestamp.is_some(),
-            ordinal: names::ordinal(&name, &fingerprint),
+            ordinal,
+            by_another_version: of_a_gateway && ordinal == 0 && is_fresh,
             created_by: annotation(CREATED_BY),
             finalizers: metadata.finalizers.unwrap_or_default(),
             claim: annotation(CLAIM),
-            created: metadata.creation_timestamp.map(|time| time.0),
+            created,
             has_status,
             deduplication: status.deduplication.map(Deduplication::from),
             name,
@@ -243,8 +265,14 @@ impl Projected {
 
 impl From<ProjectedDeduplication> for Deduplication {
     fn from(read: ProjectedDeduplication) -> Self {
-        let ProjectedDeduplication { first_seen_at, last_seen_at, occurrence_count } = read;
-        Self { occurrences: occurrence_count, first_seen: first_seen_at, last_seen: last_seen_at }
+        let ProjectedDeduplication { first_seen_at, last_seen_at, occurrence_count, writers } = read;
+        let digest = |writers: Value| {
+            let mut hasher = DefaultHasher::new();
+            writers.to_string().hash(&mut hasher);
+            hasher.finish()
+        };
+        let (first_seen, last_seen) = (first_seen_at, last_seen_at);
+        Self { occurrences: occurrence_count, first_seen, last_seen, writers: writers.map(digest) }
     }
 }
 

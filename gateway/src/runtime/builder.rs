@@ -6,7 +6,7 @@ use kube::Client;
 
 use super::{
     error::Error,
-    gateway::{Gateway, HISTORY, VIEW},
+    gateway::{Gateway, VIEW},
 };
 use crate::{
     audit::{self, Pipeline, Recorder},
@@ -96,7 +96,7 @@ impl Builder {
             AuthMode::None => None,
         };
         let tls = config.server.tls.as_ref().map(|files| Tls::load(files, &context)).transpose()?;
-        let readiness = Readiness::new(&[VIEW, HISTORY], &metrics);
+        let readiness = Readiness::new(&[VIEW], &metrics);
         let api = http::router(App {
             handler: Arc::new(intake),
             auth,

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::listeners::Listeners;
@@ -11,7 +10,7 @@ use crate::{
     audit::Pipeline,
     config::Config,
     context::Context,
-    dedup::Deduplicate,
+    dedup::{Deduplicate, Obstacle},
     events::Announcer,
     http::{self, Readiness, server::Server, tls::Tls},
     log_limit::LogLimit,
@@ -20,8 +19,6 @@ use crate::{
 
 /// `/readyz` says no until the view of RemediationRequests is synchronised.
 pub(super) const VIEW: &str = "view";
-/// `/readyz` says no while the API servers' lists contradict etcd.
-pub(super) const HISTORY: &str = "history";
 /// For what remains after the requests under way have been answered: releases, the audit trail.
 const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -44,10 +41,8 @@ impl Gateway {
     pub fn start(&self) {
         self.dedup.start();
         let (dedup, readiness) = (Arc::clone(&self.dedup), self.readiness.clone());
-        if let Some(doubtful) = dedup.history_doubtful() {
-            self.context.spawn(tell_doubt(doubtful, readiness.clone()));
-        } else {
-            readiness.met(HISTORY);
+        for obstacle in dedup.obstacles() {
+            self.context.spawn(tell(obstacle, readiness.clone()));
         }
         self.context.spawn(async move {
             dedup.synced().await;
@@ -121,19 +116,16 @@ impl Gateway {
     }
 }
 
-/// Keeps [`HISTORY`] met while nothing is doubtful.
-async fn tell_doubt(mut doubtful: watch::Receiver<bool>, readiness: Readiness) {
+/// Keeps the condition of an obstacle met while that does not hold.
+async fn tell(obstacle: Obstacle, readiness: Readiness) {
+    let Obstacle { condition, reason, mut holds } = obstacle;
     loop {
-        if *doubtful.borrow_and_update() {
-            readiness.unmet(
-                HISTORY,
-                "lists of the API servers contradict etcd, which was restored from a backup beneath them: \
-                 restart the API servers",
-            );
+        if *holds.borrow_and_update() {
+            readiness.unmet(condition, reason);
         } else {
-            readiness.met(HISTORY);
+            readiness.met(condition);
         }
-        if doubtful.changed().await.is_err() {
+        if holds.changed().await.is_err() {
             return;
         }
     }

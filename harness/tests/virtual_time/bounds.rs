@@ -39,7 +39,9 @@ async fn a_lease_is_collected_and_a_claim_cleared_within_the_bounds_of_the_confi
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
             "metadata": {
                 "name": lease_of("abandoned"), "namespace": harness::replica::NAMESPACE,
-                "labels": { "app.kubernetes.io/managed-by": "gateway-service" },
+                "labels": {
+                    "app.kubernetes.io/managed-by": "gateway-service", "gateway.kubernaut.ai/protocol": "2",
+                },
             },
             "spec": { "holderIdentity": "gateway-pod-9", "leaseDurationSeconds": 30, "renewTime": renewed },
         }));

@@ -26,4 +26,5 @@ mod scenarios;
 mod succession;
 mod targets;
 mod unprocessed;
+mod versions;
 mod view;

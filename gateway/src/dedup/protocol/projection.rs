@@ -144,7 +144,7 @@ pub(in crate::dedup) fn patch(record: &Record, counted: Counted, exact: bool) ->
             steps.push(test("/status", Value::Null));
             steps.push(add("/status", json!({ "deduplication": whole })));
         }
-        Some(Deduplication { occurrences, first_seen: known_first, last_seen: known_last }) => {
+        Some(Deduplication { occurrences, first_seen: known_first, last_seen: known_last, .. }) => {
             let is_too_much = exact && occurrences.is_some_and(|said| said > i64::from(total));
             if !is_too_much && !counted.is_ahead_of(record) {
                 return None;

@@ -5,6 +5,7 @@ use crate::{
     dedup::{
         history::{Consequence, Finding, Suspects},
         index::Index,
+        versions::Versions,
         view::View,
     },
     metrics::Metrics,
@@ -26,7 +27,7 @@ fn index() -> Index {
 
 fn view() -> (View, Metrics) {
     let metrics = Metrics::new().unwrap();
-    let view = View::new(metrics.clone());
+    let view = View::new(metrics.clone(), Versions::new(metrics.clone()));
     view.update(|known| {
         *known = index();
         Default::default()

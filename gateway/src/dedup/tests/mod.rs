@@ -50,6 +50,7 @@ pub(super) fn active(uid: &str) -> Record {
         next_allowed: None,
         terminating: false,
         ordinal: 1,
+        by_another_version: false,
         created_by: Some("gateway-pod-9/boot/1".to_owned()),
         finalizers: Vec::new(),
         claim: None,

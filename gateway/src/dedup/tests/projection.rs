@@ -18,7 +18,8 @@ fn counted(total: u64) -> Counted {
 }
 
 fn says(occurrences: Option<i64>) -> Record {
-    let deduplication = Some(Deduplication { occurrences, first_seen: Some(EPOCH), last_seen: Some(EPOCH) });
+    let (first_seen, last_seen) = (Some(EPOCH), Some(EPOCH));
+    let deduplication = Some(Deduplication { occurrences, first_seen, last_seen, ..Deduplication::default() });
     Record { has_status: true, deduplication, ..active("a") }
 }
 

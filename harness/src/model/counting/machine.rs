@@ -91,6 +91,7 @@ fn record(phase: Phase, status: u64) -> Record {
         next_allowed: None,
         terminating: false,
         ordinal: 1,
+        by_another_version: false,
         created_by: None,
         finalizers: Vec::new(),
         claim: None,

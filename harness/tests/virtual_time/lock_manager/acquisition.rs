@@ -18,7 +18,8 @@ async fn a_new_lock_is_a_lease_in_the_pods_namespace_that_names_the_pod() {
     let lease = world.lease();
     assert_eq!(lease["metadata"]["name"], LEASE);
     assert_eq!(lease["metadata"]["namespace"], "new-lock");
-    assert_eq!(lease["metadata"]["labels"], json!({ "app.kubernetes.io/managed-by": "gateway-service" }));
+    let labels = json!({ "app.kubernetes.io/managed-by": "gateway-service", "gateway.kubernaut.ai/protocol": "2" });
+    assert_eq!(lease["metadata"]["labels"], labels);
     let now = micro_time(world.api.now());
     let expected = json!({
         "holderIdentity": "gateway-pod-1",
