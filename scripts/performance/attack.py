@@ -5,7 +5,7 @@ import collections
 import datetime
 import json
 
-from plane import GATEWAYS, run
+from plane import run
 
 # A gateway answers within 30 s, whatever happens.
 ANSWER_TIMEOUT = "60s"
@@ -35,36 +35,35 @@ def webhook(resource):
     }
 
 
-class Scenario:
-    """Which resources the signals are about."""
+def one_resource(part, count):
+    """All signals are about the same one."""
+    return ["checkout"]
 
-    def __init__(self, name, title, unique, p95_limit):
-        self.name, self.title, self.unique, self.p95_limit = name, title, unique, p95_limit
 
-    def resources(self, part, count):
-        """Of `count` signals; `part` keeps the resources of one attack from those of another."""
-        return [f"checkout-{part}-{number}" for number in range(count)] if self.unique else ["checkout"] * GATEWAYS
+def unique_resources(part, count):
+    """One for each of `count` signals; `part` keeps the resources of one attack from those of another."""
+    return [f"checkout-{part}-{number}" for number in range(count)]
 
 
 class Attacker:
     """Runs vegeta and keeps its files in `folder`."""
 
-    def __init__(self, vegeta, folder, rate):
-        self.vegeta, self.folder, self.rate = vegeta, folder, rate
+    def __init__(self, vegeta, folder):
+        self.vegeta, self.folder = vegeta, folder
 
-    def attack(self, scenario, fleet, part, seconds):
+    def attack(self, fleet, part, rate, seconds, resources=one_resource):
         """Posts for `seconds`, spread over the gateways; returns the file of the results."""
-        urls = fleet.urls()
+        urls, named = fleet.urls(), resources(part, round(rate * seconds))
         targets = "".join(
             json.dumps({
-                "method": "POST", "url": urls[number % GATEWAYS], "header": {"Content-Type": ["application/json"]},
-                "body": base64.b64encode(json.dumps(webhook(resource)).encode()).decode(),
+                "method": "POST", "url": urls[number % len(urls)], "header": {"Content-Type": ["application/json"]},
+                "body": base64.b64encode(json.dumps(webhook(named[number % len(named)])).encode()).decode(),
             }) + "\n"
-            for number, resource in enumerate(scenario.resources(part, round(self.rate * seconds)))
+            for number in range(max(len(named), len(urls)))
         )
-        results = self.folder / f"{scenario.name}-{fleet.protocol}-{part}.bin"
+        results = self.folder / f"{fleet.namespace}-{part}.bin"
         run(
-            self.vegeta, "attack", "-format=json", "-targets=stdin", f"-rate={self.rate}/s",
+            self.vegeta, "attack", "-format=json", "-targets=stdin", f"-rate={rate}/s",
             f"-duration={round(seconds * 1000)}ms", f"-timeout={ANSWER_TIMEOUT}", f"-name={fleet.protocol} {part}", f"-output={results}",
             stdin=targets.encode(),
         )

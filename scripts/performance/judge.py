@@ -1,28 +1,37 @@
-"""What came of the load, and whether it is within the test plan's limits."""
+"""The protocols side by side: what came of the load, and whether it is within the limits."""
 
 import collections
 import statistics
 
 import attack
-from plane import kubernetes_requests, occurrences
+from fleet import kubernetes_requests, occurrences
 
-PROTOCOLS = ["fenced", "lease-only", "unlocked"]
 PRODUCT, BASELINE = "fenced", "unlocked"
 PERCENTILES = ["50th", "95th", "99th"]
-# Milliseconds by which the product may be slower than the baseline; the limit on P95 is the scenario's.
-P50_LIMIT, P99_LIMIT = 10, 30
 FAILURE_RATE_LIMIT = 0.001
 # With fewer signals, the failure rate says nothing.
 SIGNALS_MIN = 1000
 
 
-def outcome(attacker, fleet, measured, warm_up, metrics_before):
-    """All figures of one protocol in one scenario. Latencies and requests are of what came after `metrics_before` were read,
+class Comparison:
+    """A load on each protocol; `limits` are the milliseconds by which the product's percentiles may be above the baseline's."""
+
+    def __init__(self, name, title, resources, limits):
+        self.name, self.title, self.resources, self.limits = name, title, resources, dict(zip(PERCENTILES, limits))
+
+
+def check(figure, measured, limit, holds):
+    """A row of the table of verdicts; whose scenario it is, is added later."""
+    return {"figure": figure, "measured": measured, "limit": limit, "holds": bool(holds)}
+
+
+def outcome(attacker, fleet, measured, warm_up, metrics_before, stored):
+    """All figures of one protocol or load. Latencies and requests are of what came after `metrics_before` were read,
     accounts are of the warm-up too."""
     report = attacker.report(measured)
     answers = list(attacker.answers(measured))
     all_answers = answers + list(attacker.answers(warm_up))
-    requests, leases = fleet.requests_at_rest()
+    requests, locks = stored
     metrics = fleet.metrics()
     told = attack.acknowledged(all_answers)
     counts = collections.defaultdict(list)
@@ -42,7 +51,7 @@ def outcome(attacker, fleet, measured, warm_up, metrics_before):
         "remediation_requests": len(requests),
         "more_than_one": sum(len(of) > 1 for of in counts.values()),
         "miscounted": sum(sum(counts[fingerprint]) != told[fingerprint] for fingerprint in counts.keys() | told.keys()),
-        "leases_left": leases,
+        "locks_left": locks,
         "lock_acquisition_failures": int(metrics["gateway_lock_acquisition_failures_total"]),
         "kubernetes_requests": kubernetes_requests({series: value - metrics_before[series] for series, value in metrics.items()}),
         "curve_ms": curve([took for _, took, _ in answers]),
@@ -62,28 +71,32 @@ def increases(outcomes, protocol):
     return {name: of[name] - base[name] for name in PERCENTILES}
 
 
-def checks(scenario, outcomes):
-    """What must hold of the product, as (what, whether it holds, figures)."""
-    of, more = outcomes[PRODUCT], increases(outcomes, PRODUCT)
-    limits = zip(PERCENTILES, [P50_LIMIT, scenario.p95_limit, P99_LIMIT])
-    for name, limit in limits:
-        yield f"P{name[:2]} less than {limit} ms above {BASELINE}", more[name] < limit, f"{more[name]:+.1f} ms"
+def checks(comparison, outcomes):
+    """What must hold of the product beside the baseline."""
+    more = increases(outcomes, PRODUCT)
+    for name, limit in comparison.limits.items():
+        yield check(f"P{name[:2]} above {BASELINE}", f"{more[name]:+.1f} ms", f"≤ {limit} ms", more[name] <= limit)
+    yield from exactness(outcomes[PRODUCT])
+
+
+def exactness(of):
+    """What must hold of the product under every load."""
     refused = {code: count for code, count in of["statuses"].items() if code not in (201, 202)}
-    yield "every signal is answered 201 or 202", not refused, statuses(of)
+    yield check("answers", statuses(of), "201 or 202", not refused)
     exact = of["acknowledged"] == of["counted"] == of["signals"] and not of["miscounted"]
-    yield "counts are exact", exact, f"{of['signals']} sent, {of['acknowledged']} acknowledged, {of['counted']} counted"
+    figures = f"{of['signals']} sent, {of['acknowledged']} acknowledged, {of['counted']} counted"
+    yield check("counts", figures, "all the same", exact)
     one = of["remediation_requests"] == of["fingerprints"] and not of["more_than_one"]
-    yield "one RemediationRequest for each fingerprint", one, f"{of['remediation_requests']} for {of['fingerprints']}"
+    yield check("RemediationRequests", f"{of['remediation_requests']} for {of['fingerprints']} fingerprints", "one for each", one)
 
 
-def failure_rate(results):
-    """The check of section 4.2 over all that the product was sent, with figures."""
-    outcomes = [outcomes[PRODUCT] for outcomes in results.values()]
+def failure_rate(outcomes):
+    """The check of section 4.2 of the test plan over all that the product was sent, with figures."""
     failures, signals = (sum(of[key] for of in outcomes) for key in ["lock_acquisition_failures", "signals"])
-    what, figures = "Lock acquisitions fail for less than 0.1 % of signals", f"{failures} of {signals} signals"
+    figures = f"{failures} of {signals} signals"
     if signals < SIGNALS_MIN:
-        return what, False, f"{figures}; it takes {SIGNALS_MIN} to say so: raise --duration or --rate"
-    return what, failures / signals < FAILURE_RATE_LIMIT, figures
+        return check("lock acquisition failures", f"{figures}: too few to say", f"of {SIGNALS_MIN} signals", False)
+    return check("lock acquisition failures", figures, f"< {FAILURE_RATE_LIMIT:.1%}", failures / signals < FAILURE_RATE_LIMIT)
 
 
 def statuses(of):
@@ -91,10 +104,15 @@ def statuses(of):
     return ", ".join(f"{count} × {code or 'no answer'}" for code, count in of["statuses"].items())
 
 
+def requests_per_signal(of):
+    """Requests to the Kubernetes API."""
+    requests = sum(request["count"] for what, request in of["kubernetes_requests"].items() if not what.startswith("watch"))
+    return f"{requests / of['measured_signals']:.2f}"
+
+
 def cells(outcomes, protocol):
     """A protocol's row of the table: percentiles, increases, accounts."""
     of, more = outcomes[protocol], increases(outcomes, protocol)
-    requests = sum(request["count"] for what, request in of["kubernetes_requests"].items() if not what.startswith("watch"))
     return [
         protocol,
         *(f"{of['latency_ms'][name]:.1f}" for name in [*PERCENTILES, "max"]),
@@ -102,7 +120,7 @@ def cells(outcomes, protocol):
         f"{of['remediation_requests']} / {of['fingerprints']}",
         f"{of['counted']} / {of['acknowledged']}",
         f"{of['lock_acquisition_failures']}",
-        f"{requests / of['measured_signals']:.2f}",
+        requests_per_signal(of),
         statuses(of),
     ]
 
@@ -111,17 +129,6 @@ HEADINGS = [
     "protocol", "P50", "P95", "P99", "max", "+P50", "+P95", "+P99",
     "RRs / resources", "counted / acked", "lock failures", "requests", "answers",
 ]
-
-
-def table(outcomes):
-    """The table as lines of text."""
-    rows = [HEADINGS] + [cells(outcomes, protocol) for protocol in PROTOCOLS]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    last = len(HEADINGS) - 1
-    for row in rows:
-        aligned = [cell.rjust(width) for cell, width in zip(row, widths)]
-        aligned[0], aligned[last] = row[0].ljust(widths[0]), row[last]
-        yield "  " + "  ".join(aligned)
 
 
 def drift(outcomes):

@@ -4,6 +4,8 @@ import html
 import math
 
 import judge
+import one_resource
+import tell
 from plane import ROOT
 
 STYLES = ROOT / "sim" / "src" / "report"
@@ -24,9 +26,9 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 table { font-size: .875rem; }
 th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
+table.words th, table.words td { text-align: left; }
 thead th { color: var(--soft); font-weight: 400; }
-ul.checks { list-style: none; margin: 0; padding: 0; }
-ul.checks b { color: var(--verdict); margin-right: .6em; }
+td.pass, td.fail { color: var(--verdict); font-weight: 600; }
 h3 { color: inherit; }
 main { max-width: 72rem; }
 """
@@ -40,7 +42,7 @@ def page(result):
     before, after = result["load_average"]
     subject = (
         f"{result['rate']} signals/s for {result['duration_s']:g} s of each protocol in {result['rounds']} rounds, "
-        "three gateway processes each, on etcd and kube-apiserver; "
+        f"three gateway processes each, and {result['load_s']:g} s of each load on one resource, on etcd and kube-apiserver; "
         f"{result['began']}, {result['machine']}, load average {before} before and {after} after."
     )
     body = "".join(scenario(of) for of in result["scenarios"].values())
@@ -50,7 +52,8 @@ def page(result):
         f'<meta name="color-scheme" content="light dark">\n<title>{verdict}: what one RemediationRequest per resource costs</title>\n'
         f'<style>\n{styles}</style>\n</head>\n<body>\n<main>\n<header class="{verdict.lower()}">\n<p class="verdict">{verdict}</p>\n'
         f"<h1>What one RemediationRequest per resource costs</h1>\n<p>{html.escape(subject)}</p>\n</header>\n"
-        f"{section('Checks', checks(result))}{body}{section('Read with care', caveats(result))}</main>\n</body>\n</html>\n"
+        f"{section('Verdicts', verdicts(result))}{body}{section('One resource', loads(result))}{section('Storms', storms(result))}"
+        f"{section('Read with care', caveats(result))}</main>\n</body>\n</html>\n"
     )
 
 
@@ -58,13 +61,23 @@ def section(title, body):
     return f"<section>\n<h2>{html.escape(title)}</h2>\n{body}</section>\n"
 
 
-def checks(result):
-    rows = "".join(
-        f'<li class="{word.lower()}"><b>{word}</b>{html.escape(check["what"])}: {html.escape(check["figures"])}</li>\n'
-        for check in result["checks"]
-        for word in ["PASS" if check["holds"] else "FAIL"]
+def verdicts(result):
+    headings, rows = tell.verdicts(result)
+    table = grid(headings, rows).replace("<table>", '<table class="words">')
+    return table.replace("<td>PASS", '<td class="pass">PASS').replace("<td>FAIL", '<td class="fail">FAIL')
+
+
+def loads(result):
+    note = (
+        "Milliseconds. Requests: to the Kubernetes API, per signal. 409s: answered by it to gateways. Writes: of the RemediationRequest "
+        "by gateways, as a watch saw them while the load lasted. First try, longest wait: of a controller that reads the "
+        "RemediationRequest, works for 20 ms and writes its whole status, as Go types know it, several times a second."
     )
-    return f'<ul class="checks">\n{rows}</ul>\n'
+    return grid(one_resource.HEADINGS, result["load_rows"]) + f'<p class="key">{html.escape(note)}</p>\n'
+
+
+def storms(result):
+    return grid(one_resource.STORM_HEADINGS, result["storm_rows"])
 
 
 def caveats(result):
@@ -73,7 +86,7 @@ def caveats(result):
 
 def scenario(of):
     outcomes = of["outcomes"]
-    rows = [judge.cells(outcomes, protocol) for protocol in judge.PROTOCOLS]
+    rows = [judge.cells(outcomes, protocol) for protocol in outcomes]
     note = (
         "Milliseconds; + above unlocked. RRs: RemediationRequests. Requests: to the Kubernetes API, per signal. "
         f"Medians of rounds of one protocol differ by up to ×{of['drift']:.1f}."
@@ -83,7 +96,7 @@ def scenario(of):
             [what, str(request["count"]), f"{request['mean_ms']:.1f}"]
             for what, request in outcomes[protocol]["kubernetes_requests"].items() if not what.startswith("watch")
         ])
-        for protocol in judge.PROTOCOLS
+        for protocol in outcomes
     )
     folded = f"<details>\n<summary>Requests to the Kubernetes API</summary>\n{requests}</details>\n"
     return section(of["title"], f'{plot(outcomes)}{grid(judge.HEADINGS, rows)}<p class="key">{html.escape(note)}</p>\n{folded}')
@@ -99,7 +112,7 @@ def grid(headings, rows):
 
 def plot(outcomes):
     """Latency by percentile, both axes logarithmic, as SVG."""
-    curves = {protocol: outcomes[protocol]["curve_ms"] for protocol in judge.PROTOCOLS}
+    curves = {protocol: of["curve_ms"] for protocol, of in outcomes.items()}
     far = max(-math.log10(1 - curve[-1][0]) for curve in curves.values()) or 1
     everything = [ms for curve in curves.values() for _, ms in curve]
     low, high = math.log10(max(min(everything), 0.1)), math.log10(max(everything))

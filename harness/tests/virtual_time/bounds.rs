@@ -61,7 +61,7 @@ async fn a_lease_is_collected_and_a_claim_cleared_within_the_bounds_of_the_confi
 #[rstest]
 #[case::killed_pods("e2e/plan.py", "LEFT_BEHIND_SECONDS", bounds::left_behind_for)]
 #[case::released_locks("e2e/plan.py", "SETTLED_SECONDS", bounds::settled_within)]
-#[case::performance("performance/plane.py", "REST_SECONDS", bounds::settled_within)]
+#[case::performance("performance/fleet.py", "REST_SECONDS", bounds::settled_within)]
 fn scripts_wait_for_longer_than_the_bound_of_what_they_wait_for(
     #[case] script: &str,
     #[case] name: &str,
