@@ -80,7 +80,7 @@ bench:
     cargo bench
     cargo run --profile dist -p benches
 
-# 50 signals a second on a real API, the protocols side by side
+# Load on a real API: beside the protocol unlocked, beside a controller, at high rates (six minutes, on an idle machine)
 perf *ARGS:
     scripts/perf {{ ARGS }}
 

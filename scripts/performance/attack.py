@@ -35,7 +35,7 @@ def webhook(resource):
     }
 
 
-def one_resource(part, count):
+def same_resource(part, count):
     """All signals are about the same one."""
     return ["checkout"]
 
@@ -51,7 +51,7 @@ class Attacker:
     def __init__(self, vegeta, folder):
         self.vegeta, self.folder = vegeta, folder
 
-    def attack(self, fleet, part, rate, seconds, resources=one_resource):
+    def attack(self, fleet, part, rate, seconds, resources=same_resource):
         """Posts for `seconds`, spread over the gateways; returns the file of the results."""
         urls, named = fleet.urls(), resources(part, round(rate * seconds))
         targets = "".join(

@@ -11,7 +11,7 @@ from api import REMEDIATION_REQUESTS
 # Between its read and its write.
 WORK_SECONDS = 0.020
 # Between one write that is through and the next that is wanted.
-PAUSE_SECONDS = (0.2, 0.6)
+PAUSE_SECONDS = (0.1, 0.3)
 # What Go types of the predecessor service know of `status.deduplication`: a typed client drops everything else.
 KNOWN = ("firstSeenAt", "lastSeenAt", "occurrenceCount")
 # Both are active; each write changes something, or the API server would not write.
