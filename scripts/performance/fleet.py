@@ -12,8 +12,8 @@ import urllib.request
 from api import LEASES, REMEDIATION_REQUESTS
 from plane import Failed
 
-# The sums of these are believed when they have not changed for so many looks in a row.
-REST_LOOKS = 20
+# The sums of these are believed when they have not changed for so many looks in a row: longer than any count waits to be projected.
+REST_LOOKS = 14
 REST_PAUSE = 0.25
 # Asserted against the gateway's own bound (harness, `virtual_time/bounds.rs`).
 REST_SECONDS = 60

@@ -27,6 +27,7 @@ table { font-size: .875rem; }
 th, td { padding: .25rem .4rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--rule); }
 th:first-child, td:first-child, td:last-child, th:last-child { text-align: left; }
 table.words th, table.words td { text-align: left; }
+table.words td:last-child { white-space: normal; }
 thead th { color: var(--soft); font-weight: 400; }
 td.pass, td.fail { color: var(--verdict); font-weight: 600; }
 h3 { color: inherit; }
