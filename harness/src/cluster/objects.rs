@@ -18,15 +18,22 @@ use super::error::{CRD_PATIENCE, Error};
 
 const CRD_POLL: Duration = Duration::from_millis(200);
 
-/// Applies the CRD and waits until it is served.
+/// Applies the gateway's CRD and waits until it is served.
 ///
 /// # Errors
 /// If the cluster refuses it, or is too slow.
 pub async fn apply_crd(client: &Client) -> Result<(), Error> {
+    apply(client, &RemediationRequest::crd()).await
+}
+
+/// As [`apply_crd`], for any CRD of the RemediationRequests.
+///
+/// # Errors
+/// As [`apply_crd`].
+pub(super) async fn apply(client: &Client, crd: &CustomResourceDefinition) -> Result<(), Error> {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let crd = RemediationRequest::crd();
     let params = PatchParams::apply("gateway-sim").force();
-    crds.patch(&crd.name_any(), &params, &Patch::Apply(&crd)).await?;
+    crds.patch(&crd.name_any(), &params, &Patch::Apply(crd)).await?;
     for _ in 0..CRD_PATIENCE.as_millis() / CRD_POLL.as_millis() {
         let status = crds.get(&crd.name_any()).await?.status;
         let conditions = status.and_then(|status| status.conditions).unwrap_or_default();

@@ -2,13 +2,14 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use gateway::{config::Config, context::Context, dedup::bounds, http::PROMETHEUS};
-use kube::Client;
+use gateway::{config::Config, context::Context, dedup::bounds, http::PROMETHEUS, remediation::RemediationRequest};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{Client, CustomResourceExt};
 use serde_json::Value;
 
 use super::{
     error::Error,
-    objects::{apply_crd, make_namespace},
+    objects::{apply, make_namespace},
     permissions::{Permissions, permit},
     witness::Witness,
 };
@@ -45,11 +46,23 @@ impl Stage {
     /// # Errors
     /// If the control plane refuses anything of it.
     pub async fn new(plane: &ControlPlane, permissions: Permissions) -> Result<Self, Error> {
+        Self::over(plane, permissions, &RemediationRequest::crd()).await
+    }
+
+    /// As [`Stage::new`], over another CRD of the RemediationRequests, which all namespaces of `plane` have from then on.
+    ///
+    /// # Errors
+    /// As [`Stage::new`].
+    pub async fn over(
+        plane: &ControlPlane,
+        permissions: Permissions,
+        crd: &CustomResourceDefinition,
+    ) -> Result<Self, Error> {
         let client = plane.admin().await.map_err(|error| match error {
             control_plane::Error::Client(error) => Error::Cluster(error),
             other => Error::Cluster(kube::Error::Service(other.into())),
         })?;
-        apply_crd(&client).await?;
+        apply(&client, crd).await?;
         let namespace = make_namespace(&client, "stage-").await?;
         permit(&client, &namespace, &USERS[..3], permissions).await?;
         let oracles = Oracles::default();

@@ -4,6 +4,7 @@
 
 mod crash;
 mod deduplication;
+mod predecessors_crd;
 mod risk;
 mod twins;
 mod world;

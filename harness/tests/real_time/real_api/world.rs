@@ -24,12 +24,16 @@ pub(crate) struct World {
 impl World {
     /// `count` gateways with all their permissions.
     pub(crate) async fn new(plane: &ControlPlane, count: usize) -> Self {
-        let mut world = Self::empty(plane, Permissions::Full).await;
+        Self::empty(plane, Permissions::Full).await.with(plane, count).await
+    }
+
+    /// `count` gateways in the namespace of this one.
+    pub(crate) async fn with(mut self, plane: &ControlPlane, count: usize) -> Self {
         for number in 1..=count {
             let client = client(plane, number).await;
-            world.start(number, client, Context::system()).await;
+            self.start(number, client, Context::system()).await;
         }
-        world
+        self
     }
 
     /// No gateways yet.
