@@ -19,6 +19,7 @@ pub(super) fn check(node: &Node, path: &Path<'_>, value: &Value, old: Option<&Va
         return;
     }
     check_type(node, path, value, errors);
+    check_all_of(node, path, value, errors);
     match value {
         Value::Null => {}
         Value::String(text) => check_string(node, path, text, errors),
@@ -85,6 +86,21 @@ fn check_type(node: &Node, path: &Path<'_>, value: &Value, errors: &mut Vec<Fiel
         };
         let detail = format!("must be of type {wanted}: {given:?}");
         errors.push(FieldError::type_invalid(path, given, &in_body(path, &detail)));
+    }
+}
+
+/// What is wrong by each of `allOf`, and then that not all of them hold.
+fn check_all_of(node: &Node, path: &Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
+    let mut failed = 0;
+    for further in &node.all_of {
+        let before = errors.len();
+        check(further, path, value, None, errors);
+        failed += usize::from(errors.len() > before);
+    }
+    if failed > 0 {
+        let none = if failed == node.all_of.len() { ". None validated" } else { "" };
+        let detail = format!("{:?} must validate all the schemas (allOf){none}", path.to_string());
+        errors.push(FieldError::invalid("", &Value::String(String::new()), &detail));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The keywords `format` and `pattern`.
 
+use std::sync::LazyLock;
+
 use regex::Regex;
 use serde_json::Value;
 
@@ -12,6 +14,8 @@ pub(super) enum Format {
     DateTime(&'static str),
     /// The date part of it.
     Date,
+    /// A time span of Go, or numbers with units in words.
+    Duration,
     /// A signed 32-bit integer.
     Int32,
     /// A signed 64-bit integer.
@@ -23,7 +27,7 @@ pub(super) enum Format {
 }
 
 /// The formats that a real server checks and this one does not.
-const REFUSED: [&str; 22] = [
+const REFUSED: [&str; 21] = [
     "bsonobjectid",
     "uri",
     "email",
@@ -44,7 +48,6 @@ const REFUSED: [&str; 22] = [
     "hexcolor",
     "rgbcolor",
     "byte",
-    "duration",
     "k8sshortname",
 ];
 
@@ -66,6 +69,7 @@ impl Format {
                 "datetime" if format == "datetime" => Some(Self::DateTime("datetime")),
                 "datetime" => Some(Self::DateTime("date-time")),
                 "date" => Some(Self::Date),
+                "duration" => Some(Self::Duration),
                 "password" => Some(Self::Password),
                 refused if REFUSED.contains(&refused) || refused == "k8slongname" => {
                     unsupported.push(FieldError::unsupported(path, &format!("the format {format}")));
@@ -82,6 +86,7 @@ impl Format {
         match self {
             Self::DateTime(name) | Self::Float(name) => name,
             Self::Date => "date",
+            Self::Duration => "duration",
             Self::Int32 => "int32",
             Self::Int64 => "int64",
             Self::Password => "password",
@@ -93,9 +98,22 @@ impl Format {
         match self {
             Self::DateTime(_) => is_date_time(text),
             Self::Date => is_date(text),
+            Self::Duration => is_duration(text),
             Self::Int32 | Self::Int64 | Self::Float(_) | Self::Password => true,
         }
     }
+}
+
+/// What Go's `time.ParseDuration` takes; else it is enough that a number with a unit, as a word that begins like one, stands
+/// anywhere in the text.
+fn is_duration(text: &str) -> bool {
+    static GO: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"^[+-]?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$").ok());
+    static IN_WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        let units = "(ns|nano[A-Za-zµ]*|us|µs|micro[A-Za-zµ]*|ms|milli[A-Za-zµ]*|s|sec[A-Za-zµ]*|m|min[A-Za-zµ]*|h|hr|hour[A-Za-zµ]*|d|day[A-Za-zµ]*|w|wk|week[A-Za-zµ]*)";
+        Regex::new(&format!(r"(?i)[0-9]+\s*{units}($|[^A-Za-zµ])")).ok()
+    });
+    [&*GO, &*IN_WORDS].into_iter().flatten().any(|regex| regex.is_match(text))
 }
 
 /// `YYYY-MM-DD`, a day that exists.

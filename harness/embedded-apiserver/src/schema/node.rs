@@ -70,10 +70,12 @@ pub(super) struct Node {
     pub(super) embedded: bool,
     pub(super) list_type: ListType,
     pub(super) rules: Vec<Rule>,
+    /// Further limits on the same value, each of which must hold.
+    pub(super) all_of: Vec<Node>,
 }
 
 /// Keywords that [`Node::parse`] reads, and those that do not bear on a stored object.
-const KNOWN: [&str; 34] = [
+const KNOWN: [&str; 35] = [
     "type",
     "nullable",
     "format",
@@ -96,6 +98,7 @@ const KNOWN: [&str; 34] = [
     "items",
     "uniqueItems",
     "anyOf",
+    "allOf",
     "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-int-or-string",
     "x-kubernetes-embedded-resource",
@@ -142,6 +145,9 @@ impl Node {
             embedded: flag(schema, "x-kubernetes-embedded-resource"),
             list_type: list_type(schema),
             rules: Rule::parse_all(schema, path, unsupported),
+            all_of: schema.get("allOf").and_then(Value::as_array).map_or_else(Vec::new, |all| {
+                all.iter().map(|further| Self::parse(further, path, unsupported)).collect()
+            }),
             kind,
         };
         node.refuse_special_cases(schema, path, unsupported);
