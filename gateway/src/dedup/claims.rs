@@ -1,46 +1,32 @@
-//! Claims on predecessors: how one is made, and how it is released once nothing needs it any more.
+//! Releases claims on predecessors, once nothing needs them any more.
 
 use std::{sync::Arc, time::Duration};
 
-use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
-
 use super::{bounds::REQUEST_TIMEOUT, core::Core};
-use crate::{
-    context::Monotonic,
-    kubernetes::{Error, Operation},
-    remediation::{CLAIM, Projected, Record, SUCCESSION_FINALIZER, unclaimed},
-};
+use crate::{kubernetes::Error, remediation::Record};
 
-const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
-const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
 /// Versions of one object on which a release is tried: others may write it meanwhile.
 const TRIES: u32 = 5;
 /// Before the second try; doubled for each further one.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The patch by which `claim` (writer, attempt and number) claims exactly the version seen.
-pub(super) fn patch(predecessor: &Record, claim: &str) -> Patch<Value> {
-    let mut finalizers = predecessor.finalizers.clone();
-    if !predecessor.is_claimed() {
-        finalizers.push(SUCCESSION_FINALIZER.to_owned());
-    }
-    Patch::Merge(json!({ "metadata": {
-        "resourceVersion": predecessor.version.to_string(),
-        "uid": predecessor.uid,
-        "finalizers": finalizers,
-        "annotations": { CLAIM: claim },
-    }}))
+/// Releases, off the critical path, the claim on a predecessor whose successor is known to exist.
+pub(super) fn release_in_background(core: &Arc<Core>, claimed: Arc<Record>) {
+    let (core, under_way) = (Arc::clone(core), core.releases.token());
+    core.context.clone().spawn(async move {
+        release(&core, claimed).await;
+        drop(under_way);
+    });
 }
 
 /// Removes a claim whose successor is known to exist, although others write the object meanwhile, as long as nobody has
 /// claimed it anew.
-pub(super) async fn release(core: &Core, claimed: Arc<Record>) {
+async fn release(core: &Core, claimed: Arc<Record>) {
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
     let mut record = claimed;
     let mut pause = PAUSE;
     for _ in 0..TRIES {
-        match remove(core, &record, deadline).await {
+        match core.store.release_claim(&record, deadline).await {
             Ok(()) | Err(Error::NotFound(_)) => return,
             Err(Error::Conflict(_)) => {}
             Err(error) => {
@@ -50,27 +36,17 @@ pub(super) async fn release(core: &Core, claimed: Arc<Record>) {
         }
         core.context.sleep(core.context.jitter(pause / 2, pause)).await;
         pause *= 2;
-        match core.kubernetes.call(GET, deadline, || core.objects.get_opt(&record.name)).await.map(unchanged(&record)) {
-            Ok(Some(newer)) => record = newer,
-            Ok(None) => return,
+        match core.store.get(&record.name, deadline).await {
+            Ok(Some(newer)) if is_unchanged(&record, &newer) => record = newer,
+            Ok(_) => return,
             Err(_) => {}
         }
     }
     tracing::warn!(name = record.name, "a claim could not be released for conflicts; a collector will do it");
 }
 
-/// The object in its present version, if it is the one that was claimed and its newest claim is still the same one.
-fn unchanged(claimed: &Record) -> impl Fn(Option<Projected>) -> Option<Arc<Record>> {
-    move |found| {
-        let found = found?.record().ok()?;
-        let same_claim = found.is_claimed() && found.claim.is_some() && found.claim == claimed.claim;
-        (found.uid == claimed.uid && same_claim).then(|| Arc::new(found))
-    }
-}
-
-/// Removes the finalizer from exactly the version seen; a newer claim is left alone.
-pub(super) async fn remove(core: &Core, record: &Record, deadline: Monotonic) -> Result<(), Error> {
-    let patch = Patch::Merge(unclaimed(&record.version.to_string(), &record.finalizers));
-    let params = PatchParams::default();
-    core.kubernetes.call(PATCH, deadline, || core.objects.patch(&record.name, &params, &patch)).await.map(|_| ())
+/// Whether this is the object that was claimed, and its newest claim still the same one.
+fn is_unchanged(claimed: &Record, found: &Record) -> bool {
+    let same_claim = found.is_claimed() && found.claim.is_some() && found.claim == claimed.claim;
+    found.uid == claimed.uid && same_claim
 }

@@ -10,7 +10,6 @@ use kube::{
 
 use super::{
     bounds::{EXPIRED_DURATIONS, REQUEST_TIMEOUT, SWEEP_MAX, decision_life},
-    claims,
     core::Core,
     counters,
     observed::{Observed, lease_duration},
@@ -19,9 +18,7 @@ use super::{
 };
 use crate::{
     kubernetes::{Error, Operation},
-    remediation::{
-        COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL, Record, ResourceVersion,
-    },
+    remediation::{COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL, ResourceVersion},
 };
 
 const LIST: Operation = Operation { verb: "list", resource: "leases" };
@@ -97,7 +94,7 @@ async fn clear_claims(core: &Core, seen: &mut Unchanged<String, ResourceVersion>
             continue;
         }
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-        match claims::remove(core, &record, deadline).await {
+        match core.store.release_claim(&record, deadline).await {
             Ok(()) => core.metrics.fence_claims_cleared.inc(),
             Err(Error::NotFound(_) | Error::Conflict(_)) => {}
             Err(error) => {
@@ -105,13 +102,4 @@ async fn clear_claims(core: &Core, seen: &mut Unchanged<String, ResourceVersion>
             }
         }
     }
-}
-
-/// Lets a predecessor go whose successor is known to exist, off the critical path.
-pub(super) fn let_go(core: Arc<Core>, predecessor: Arc<Record>) {
-    let under_way = core.releases.token();
-    core.context.clone().spawn(async move {
-        claims::release(&core, predecessor).await;
-        drop(under_way);
-    });
 }

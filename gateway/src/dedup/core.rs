@@ -8,20 +8,21 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, Client, api::ListParams};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    attempt::Known,
     bounds::claim_cleared_within,
     deduplicate::Error,
-    feed::list_version,
     history::Asked,
     lock::LockManager,
-    protocol::count::{Patience, WRITES_MAX},
+    protocol::{
+        Answer,
+        attempt::Known,
+        count::{Patience, WRITES_MAX},
+    },
     refusals::Refusals,
     registers::Registers,
-    store::Store,
+    store::{LIST, Store, list_version},
     versions::Versions,
     view::{Snapshot, Subscription, View, readable},
 };
@@ -30,10 +31,8 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{self, Kubernetes, Operation},
     metrics::Metrics,
-    remediation::{BootId, Fingerprint, Projected, Record, RemediationRequest, ResourceVersion},
+    remediation::{BootId, Fingerprint, Record},
 };
-
-const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
 
 /// See the module's documentation.
 pub(super) struct Core {
@@ -49,10 +48,6 @@ pub(super) struct Core {
     pub(super) releases: TaskTracker,
     /// Creates that were refused.
     pub(super) refusals: Refusals,
-    /// RemediationRequests as they are read and patched.
-    pub(super) objects: Api<Projected>,
-    /// RemediationRequests as they are created.
-    pub(super) requests: Api<RemediationRequest>,
     /// `<pod>/<boot id>`.
     pub(super) writer: String,
     pub(super) store: Store,
@@ -71,7 +66,6 @@ impl Core {
         lock: LockManager,
         pod_name: &str,
     ) -> Self {
-        let client: Client = kubernetes.client();
         let boot = BootId::new(context.random());
         let writer = format!("{pod_name}/{boot}");
         let versions = Versions::new(metrics.clone());
@@ -80,8 +74,6 @@ impl Core {
             versions,
             releases: TaskTracker::new(),
             refusals: Refusals::new(context.clone(), claim_cleared_within(&config)),
-            objects: Api::namespaced(client.clone(), namespace),
-            requests: Api::namespaced(client, namespace),
             namespace: namespace.to_owned(),
             attempts: AtomicU64::new(1),
             sequences: AtomicU64::new(1),
@@ -116,48 +108,42 @@ impl Core {
         }
     }
 
-    /// What is known of `fingerprint`, from a view that is fresh and has come as far as `known` (`seen` is what the last
-    /// read said), or from one consistent list by field selector: never from a full one.
+    /// What is known of what `subscription` listens to, from a view that is fresh and has come as far as `known`, or from one
+    /// consistent list by field selector: never from a full one.
     pub(super) async fn read(
         &self,
-        fingerprint: &Fingerprint,
+        subscription: &mut Subscription,
         known: Known,
-        seen: &[(String, ResourceVersion)],
-        subscription: &Subscription,
         deadline: Monotonic,
     ) -> Result<Snapshot, Error> {
         if self.view.is_doubtful() {
             return Err(doubtful());
         }
-        let patience = self.config.view.catch_up.min(deadline.since(self.context.monotonic()));
+        let time = self.config.view.catch_up.min(deadline.since(self.context.monotonic()));
         let caught_up = match known {
             Known::UpTo(version) if self.view.version() >= Some(version) => true,
-            Known::UpTo(version) => self.view.reached(&self.context, version, patience).await,
-            Known::Changed => {
-                let differs = || self.view.snapshot(fingerprint).is_some_and(|snapshot| snapshot.seen() != seen);
-                subscription.changed(&self.context, patience, differs).await;
-                differs()
-            }
+            Known::UpTo(version) => self.view.reached(&self.context, version, time).await,
+            Known::Changed => subscription.changed(&self.context, time).await,
         };
         let now = self.context.monotonic();
         let age = self.view.age(now);
         self.metrics.view_age_seconds.set(age.map_or(-1.0, |age| age.as_secs_f64()));
         let fresh = age.is_some_and(|age| age < self.config.view.freshness);
-        match self.view.snapshot(fingerprint) {
-            Some(snapshot) if caught_up && fresh => Ok(snapshot),
-            _ => self.list(fingerprint, deadline).await,
-        }
+        let snapshot = match self.view.snapshot(&subscription.fingerprint) {
+            Some(snapshot) if caught_up && fresh => snapshot,
+            _ => self.list(&subscription.fingerprint, deadline).await?,
+        };
+        subscription.has_read(&snapshot);
+        Ok(snapshot)
     }
 
     async fn list(&self, fingerprint: &Fingerprint, deadline: Monotonic) -> Result<Snapshot, Error> {
         self.metrics.view_fallback_lists.inc();
         let asked = self.view.asked(fingerprint);
-        let params = ListParams::default().fields(&format!("spec.signalFingerprint={fingerprint}"));
-        let list = self.kubernetes.call(LIST, deadline, || self.objects.list(&params)).await;
-        let list = list.map_err(|error| self.refused(LIST, &error))?;
-        let version = list_version(list.metadata.resource_version.as_deref());
-        let version = version.map_err(|error| self.refused(LIST, &error))?;
-        let records: Vec<Arc<Record>> = list.items.into_iter().filter_map(readable).map(Arc::new).collect();
+        let list = self.store.list(&format!("spec.signalFingerprint={fingerprint}"), deadline).await;
+        let list = list.and_then(|list| Ok((list_version(&list.metadata)?, list.items)));
+        let (version, items) = list.map_err(|error| self.refused(LIST, &error))?;
+        let records: Vec<Arc<Record>> = items.into_iter().filter_map(readable).map(Arc::new).collect();
         if !self.view.agrees_with_list(&asked, version, &records) {
             return Err(doubtful());
         }
@@ -169,9 +155,14 @@ impl Core {
         if self.view.is_trusted(epoch) { Ok(()) } else { Err(doubtful()) }
     }
 
-    /// As [`View::agrees`], for which the signal is refused.
-    pub(super) fn agrees(&self, asked: &Asked, record: &Record) -> Result<(), Error> {
-        if self.view.agrees(asked, record) { Ok(()) } else { Err(doubtful()) }
+    /// Notes what a write, sent at `before`, has made of an object; fails if that does not go with the view.
+    pub(super) fn written(&self, asked: &Asked, before: Monotonic, answer: &Answer<Arc<Record>>) -> Result<(), Error> {
+        let Ok(record) = answer else { return Ok(()) };
+        if !self.view.agrees(asked, record) {
+            return Err(doubtful());
+        }
+        self.view.mark(record.version, before);
+        Ok(())
     }
 
     /// Logs what the API server said, and makes of it what a signal's sender is told.

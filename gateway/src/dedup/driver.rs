@@ -1,16 +1,155 @@
 //! Carries out what the machines of [`super::protocol`] say, and tells them what became of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    core::Core,
+    core::{Core, doubtful},
+    deduplicate::Error,
     history::Asked,
+    lock::Acquisition,
     protocol::{
         Answer, Now,
+        attempt::{self, Attempt, Failure, Found, Past},
         count::{Cause, Count, Effect, Event, Outcome},
     },
+    store::{CREATE, GET, PATCH},
 };
-use crate::{context::Monotonic, kubernetes::Operation, remediation::Record};
+use crate::{
+    context::Monotonic,
+    kubernetes::{self, Operation},
+    remediation::{LeaseName, Record, Signal, build},
+};
+
+/// Finds or creates the RemediationRequest of `signal` in the name of `tag`, knowing `past` beyond the view, until `deadline` at
+/// most. The lock, if it was acquired, is released in the background.
+pub(super) async fn find(
+    core: &Core,
+    signal: &Signal,
+    lease: &LeaseName,
+    tag: &str,
+    past: Past,
+    deadline: Monotonic,
+) -> Result<Found, Error> {
+    let Core { config, context, lock, metrics, .. } = core;
+    let times = (context.monotonic(), deadline);
+    let mut machine = Attempt::new(signal.fingerprint.clone(), tag.to_owned(), past, config, times);
+    let result = attempt(core, &mut machine, signal, lease, tag, deadline).await;
+    if let Some(waited) = machine.waited_for_lock() {
+        metrics.lock_wait_seconds.observe(waited.as_secs_f64());
+    }
+    if machine.is_locked() {
+        lock.release_in_background(lease);
+    }
+    result
+}
+
+async fn attempt(
+    core: &Core,
+    machine: &mut Attempt,
+    signal: &Signal,
+    lease: &LeaseName,
+    tag: &str,
+    deadline: Monotonic,
+) -> Result<Found, Error> {
+    use attempt::{Effect, Event};
+    let Core { store, context, view, metrics, refusals, config, .. } = core;
+    let fingerprint = &signal.fingerprint;
+    let epoch = view.epoch();
+    let mut subscription = view.subscribe(fingerprint);
+    let mut operation = GET;
+    let mut event = Event::Begin;
+    loop {
+        core.still(epoch)?;
+        let effect = machine.step(event, Now::of(context));
+        tracing::trace!(?effect, "attempt");
+        let (before, asked) = (context.monotonic(), view.asked(fingerprint));
+        event = match effect {
+            Effect::Read(known) => Event::Read(core.read(&mut subscription, known, deadline).await?),
+            Effect::Lock => {
+                if let Some(refused) = refusals.believed(fingerprint) {
+                    return Err(refused);
+                }
+                Event::Lock(match config.lock.patience.is_zero() {
+                    // No lock at all: the fence alone keeps it true, at the price of more conflicts.
+                    true => Acquisition::Contended,
+                    false => core.lock.acquire(lease, deadline).await.map_err(|error| Error::from(&error))?,
+                })
+            }
+            Effect::AwaitLock { backoff, left } => {
+                let pause = context.jitter(backoff / 2, backoff).min(left).max(Duration::from_millis(1));
+                subscription.changed(context, pause).await;
+                Event::Waited
+            }
+            Effect::AwaitDeletion(pause) => {
+                subscription.changed(context, pause).await;
+                Event::Waited
+            }
+            Effect::Pause(pause) => {
+                context.sleep(context.jitter(pause / 2, pause)).await;
+                Event::Waited
+            }
+            Effect::Claim(predecessor) => {
+                let is_first = machine.claims() == 1;
+                if predecessor.is_claimed()
+                    && is_first
+                    && let Some(refused) = refusals.remembered(fingerprint)
+                {
+                    return Err(refused);
+                }
+                metrics.fence_claims.inc();
+                operation = PATCH;
+                let claim = format!("{tag}/{}", machine.claims());
+                let claimed = store.claim(&predecessor, &claim, machine.send_until()).await;
+                core.written(&asked, before, &claimed)?;
+                if matches!(claimed, Err(kubernetes::Error::NotFound(_))) {
+                    view.missed(&asked, &predecessor.name);
+                }
+                Event::Claimed(claimed)
+            }
+            Effect::Create(name) => {
+                operation = CREATE;
+                let object = build(signal, &name, &core.namespace, tag, context.now());
+                let (created, tries) = store.create(&object, machine.send_until()).await;
+                core.written(&asked, before, &created)?;
+                match created.as_ref().map_err(|error| refusals.note(fingerprint, error)) {
+                    Err(Some(error)) => Event::Refused { error, tries },
+                    Err(None) => Event::Created(created),
+                    Ok(_) => {
+                        refusals.forget(fingerprint);
+                        Event::Created(created)
+                    }
+                }
+            }
+            Effect::Get(name) => {
+                operation = GET;
+                let found = store.get(&name, machine.send_until()).await;
+                if let Ok(found) = &found
+                    && !view.agrees_with_get(&asked, &name, found.as_deref())
+                {
+                    return Err(doubtful());
+                }
+                Event::Got(found)
+            }
+            Effect::Done(Ok(found)) => return Ok(found),
+            Effect::Done(Err(Failure::Failed(error))) => return Err(core.refused(operation, &error)),
+            Effect::Done(Err(Failure::Late { blocked: false })) => return Err(Error::Deadline),
+            Effect::Done(Err(Failure::Late { blocked: true })) => {
+                metrics.blocked_by_deletion.inc();
+                let reason = "the previous RemediationRequest of this resource is being deleted";
+                return Err(Error::Busy { reason, retry_after: Duration::from_secs(5) });
+            }
+            Effect::Done(Err(Failure::Refused { error, claimed })) => {
+                // Before the lock is released: the next one is then the first to claim, too.
+                if let Some(claimed) = claimed
+                    && let Err(error) = store.release_claim(&claimed, deadline).await
+                {
+                    tracing::info!(name = claimed.name, %error, "the claim for a refused create is left to a collector");
+                }
+                return Err(error);
+            }
+        };
+    }
+}
 
 /// What a batch is refused as.
 pub(super) const COUNT: Operation = Operation { verb: "patch", resource: "leases" };
@@ -24,8 +163,7 @@ pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>
     };
     let mut event = Event::Begin;
     loop {
-        let now = Now { wall: context.now(), monotonic: context.monotonic() };
-        let effect = machine.step(event, now);
+        let effect = machine.step(event, Now::of(context));
         tracing::trace!(?effect, "count");
         event = match effect {
             Effect::ReadCounter => Event::Counter(store.counter(&target.uid, deadline).await),

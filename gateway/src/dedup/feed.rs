@@ -1,35 +1,29 @@
-//! Keeps a [`View`] fed: list, then watch, then watch on from where that ended in its own time. After any other end it lists
+//! Keeps a [`View`](super::view::View) fed: list, then watch, then watch on from where that ended in its own time. After any other end it lists
 //! again: whatever broke the watch may have taken history back, and a watch from a version that was passed again would be
 //! accepted without what is missing.
 //!
 //! By hand on `Api::watch`, because kube-runtime's watcher hides bookmarks and versions, which tell the view's age.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{
     StreamExt,
     future::{self, Either},
 };
-use kube::{
-    Api,
-    api::{ListParams, WatchEvent, WatchParams},
-};
+use kube::api::{ListParams, WatchEvent, WatchParams};
 
 use super::{
+    core::Core,
     index::Change,
-    view::{View, readable},
+    store::{list_version, version},
+    view::readable,
 };
 use crate::{
-    config,
-    context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation, classify, turn_page},
-    metrics::Metrics,
+    context::Monotonic,
+    kubernetes::{Error, classify, turn_page},
     remediation::{Projected, ResourceVersion},
 };
 
-const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
-const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
-const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
 /// Objects per page of a list: keeps one answer well below what the API server and a connection hold at once.
 const PAGE: u32 = 500;
 /// Pages of one list at most: two million objects, far beyond what etcd holds.
@@ -41,30 +35,23 @@ const WATCH_GRACE: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// Feeds a view until the instance ends.
-pub(super) struct Feed {
-    pub(super) view: View,
-    pub(super) api: Api<Projected>,
-    pub(super) kubernetes: Kubernetes,
-    pub(super) context: Context,
-    pub(super) metrics: Metrics,
-    pub(super) config: config::View,
-}
+/// Feeds the view until the instance ends.
+pub(super) struct Feed(pub(super) Arc<Core>);
 
 impl Feed {
     pub(super) async fn run(self) {
         let mut backoff = BACKOFF_MIN;
         loop {
-            let began = self.context.monotonic();
+            let began = self.0.context.monotonic();
             if let Err(error) = self.follow().await {
                 self.report(&error);
             }
             // Watches that have lasted show that the server is well again, however they ended. A list alone does not: history
             // may be gone again by the time that it is watched from.
-            if self.context.monotonic().since(began) > BACKOFF_MAX {
+            if self.0.context.monotonic().since(began) > BACKOFF_MAX {
                 backoff = BACKOFF_MIN;
             }
-            self.context.sleep(self.context.jitter(backoff / 2, backoff)).await;
+            self.0.context.sleep(self.0.context.jitter(backoff / 2, backoff)).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
@@ -73,8 +60,8 @@ impl Feed {
     async fn follow(&self) -> Result<(), Error> {
         let (listed, epoch) = self.list().await?;
         loop {
-            let from = self.view.version().unwrap_or(listed).max(listed);
-            let (watch, dropped) = (pin!(self.watch(from)), pin!(self.view.dropped(epoch)));
+            let from = self.0.view.version().unwrap_or(listed).max(listed);
+            let (watch, dropped) = (pin!(self.watch(from)), pin!(self.0.view.dropped(epoch)));
             match future::select(watch, dropped).await {
                 Either::Left((ended, _)) => ended?,
                 Either::Right(_) => return Ok(()),
@@ -91,7 +78,7 @@ impl Feed {
             Error::Unreachable(_) => "unreachable",
             _ => "error",
         };
-        self.metrics.view_restarts.with_label_values(&[reason]).inc();
+        self.0.metrics.view_restarts.with_label_values(&[reason]).inc();
         match error {
             Error::NotFound(_) => {
                 tracing::error!("the CRD remediationrequests.kubernaut.ai is not installed: apply gateway/deploy/crd");
@@ -105,17 +92,17 @@ impl Feed {
 
     /// The version listed, and the view's epoch with it.
     async fn list(&self) -> Result<(ResourceVersion, u64), Error> {
-        let before = self.context.monotonic();
+        let before = self.0.context.monotonic();
         let mut params = ListParams::default().limit(PAGE);
         let mut records = Vec::new();
         for _ in 0..PAGES_MAX {
-            let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
-            let page = self.kubernetes.once(LIST, deadline, self.api.list(&params)).await?;
-            let version = list_version(page.metadata.resource_version.as_deref())?;
+            let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
+            let page = self.0.store.page(&params, deadline).await?;
+            let version = list_version(&page.metadata)?;
             records.extend(page.items.into_iter().filter_map(readable));
             if !turn_page(&mut params, &page.metadata) {
                 let mut epoch = 0;
-                self.view.update(|index| {
+                self.0.view.update(|index| {
                     let change = index.replace(records, version);
                     index.mark(version, before);
                     epoch = index.epoch();
@@ -129,22 +116,21 @@ impl Feed {
 
     /// Ends without error when the server ends the watch in its own time.
     async fn watch(&self, from: ResourceVersion) -> Result<(), Error> {
-        let timeout = self.config.watch_timeout;
+        let timeout = self.0.config.view.watch_timeout;
         // Replicas that started together should not watch again together.
-        let timeout = self.context.jitter(timeout - timeout / 4, timeout);
+        let timeout = self.0.context.jitter(timeout - timeout / 4, timeout);
         let secs = u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX).max(1);
         // With bookmarks, by default.
         let params = WatchParams { timeout: Some(secs), ..WatchParams::default() };
-        let from = from.to_string();
-        let before = self.context.monotonic();
+        let before = self.0.context.monotonic();
         let deadline = before + REQUEST_TIMEOUT;
-        let events = self.kubernetes.once(WATCH, deadline, self.api.watch(&params, &from)).await?;
+        let events = self.0.store.watch(&params, from, deadline).await?;
         let mut events = pin!(events);
-        let end = self.context.monotonic() + timeout + WATCH_GRACE;
-        while let Some(event) = self.context.timeout_at(end, events.next()).await.map_err(|_| Error::Deadline)? {
+        let end = self.0.context.monotonic() + timeout + WATCH_GRACE;
+        while let Some(event) = self.0.context.timeout_at(end, events.next()).await.map_err(|_| Error::Deadline)? {
             self.apply(event.map_err(classify)?)?;
         }
-        let lasted = self.context.monotonic().since(before);
+        let lasted = self.0.context.monotonic().since(before);
         if lasted < Duration::from_secs(u64::from(secs)) {
             return Err(Error::Unreachable(format!("the watch ended after {lasted:?}, before its own time")));
         }
@@ -155,17 +141,17 @@ impl Feed {
         match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 if let Some(record) = readable(object) {
-                    self.view.update(|index| index.apply(record));
+                    self.0.view.update(|index| index.apply(record));
                 }
             }
             WatchEvent::Deleted(object) => {
                 if let Some(record) = readable(object) {
-                    self.view.update(|index| index.delete(record));
+                    self.0.view.update(|index| index.delete(record));
                 }
             }
             WatchEvent::Bookmark(bookmark) => {
-                let version = list_version(Some(&bookmark.metadata.resource_version))?;
-                self.view.update(|index| {
+                let version = version(Some(&bookmark.metadata.resource_version))?;
+                self.0.view.update(|index| {
                     index.reach(version);
                     Change::default()
                 });
@@ -178,16 +164,16 @@ impl Feed {
     /// Proves the view's age where no write of our own does: a consistent read tells how far history has gone, and the
     /// view is as young as that read once it has got there.
     pub(super) async fn probe(self) {
-        let interval = self.config.probe_interval;
+        let interval = self.0.config.view.probe_interval;
         loop {
-            self.context.sleep(self.context.jitter(interval / 2, interval)).await;
-            let before = self.context.monotonic();
-            if self.view.age(before).is_none_or(|age| age < interval / 2) {
+            self.0.context.sleep(self.0.context.jitter(interval / 2, interval)).await;
+            let before = self.0.context.monotonic();
+            if self.0.view.age(before).is_none_or(|age| age < interval / 2) {
                 continue;
             }
-            let (epoch, stood) = (self.view.epoch(), self.view.version());
-            match probe(&self.kubernetes, &self.api, before + REQUEST_TIMEOUT).await {
-                Ok(version) if self.view.heard(epoch, stood, version) => self.view.mark(version, before),
+            let (epoch, stood) = (self.0.view.epoch(), self.0.view.version());
+            match self.newest_version(before + REQUEST_TIMEOUT).await {
+                Ok(version) if self.0.view.heard(epoch, stood, version) => self.0.view.mark(version, before),
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "the view's age could not be proved"),
             }
@@ -199,28 +185,15 @@ impl Feed {
 
     /// Compares what changed last with etcd, which a list may not show: the first that is missing from an older backup.
     async fn sample(&self) -> Result<(), Error> {
-        let Some(newest) = self.view.newest() else { return Ok(()) };
-        let asked = self.view.asked(&newest.fingerprint);
-        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
-        let found = self.kubernetes.once(GET, deadline, self.api.get_opt(&newest.name)).await?;
-        match found.map(readable) {
-            Some(None) => {}
-            found => {
-                self.view.agrees_with_get(&asked, &newest.name, found.flatten().as_ref());
-            }
-        }
+        let Some(newest) = self.0.view.newest() else { return Ok(()) };
+        let asked = self.0.view.asked(&newest.fingerprint);
+        let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
+        let found = self.0.store.object(&newest.name, deadline).await?;
+        self.0.view.agrees_with_get(&asked, &newest.name, found.as_deref());
         Ok(())
     }
-}
 
-async fn probe(kubernetes: &Kubernetes, api: &Api<Projected>, deadline: Monotonic) -> Result<ResourceVersion, Error> {
-    let params = ListParams::default().limit(1);
-    let list = kubernetes.once(LIST, deadline, api.list(&params)).await?;
-    list_version(list.metadata.resource_version.as_deref())
-}
-
-/// The version of a list or bookmark.
-pub(super) fn list_version(text: Option<&str>) -> Result<ResourceVersion, Error> {
-    text.and_then(ResourceVersion::parse)
-        .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is no integer")))
+    async fn newest_version(&self, deadline: Monotonic) -> Result<ResourceVersion, Error> {
+        list_version(&self.0.store.page(&ListParams::default().limit(1), deadline).await?.metadata)
+    }
 }

@@ -1,45 +1,35 @@
 //! Looks whether etcd, the API servers' lists and the view agree on objects of which they were seen to disagree.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use kube::{Api, api::ListParams};
-
-use super::{bounds::REQUEST_TIMEOUT, history::Finding, view::View};
+use super::{bounds::REQUEST_TIMEOUT, core::Core, history::Finding, store::list_version};
 use crate::{
-    context::Context,
-    kubernetes::{Error, Kubernetes, Operation},
-    remediation::{Fingerprint, Projected, ResourceVersion},
+    kubernetes::Error,
+    remediation::{Fingerprint, Projected, Record, ResourceVersion},
 };
 
-const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
-const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
 /// What the view is about to learn by itself contradicts nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Between two looks whether the API servers are right again.
 const PAUSE_IN_DOUBT: Duration = Duration::from_secs(5);
 
 /// Looks at suspects until the instance ends.
-pub(super) struct Guard {
-    pub(super) view: View,
-    pub(super) api: Api<Projected>,
-    pub(super) kubernetes: Kubernetes,
-    pub(super) context: Context,
-}
+pub(super) struct Guard(pub(super) Arc<Core>);
 
 impl Guard {
     pub(super) async fn run(self) {
         loop {
-            self.view.suspected().await;
-            let pause = if self.view.is_doubtful() { PAUSE_IN_DOUBT } else { PAUSE };
-            self.context.sleep(self.context.jitter(pause, pause + pause / 2)).await;
-            for (name, fingerprint) in self.view.all_suspects() {
-                let epoch = self.view.epoch();
+            self.0.view.suspected().await;
+            let pause = if self.0.view.is_doubtful() { PAUSE_IN_DOUBT } else { PAUSE };
+            self.0.context.sleep(self.0.context.jitter(pause, pause + pause / 2)).await;
+            for (name, fingerprint) in self.0.view.all_suspects() {
+                let epoch = self.0.view.epoch();
                 let finding = self.look(&name, &fingerprint).await.unwrap_or_else(|error| {
                     tracing::warn!(%name, %error, "it cannot be told whether etcd and the API servers' caches agree");
                     Finding::Open
                 });
                 tracing::debug!(%name, ?finding, "looked whether etcd, lists and view agree");
-                self.view.judge(&name, finding, epoch);
+                self.0.view.judge(&name, finding, epoch);
             }
         }
     }
@@ -48,18 +38,18 @@ impl Guard {
     /// that has come as far as the list.
     async fn look(&self, name: &str, fingerprint: &Fingerprint) -> Result<Finding, Error> {
         let before = self.get(name).await?;
-        let params = ListParams::default().fields(&format!("metadata.name={name}"));
-        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
-        let list = self.kubernetes.call(LIST, deadline, || self.api.list(&params)).await?;
-        let version = list.metadata.resource_version.as_deref().and_then(ResourceVersion::parse);
-        let listed = list.items.into_iter().next().map(state).transpose()?;
+        let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
+        let list = self.0.store.list(&format!("metadata.name={name}"), deadline).await?;
+        let version = list_version(&list.metadata).ok();
+        let listed = list.items.into_iter().next().map(Projected::record).transpose()?;
+        let listed = listed.as_ref().map(state);
         let caught_up = match version {
-            Some(version) => self.view.reached(&self.context, version, PAUSE).await,
+            Some(version) => self.0.view.reached(&self.0.context, version, PAUSE).await,
             None => false,
         };
-        let of_it = self.view.of(fingerprint);
+        let of_it = self.0.view.of(fingerprint);
         let viewed = of_it.iter().find(|record| record.name == name);
-        let viewed = viewed.map(|record| (record.uid.clone(), record.version));
+        let viewed = viewed.map(|record| state(record));
         let after = self.get(name).await?;
         Ok(match () {
             () if before != after => Finding::Open,
@@ -71,16 +61,14 @@ impl Guard {
     }
 
     async fn get(&self, name: &str) -> Result<Option<State>, Error> {
-        let deadline = self.context.monotonic() + REQUEST_TIMEOUT;
-        let object = self.kubernetes.call(GET, deadline, || self.api.get_opt(name)).await?;
-        object.map(state).transpose()
+        let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
+        Ok(self.0.store.get(name, deadline).await?.map(|record| state(&record)))
     }
 }
 
 /// Which object, in which version.
 type State = (String, ResourceVersion);
 
-fn state(object: Projected) -> Result<State, Error> {
-    let record = object.record()?;
-    Ok((record.uid, record.version))
+fn state(record: &Record) -> State {
+    (record.uid.clone(), record.version)
 }

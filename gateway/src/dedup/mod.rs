@@ -2,19 +2,19 @@
 //!
 //! A signal goes to the worker of its fingerprint ([`inbox`], [`worker`]). The worker finds or creates its
 //! RemediationRequest and then counts, with one write of a register beside it, all that gathered in the meantime. What to do
-//! next is decided by state machines without I/O, which drivers carry out:
+//! next is decided by state machines without I/O ([`protocol`]), which [`driver`] carries out by the requests of [`store`]:
 //!
 //! | decides | carries out | |
 //! |---|---|---|
-//! | [`decision`], [`attempt`] | [`find`] | find or create, by lock and fence |
-//! | [`protocol::count`] | [`driver`], [`store`] | count a batch exactly once, on the counter beside it |
+//! | [`protocol::decision`], [`protocol::attempt`] | [`driver`] | find or create, by lock and fence |
+//! | [`protocol::count`] | [`driver`] | count a batch exactly once, on the counter beside it |
 //! | [`protocol::projection`] | [`projector`] | bring the status up to the counter, once in a while |
 //! | [`index`] | [`feed`] | what is known: the [`view`] |
 //! | [`history`] | [`guard`] | whether that can be relied on |
 //! | [`versions`] | [`feed`], [`collector`] | whether another version of the gateway is at work |
 //!
-//! [`lock`] is the Lease per key, [`claims`] keep a predecessor while its successor is created, [`refusals`] remember what is
-//! not admitted; [`collector`] and [`counters`] clear what crashed replicas leave behind, within the [`bounds`]; [`core`] is
+//! [`lock`] is the Lease per key, [`claims`] releases predecessors once their successor is created, [`refusals`] remembers what
+//! is not admitted; [`collector`] and [`counters`] clear what crashed replicas leave behind, within the [`bounds`]; [`core`] is
 //! what all share.
 
 use std::{
@@ -46,17 +46,14 @@ use crate::{
     remediation::Signal,
 };
 
-mod attempt;
 pub mod bounds;
 mod claims;
 mod collector;
 mod core;
 mod counters;
-mod decision;
 mod deduplicate;
 mod driver;
 mod feed;
-mod find;
 mod guard;
 mod history;
 mod inbox;
@@ -77,8 +74,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Outlook, outlook};
 pub use deduplicate::{Accepted, Deduplicate, Error, Obstacle, Outcome};
+pub use protocol::decision::{Outlook, outlook};
 
 impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
@@ -150,22 +147,12 @@ impl Deduplicator {
     /// Starts the tasks that feed the view and collect what crashed replicas left behind.
     pub fn start(&self) {
         let core = &self.shared.core;
-        let feed = || Feed {
-            view: core.view.clone(),
-            api: core.objects.clone(),
-            kubernetes: core.kubernetes.clone(),
-            context: core.context.clone(),
-            metrics: core.metrics.clone(),
-            config: core.config.view.clone(),
-        };
-        core.context.spawn(feed().run());
-        core.context.spawn(feed().probe());
+        core.context.spawn(Feed(Arc::clone(core)).run());
+        core.context.spawn(Feed(Arc::clone(core)).probe());
         core.context.spawn(collector::run(Arc::clone(core)));
-        let Core { view, objects: api, kubernetes, context, .. } = &**core;
-        let (view, api) = (view.clone(), api.clone());
-        let guard = Guard { view, api, kubernetes: kubernetes.clone(), context: context.clone() };
-        context.spawn(guard.run());
-        context.spawn(core.versions.clone().run(context.clone(), other_version_forgotten_after(&core.config)));
+        core.context.spawn(Guard(Arc::clone(core)).run());
+        let Core { versions, context, config, .. } = &**core;
+        context.spawn(versions.clone().run(context.clone(), other_version_forgotten_after(config)));
     }
 
     /// Makes `signal` durable: creates its RemediationRequest or counts it on the active one, until `deadline` at most.

@@ -1,12 +1,17 @@
-//! The requests that counting makes, each sent once: what follows from an answer is decided elsewhere.
+//! All requests for RemediationRequests and their leases: what follows from an answer is decided elsewhere.
+//!
+//! Requests of [`Kubernetes::call`] are tried again as its policy says; the others are sent once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use futures::Stream;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
-    core::PartialObjectMeta,
+    api::{
+        DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
+    },
+    core::{ListMeta, PartialObjectMeta},
 };
 use serde_json::Value;
 
@@ -16,11 +21,15 @@ use crate::{
     kubernetes::{Error, Kubernetes, Operation, turn_page},
     remediation::{
         BootId, COMPONENT_LABEL, COUNTER_COMPONENT, Counter, MANAGED_BY, MANAGED_BY_LABEL, Projected, Record,
-        counted_by, counter_name, new_counter, register_patch,
+        RemediationRequest, ResourceVersion, claimed, counted_by, counter_name, new_counter, register_patch, unclaimed,
     },
 };
 
-const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
+pub(super) const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
+pub(super) const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };
+pub(super) const PATCH: Operation = Operation { verb: "patch", resource: "remediationrequests" };
+const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
+pub(super) const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 const PATCH_STATUS: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };
 const GET_COUNTER: Operation = Operation { verb: "get", resource: "leases" };
 const CREATE_COUNTER: Operation = Operation { verb: "create", resource: "leases" };
@@ -36,6 +45,8 @@ const PAGES_MAX: usize = 1000;
 pub(super) struct Store {
     kubernetes: Kubernetes,
     objects: Api<Projected>,
+    /// As they are created.
+    requests: Api<RemediationRequest>,
     leases: Api<Lease>,
     boot: BootId,
 }
@@ -46,6 +57,7 @@ impl Store {
         let client = kubernetes.client();
         Self {
             objects: Api::namespaced(client.clone(), namespace),
+            requests: Api::namespaced(client.clone(), namespace),
             leases: Api::namespaced(client, namespace),
             kubernetes,
             boot,
@@ -59,6 +71,62 @@ impl Store {
     /// The RemediationRequest `name`, as it is now.
     pub(super) async fn object(&self, name: &str, deadline: Monotonic) -> Answer<Option<Arc<Record>>> {
         self.kubernetes.once(GET, deadline, self.objects.get_opt(name)).await?.map(record).transpose()
+    }
+
+    /// As [`Store::object`], tried again.
+    pub(super) async fn get(&self, name: &str, deadline: Monotonic) -> Answer<Option<Arc<Record>>> {
+        let found = self.kubernetes.call(GET, deadline, || self.objects.get_opt(name)).await?;
+        found.map(record).transpose()
+    }
+
+    /// All RemediationRequests that the field selector `fields` selects, by a consistent list.
+    pub(super) async fn list(&self, fields: &str, deadline: Monotonic) -> Answer<ObjectList<Projected>> {
+        let params = ListParams::default().fields(fields);
+        self.kubernetes.call(LIST, deadline, || self.objects.list(&params)).await
+    }
+
+    /// One page of RemediationRequests.
+    pub(super) async fn page(&self, params: &ListParams, deadline: Monotonic) -> Answer<ObjectList<Projected>> {
+        self.kubernetes.once(LIST, deadline, self.objects.list(params)).await
+    }
+
+    /// Changes of RemediationRequests after the version `from`; the first byte is there by `deadline`.
+    pub(super) async fn watch(
+        &self,
+        params: &WatchParams,
+        from: ResourceVersion,
+        deadline: Monotonic,
+    ) -> Answer<impl Stream<Item = kube::Result<WatchEvent<Projected>>>> {
+        self.kubernetes.once(WATCH, deadline, self.objects.watch(params, &from.to_string())).await
+    }
+
+    /// Creates a RemediationRequest; tells how often the request was sent, too.
+    pub(super) async fn create(&self, object: &RemediationRequest, until: Monotonic) -> (Answer<Arc<Record>>, u32) {
+        let mut tries = 0;
+        let params = PostParams::default();
+        let send = || {
+            tries += 1;
+            self.requests.create(&params, object)
+        };
+        let created = self.kubernetes.call(CREATE, until, send).await;
+        (created.and_then(|created| record(Projected::from(created))), tries)
+    }
+
+    /// Claims exactly the version seen of `predecessor`, in the name of `claim`: writer, attempt and number.
+    pub(super) async fn claim(&self, predecessor: &Record, claim: &str, until: Monotonic) -> Answer<Arc<Record>> {
+        let Record { name, uid, version, finalizers, .. } = predecessor;
+        self.merge(name, claimed(uid, &version.to_string(), finalizers, claim), until).await
+    }
+
+    /// Removes the claim from exactly the version seen; a newer claim is left alone.
+    pub(super) async fn release_claim(&self, record: &Record, deadline: Monotonic) -> Answer<()> {
+        let patch = unclaimed(&record.version.to_string(), &record.finalizers);
+        self.merge(&record.name, patch, deadline).await.map(|_| ())
+    }
+
+    async fn merge(&self, name: &str, patch: Value, deadline: Monotonic) -> Answer<Arc<Record>> {
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        record(self.kubernetes.call(PATCH, deadline, || self.objects.patch(name, &params, &patch)).await?)
     }
 
     /// Patches the status of the RemediationRequest `name` by JSON patch.
@@ -122,6 +190,17 @@ impl Store {
         let (name, params) = (counter_name(uid), DeleteParams::default().preconditions(version));
         self.kubernetes.call(DELETE_COUNTER, deadline, || self.leases.delete(&name, &params)).await.map(|_| ())
     }
+}
+
+/// The version of a list.
+pub(super) fn list_version(list: &ListMeta) -> Answer<ResourceVersion> {
+    version(list.resource_version.as_deref())
+}
+
+/// The version of a list or bookmark.
+pub(super) fn version(text: Option<&str>) -> Answer<ResourceVersion> {
+    text.and_then(ResourceVersion::parse)
+        .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is no integer")))
 }
 
 fn listed(lease: PartialObjectMeta<Lease>) -> Option<(String, Counter)> {

@@ -174,7 +174,7 @@ impl View {
         let (notify, count) = subscribers.entry(fingerprint.clone()).or_default();
         *count += 1;
         let notify = Arc::clone(notify);
-        Subscription { view: self.clone(), fingerprint: fingerprint.clone(), notify }
+        Subscription { view: self.clone(), fingerprint: fingerprint.clone(), notify, seen: Vec::new() }
     }
 
     /// How many fingerprints are listened to.
@@ -213,19 +213,33 @@ impl View {
 /// Listens for changes of one fingerprint until dropped.
 pub(super) struct Subscription {
     view: View,
-    fingerprint: Fingerprint,
+    pub(super) fingerprint: Fingerprint,
     notify: Arc<Notify>,
+    /// Identity and version of each record at the last read.
+    seen: Vec<(String, ResourceVersion)>,
 }
 
 impl Subscription {
-    /// Waits for the next change, for `patience` at most; `look` is asked after the wait has begun and before it goes
-    /// on, so that no change falls between a look at the view and the wait.
-    pub(super) async fn changed(&self, context: &Context, patience: Duration, look: impl FnOnce() -> bool) {
+    /// Notes what was read.
+    pub(super) fn has_read(&mut self, snapshot: &Snapshot) {
+        self.seen = snapshot.seen();
+    }
+
+    /// Whether the view says something else than what was read last.
+    fn differs(&self) -> bool {
+        self.view.snapshot(&self.fingerprint).is_some_and(|snapshot| snapshot.seen() != self.seen)
+    }
+
+    /// Waits until the view says something else than what was read last, or its next change, for `time` at most; tells whether
+    /// it does.
+    pub(super) async fn changed(&self, context: &Context, time: Duration) -> bool {
+        // It listens before it looks, so that no change falls between the two.
         let mut notified = pin!(self.notify.notified());
         notified.as_mut().enable();
-        if !look() {
-            let _ = context.timeout(patience, notified).await;
+        if !self.differs() {
+            let _ = context.timeout(time, notified).await;
         }
+        self.differs()
     }
 }
 

@@ -6,16 +6,15 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
-    attempt::{Found, Past},
-    collector,
-    decision::is_older_twin,
+    claims,
     deduplicate::{Accepted, Error, Outcome},
     driver,
-    find::Finder,
     inbox::{Inbox, Pending},
     projector,
     protocol::{
+        attempt::{Found, Past},
         count::{self, Batch, Cause, Count},
+        decision::is_older_twin,
         projection::{Counted, DELAY, Projection},
     },
     shared::Shared,
@@ -179,16 +178,15 @@ impl Worker {
         let Some(head) = self.waiting.front_mut() else { return Ok(None) };
         let tag = head.tag.get_or_insert_with(|| core.next_tag()).clone();
         let (signal, deadline) = (Arc::clone(&head.signal), head.deadline);
-        let finder = Finder::new(core, &signal, &self.lease, &tag, deadline);
-        match finder.run(self.past.clone()).await? {
+        match driver::find(core, &signal, &self.lease, &tag, self.past.clone(), deadline).await? {
             Found::Duplicate { record, claimed } => {
-                self.let_go(claimed);
+                self.release_claim(claimed);
                 // It exists after all: a consistent list has refuted the 404.
                 self.past.gone.take_if(|gone| *gone == record.uid);
                 Ok(Some(record))
             }
             Found::InDoubt { claimed } => {
-                self.let_go(claimed);
+                self.release_claim(claimed);
                 core.metrics.counts_indeterminate.with_label_values(&[Cause::Tampered.as_str()]).inc();
                 let reason = "it is not known whether the signal was counted: an annotation was removed";
                 Err(Error::Busy { reason, retry_after: Duration::from_secs(1) })
@@ -199,16 +197,16 @@ impl Worker {
             }
             Found::Created { record, claimed } => {
                 self.past.floor = self.past.floor.max(record.version);
-                self.let_go(claimed);
+                self.release_claim(claimed);
                 self.answer_created(&record);
                 Ok(Some(record))
             }
         }
     }
 
-    fn let_go(&self, claimed: Option<Arc<Record>>) {
+    fn release_claim(&self, claimed: Option<Arc<Record>>) {
         if let Some(predecessor) = claimed {
-            collector::let_go(Arc::clone(&self.shared.core), predecessor);
+            claims::release_in_background(&self.shared.core, predecessor);
         }
     }
 

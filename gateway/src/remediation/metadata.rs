@@ -29,3 +29,16 @@ pub fn unclaimed(version: &str, finalizers: &[String]) -> Value {
     let others: Vec<&String> = finalizers.iter().filter(|finalizer| *finalizer != SUCCESSION_FINALIZER).collect();
     json!({ "metadata": { "resourceVersion": version, "finalizers": others } })
 }
+
+/// The merge patch that adds the finalizer to an object with these `finalizers`, in exactly this version, in the name of
+/// `claim`.
+pub fn claimed(uid: &str, version: &str, finalizers: &[String], claim: &str) -> Value {
+    let mut finalizers = finalizers.to_vec();
+    if !finalizers.iter().any(|finalizer| finalizer == SUCCESSION_FINALIZER) {
+        finalizers.push(SUCCESSION_FINALIZER.to_owned());
+    }
+    let annotations = json!({ CLAIM: claim });
+    json!({ "metadata": {
+        "resourceVersion": version, "uid": uid, "finalizers": finalizers, "annotations": annotations,
+    }})
+}

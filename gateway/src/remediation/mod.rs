@@ -21,7 +21,7 @@ pub use crd::{
 pub use fingerprint::{Fingerprint, InvalidFingerprint};
 pub use metadata::{
     CLAIM, COMPONENT_LABEL, COUNTER_COMPONENT, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, PROTOCOL,
-    PROTOCOL_LABEL, SUCCESSION_FINALIZER, unclaimed,
+    PROTOCOL_LABEL, SUCCESSION_FINALIZER, claimed, unclaimed,
 };
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Deduplication, Phase, Projected, Record, ResourceVersion, Unreadable};

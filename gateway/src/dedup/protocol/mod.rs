@@ -5,9 +5,14 @@
 
 use jiff::Timestamp;
 
-use crate::{context::Monotonic, kubernetes};
+use crate::{
+    context::{Context, Monotonic},
+    kubernetes,
+};
 
+pub(super) mod attempt;
 pub mod count;
+pub(super) mod decision;
 pub(super) mod projection;
 
 /// The time by both clocks of a replica.
@@ -17,6 +22,13 @@ pub struct Now {
     pub wall: Timestamp,
     /// The monotonic clock.
     pub monotonic: Monotonic,
+}
+
+impl Now {
+    /// The time of `context`.
+    pub fn of(context: &Context) -> Self {
+        Self { wall: context.now(), monotonic: context.monotonic() }
+    }
 }
 
 /// What became of a request; of a read, `None` is a 404.

@@ -3,7 +3,7 @@ use rstest::rstest;
 
 use super::{active, fingerprint, records, terminal};
 use crate::{
-    dedup::decision::{Verdict, decide, is_older_twin},
+    dedup::protocol::decision::{Verdict, decide, is_older_twin},
     remediation::{Phase, Record, remediation_request_name},
 };
 

@@ -82,7 +82,7 @@ async fn who_listens_is_woken_by_a_change_of_that_fingerprint_and_by_no_other() 
     let subscription = view.subscribe(&fingerprint());
     // Another listener that goes away takes nothing along.
     drop(view.subscribe(&fingerprint()));
-    let mut changed = pin!(subscription.changed(&context, LONG, || false));
+    let mut changed = pin!(subscription.changed(&context, LONG));
     assert!(poll!(&mut changed).is_pending());
     let other = Record { fingerprint: Fingerprint::of("shop:Deployment:cart"), version: version(5), ..active("b") };
     view.update(|index| index.apply(other));
@@ -108,6 +108,8 @@ fn nothing_is_kept_of_those_who_listen_no_more() {
 async fn a_change_is_not_waited_for_that_has_come_before_the_wait(#[case] changed: bool, #[case] takes: Duration) {
     let (view, _) = view();
     let context = context();
-    view.subscribe(&fingerprint()).changed(&context, LONG, || changed).await;
+    let subscription = view.subscribe(&fingerprint());
+    list(&view, if changed { vec![active("a")] } else { Vec::new() }, 1);
+    subscription.changed(&context, LONG).await;
     assert_eq!(context.monotonic().since_start(), takes);
 }

@@ -1,16 +1,24 @@
-//! Attempts under any sequence of observations that their actions may lead to.
+//! Attempts under any sequence of events that their effects may lead to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::any::{TAG, cases, moment, record, records};
 use crate::{
+    config::Config,
+    context::Monotonic,
     dedup::{
-        attempt::{Action, Attempt, Found, Known, Observation, Past},
+        lock::Acquisition,
+        protocol::{
+            Now,
+            attempt::{Attempt, Effect, Event, Found, Known, Past},
+        },
         tests::{fingerprint, version},
+        view::Snapshot,
     },
+    kubernetes::Error,
     remediation::{Fingerprint, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
 };
 
@@ -42,48 +50,48 @@ fn past() -> impl Strategy<Value = Past> {
 }
 
 impl Answer {
-    /// An observation that `action` may lead to; `None` after the last one.
-    fn to(self, action: &Action) -> Option<Observation> {
+    /// An event that `effect` may lead to; `None` after the last one.
+    fn to(self, effect: &Effect) -> Option<Event> {
         let Self { which, snapshot, found, .. } = self;
-        Some(match action {
-            Action::Done(_) => return None,
-            Action::Read(_) if which.is_multiple_of(4) => Observation::Listed(snapshot),
-            Action::Read(_) => Observation::Snapshot(snapshot),
-            Action::AwaitLock | Action::AwaitDeletion => Observation::Waited,
-            Action::Lock => match which % 3 {
-                0 => Observation::Contended,
-                1 => Observation::Impatient,
-                _ => Observation::Locked,
-            },
-            // The time of the decision is over: nothing is sent.
-            Action::Claim(_) | Action::Create(_) | Action::Get(_) if which.is_multiple_of(8) => Observation::Begin,
-            Action::Claim(predecessor) => match which % 5 {
-                0 => Observation::ClaimConflict,
-                1 => Observation::ClaimNotFound,
-                2 => Observation::ClaimRefused,
-                _ => Observation::Claimed(Arc::new(Record {
+        let text = String::new;
+        Some(match effect {
+            Effect::Done(_) => return None,
+            Effect::Read(_) => Event::Read(Snapshot { records: snapshot, listed: which.is_multiple_of(4) }),
+            Effect::AwaitLock { .. } | Effect::AwaitDeletion(_) | Effect::Pause(_) => Event::Waited,
+            Effect::Lock if which.is_multiple_of(2) => Event::Lock(Acquisition::Contended),
+            Effect::Lock => Event::Lock(Acquisition::Acquired),
+            // The time of the decision is over.
+            Effect::Claim(_) if which.is_multiple_of(8) => Event::Claimed(Err(Error::Deadline)),
+            Effect::Create(_) if which.is_multiple_of(8) => Event::Created(Err(Error::Deadline)),
+            Effect::Get(_) if which.is_multiple_of(8) => Event::Got(Err(Error::Deadline)),
+            Effect::Claim(predecessor) => Event::Claimed(match which % 5 {
+                0 => Err(Error::Conflict(text())),
+                1 => Err(Error::NotFound(text())),
+                2 => Err(Error::Invalid(text())),
+                _ => Ok(Arc::new(Record {
                     finalizers: vec![SUCCESSION_FINALIZER.to_owned()],
                     version: version(50 + u64::from(which)),
                     ..Record::clone(predecessor)
                 })),
-            },
-            Action::Create(name) => match which % 3 {
-                0 => {
-                    let name = name.clone();
-                    Observation::Created(Arc::new(Record { name, created_by: Some(TAG.to_owned()), ..found }))
-                }
-                _ => Observation::Exists,
-            },
-            Action::Get(_) => match which % 6 {
-                0 => Observation::Got(None),
-                1 => {
-                    let fingerprint = Fingerprint::of("another");
-                    Observation::Got(Some(Arc::new(Record { fingerprint, ..found })))
-                }
-                _ => Observation::Got(Some(Arc::new(found))),
-            },
+            }),
+            Effect::Create(name) => Event::Created(match which % 3 {
+                0 => Ok(Arc::new(Record { name: name.clone(), created_by: Some(TAG.to_owned()), ..found })),
+                _ => Err(Error::AlreadyExists(text())),
+            }),
+            Effect::Get(_) => Event::Got(Ok(match which % 6 {
+                0 => None,
+                1 => Some(Arc::new(Record { fingerprint: Fingerprint::of("another"), ..found })),
+                _ => Some(Arc::new(found)),
+            })),
         })
     }
+}
+
+/// When the time to wait for the lock is over: of two tries for it, the second may be too late to wait for a third.
+const LOCK_WAIT_ENDS: Monotonic = Monotonic::from_start(Duration::from_millis(10));
+
+fn at(ms: u64) -> Monotonic {
+    Monotonic::from_start(Duration::from_millis(ms))
 }
 
 /// What an attempt has been told, as far as it limits what it may do next.
@@ -92,19 +100,20 @@ struct Witness {
     may_create: bool,
     /// The newest claim of the present decision.
     claimed: Option<Arc<Record>>,
-    last: Observation,
+    last: Event,
     floor: ResourceVersion,
     /// The uid of the newest of those last read, by creation.
     newest: Option<String>,
 }
 
 impl Witness {
-    fn observe(&mut self, observation: &Observation) {
-        self.may_create |= matches!(observation, Observation::Locked | Observation::Impatient);
-        match observation {
-            Observation::Claimed(record) => self.claimed = Some(Arc::clone(record)),
-            Observation::Snapshot(all) | Observation::Listed(all) => {
-                if matches!(observation, Observation::Listed(_)) {
+    fn observe(&mut self, event: &Event, now: Monotonic) {
+        let may_create = |acquisition| acquisition == Acquisition::Acquired || now >= LOCK_WAIT_ENDS;
+        match event {
+            Event::Lock(acquisition) => self.may_create |= may_create(*acquisition),
+            Event::Claimed(Ok(record)) => self.claimed = Some(Arc::clone(record)),
+            Event::Read(Snapshot { records: all, listed }) => {
+                if *listed {
                     self.past.gone.take_if(|gone| all.iter().any(|record| record.uid == *gone));
                 }
                 self.claimed = None;
@@ -113,21 +122,21 @@ impl Witness {
             }
             _ => {}
         }
-        self.last = observation.clone();
+        self.last = event.clone();
     }
 
-    fn check(&mut self, action: &Action, now: Timestamp) -> Result<(), TestCaseError> {
-        if let (Observation::Snapshot(all), Some(gone)) = (&self.last, &self.past.gone)
+    fn check(&mut self, effect: &Effect, now: Timestamp) -> Result<(), TestCaseError> {
+        if let (Event::Read(Snapshot { records: all, listed: false }), Some(gone)) = (&self.last, &self.past.gone)
             && all.iter().any(|record| record.uid == *gone)
         {
-            prop_assert_eq!(action, &Action::Read(Known::Changed), "the view is behind");
+            prop_assert_eq!(effect, &Effect::Read(Known::Changed), "the view is behind");
         }
-        match action {
-            Action::Read(known) => self.check_read(*known)?,
-            Action::Lock => prop_assert!(!self.may_create, "a lock that is held, or was given up, is not asked for"),
-            Action::AwaitLock => prop_assert!(matches!(self.last, Observation::Contended)),
-            Action::AwaitDeletion => {}
-            Action::Claim(predecessor) => {
+        match effect {
+            Effect::Read(known) => self.check_read(*known)?,
+            Effect::Lock => prop_assert!(!self.may_create, "a lock that is held, or was given up, is not asked for"),
+            Effect::AwaitLock { .. } => prop_assert!(matches!(self.last, Event::Lock(Acquisition::Contended))),
+            Effect::AwaitDeletion(_) | Effect::Pause(_) => {}
+            Effect::Claim(predecessor) => {
                 prop_assert!(self.may_create);
                 prop_assert!(!predecessor.is_active(), "what is active has no successor");
                 let is_newest = self.newest.as_ref() == Some(&predecessor.uid);
@@ -135,9 +144,13 @@ impl Witness {
                 prop_assert!(!predecessor.terminating || predecessor.is_claimed(), "it would be refused");
                 self.claimed = None;
             }
-            Action::Create(name) => self.check_create(name)?,
-            Action::Get(_) => prop_assert!(matches!(self.last, Observation::Exists | Observation::ClaimConflict)),
-            Action::Done(found) => self.check_found(found, now)?,
+            Effect::Create(name) => self.check_create(name)?,
+            Effect::Get(_) => prop_assert!(matches!(
+                self.last,
+                Event::Created(Err(Error::AlreadyExists(_))) | Event::Claimed(Err(Error::Conflict(_)))
+            )),
+            Effect::Done(Ok(found)) => self.check_found(found, now)?,
+            Effect::Done(Err(failure)) => return Err(TestCaseError::fail(format!("{failure:?}"))),
         }
         Ok(())
     }
@@ -148,11 +161,11 @@ impl Witness {
             prop_assert!(version >= self.floor);
             self.floor = version;
         }
-        if let Observation::Got(Some(found)) = &self.last {
+        if let Event::Got(Ok(Some(found))) = &self.last {
             prop_assert_eq!(known, Known::UpTo(self.floor));
             prop_assert!(self.floor >= found.version, "the view must show why it was wrong");
         }
-        let outdated = matches!(self.last, Observation::ClaimNotFound | Observation::Got(None));
+        let outdated = matches!(self.last, Event::Claimed(Err(Error::NotFound(_))) | Event::Got(Ok(None)));
         prop_assert!(!outdated || known == Known::Changed, "what is gone must not be read once more");
         Ok(())
     }
@@ -161,11 +174,11 @@ impl Witness {
     fn check_create(&self, name: &str) -> Result<(), TestCaseError> {
         prop_assert!(self.may_create);
         let expected = match &self.last {
-            Observation::Snapshot(all) | Observation::Listed(all) => {
+            Event::Read(Snapshot { records: all, .. }) => {
                 prop_assert!(all.is_empty());
                 None
             }
-            Observation::Claimed(predecessor) => Some((predecessor.ordinal, predecessor.uid.as_str())),
+            Event::Claimed(Ok(predecessor)) => Some((predecessor.ordinal, predecessor.uid.as_str())),
             other => return Err(TestCaseError::fail(format!("created after {other:?}"))),
         };
         prop_assert_eq!(name, &remediation_request_name(&fingerprint(), expected));
@@ -175,7 +188,7 @@ impl Witness {
     fn check_found(&self, found: &Found, now: Timestamp) -> Result<(), TestCaseError> {
         match found {
             Found::Created { record, claimed } => {
-                let answered = matches!(&self.last, Observation::Created(created) if created == record);
+                let answered = matches!(&self.last, Event::Created(Ok(created)) if created == record);
                 prop_assert!(answered || record.created_by.as_deref() == Some(TAG));
                 prop_assert_eq!(claimed, &self.claimed, "what was claimed is let go in the version of the claim");
             }
@@ -191,7 +204,7 @@ impl Witness {
                 prop_assert!(claimed.is_none() || claimed.as_ref() == expected, "what was claimed is let go");
             }
             Found::NameTaken(name) => {
-                let Observation::Got(Some(foreign)) = &self.last else { panic!("{:?}", self.last) };
+                let Event::Got(Ok(Some(foreign))) = &self.last else { panic!("{:?}", self.last) };
                 prop_assert_ne!(&foreign.fingerprint, &fingerprint());
                 prop_assert_eq!(name, &foreign.name);
             }
@@ -208,18 +221,22 @@ proptest! {
         past in past(),
         answers in prop::collection::vec(answer(), 1..25),
     ) {
-        let mut attempt = Attempt::new(fingerprint(), TAG.to_owned(), past.clone());
+        let mut config = Config::default();
+        config.lock.patience = LOCK_WAIT_ENDS.since_start();
+        let mut attempt = Attempt::new(fingerprint(), TAG.to_owned(), past.clone(), &config, (at(0), at(15_000)));
         let floor = past.floor;
-        let last = Observation::Begin;
-        let mut witness = Witness { past, may_create: false, claimed: None, last, floor, newest: None };
-        let mut action = attempt.step(Observation::Begin, answers[0].now);
-        prop_assert_eq!(&action, &Action::Read(Known::UpTo(floor)));
-        for answer in answers {
-            let now = answer.now;
-            let Some(observation) = answer.to(&action) else { break };
-            witness.observe(&observation);
-            action = attempt.step(observation, now);
-            witness.check(&action, now)?;
+        let mut witness = Witness { past, may_create: false, claimed: None, last: Event::Begin, floor, newest: None };
+        let mut effect = attempt.step(Event::Begin, Now { wall: answers[0].now, monotonic: at(0) });
+        prop_assert_eq!(&effect, &Effect::Read(Known::UpTo(floor)));
+        for (number, answer) in (1..).zip(answers) {
+            let now = Now { wall: answer.now, monotonic: at(number) };
+            let Some(event) = answer.to(&effect) else { break };
+            witness.observe(&event, now.monotonic);
+            effect = attempt.step(event, now);
+            if let Effect::Pause(_) = effect {
+                effect = attempt.step(Event::Waited, now);
+            }
+            witness.check(&effect, now.wall)?;
         }
     }
 }

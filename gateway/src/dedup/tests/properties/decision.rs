@@ -7,7 +7,7 @@ use proptest::{prelude::*, sample::Index};
 use super::any::{moment, records};
 use crate::{
     dedup::{
-        decision::{Plan, Verdict, decide},
+        protocol::decision::{Plan, Verdict, decide},
         tests::fingerprint,
     },
     remediation::{Record, remediation_request_name},

@@ -8,7 +8,7 @@ use crate::remediation::{Fingerprint, Record, remediation_request_name};
 
 /// What to do with a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::dedup) enum Verdict {
     /// Count it on this one.
     Duplicate(Arc<Record>),
     /// Create its RemediationRequest, after claiming the predecessor if there is one.
@@ -17,18 +17,22 @@ pub(super) enum Verdict {
 
 /// A RemediationRequest to be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(in crate::dedup) struct Plan {
     /// The latest one before it, which must be claimed first.
-    pub(super) predecessor: Option<Arc<Record>>,
+    pub(in crate::dedup) predecessor: Option<Arc<Record>>,
     /// Whether the predecessor is the newest, too: then it may yet be found to suppress signals.
-    pub(super) after_newest: bool,
+    pub(in crate::dedup) after_newest: bool,
     /// Its name, derived from the predecessor.
-    pub(super) name: String,
+    pub(in crate::dedup) name: String,
 }
 
 impl Plan {
     /// The plan to follow `predecessor`, the latest of `fingerprint`.
-    pub(super) fn after(fingerprint: &Fingerprint, predecessor: Option<Arc<Record>>, after_newest: bool) -> Self {
+    pub(in crate::dedup) fn after(
+        fingerprint: &Fingerprint,
+        predecessor: Option<Arc<Record>>,
+        after_newest: bool,
+    ) -> Self {
         let known = predecessor.as_ref().map(|record| (record.ordinal, record.uid.as_str()));
         Self { name: remediation_request_name(fingerprint, known), predecessor, after_newest }
     }
@@ -41,7 +45,7 @@ impl Plan {
 /// newest in the same order: of several that another program left behind, the last word counts. The predecessor is the
 /// latest by ordinal; time decides only among those that have the same, as all of another program and of the first
 /// version of this one.
-pub(super) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Timestamp) -> Verdict {
+pub(in crate::dedup) fn decide(fingerprint: &Fingerprint, records: &[Arc<Record>], now: Timestamp) -> Verdict {
     let active = records.iter().filter(|r| r.is_active()).min_by(|a, b| age_key(a).cmp(&age_key(b)));
     if let Some(active) = active {
         return Verdict::Duplicate(Arc::clone(active));
@@ -74,7 +78,7 @@ pub fn outlook(fingerprint: &Fingerprint, records: Vec<Record>, now: Timestamp) 
 }
 
 /// Whether `other` is active and older than `record`: then the signals of both belong to it.
-pub(super) fn is_older_twin(other: &Record, record: &Record) -> bool {
+pub(in crate::dedup) fn is_older_twin(other: &Record, record: &Record) -> bool {
     other.is_active() && age_key(other) < age_key(record)
 }
 
