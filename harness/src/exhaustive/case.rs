@@ -15,8 +15,8 @@ pub struct Case {
     pub signals: Vec<u8>,
     /// When they reach their replicas.
     pub arrivals: Arrivals,
-    /// Whether a terminal RemediationRequest exists at the beginning.
-    pub predecessor: bool,
+    /// The RemediationRequest that exists at the beginning, if one does.
+    pub existing: Option<Existing>,
     /// What somebody else may do once, at any moment or never.
     pub action: Option<Action>,
     /// What may go wrong once, at any moment or never.
@@ -37,6 +37,15 @@ pub enum Arrivals {
     Together,
     /// Each at any moment.
     AnyTime,
+}
+
+/// A RemediationRequest that exists at the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    /// One that was completed long ago.
+    Completed,
+    /// An active one without a counter: signals are its duplicates.
+    Active,
 }
 
 /// What somebody else may do.
@@ -82,7 +91,7 @@ impl Case {
             replicas,
             signals: signals.collect(),
             arrivals: Arrivals::Together,
-            predecessor: false,
+            existing: None,
             action: None,
             faults: FaultKinds::NONE,
             early_timers: 0,
@@ -93,16 +102,18 @@ impl Case {
 
     /// What may happen, in words.
     pub fn describe(&self) -> String {
-        let Self { protocol, replicas, signals, arrivals, predecessor, action, faults, early_timers, patience, seed } =
+        let Self { protocol, replicas, signals, arrivals, existing, action, faults, early_timers, patience, seed } =
             self;
         let mut text = format!("{protocol}: {replicas} replicas, {} signals", signals.len());
         text.push_str(match arrivals {
             Arrivals::Together => " at once",
             Arrivals::AnyTime => ", each at any moment",
         });
-        if *predecessor {
-            text.push_str(", after a completed RemediationRequest");
-        }
+        text.push_str(match existing {
+            Some(Existing::Completed) => ", after a completed RemediationRequest",
+            Some(Existing::Active) => ", on an active RemediationRequest",
+            None => "",
+        });
         text.push_str(match action {
             Some(Action::DeletePredecessor) => ", which retention deletes at any moment",
             Some(Action::CompleteActive) => ", the active one completes at any moment",

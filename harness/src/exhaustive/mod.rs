@@ -44,7 +44,7 @@ mod world;
 
 pub use self::{
     bounds::Bounds,
-    case::{Action, Arrivals, Case, FaultKinds},
+    case::{Action, Arrivals, Case, Existing, FaultKinds},
     choice::{Choice, Item, NoChoice},
     deepen::deepen,
     replay::{Replayed, Step, default_schedule, replay, trace},

@@ -6,9 +6,10 @@ use bytes::Bytes;
 use gateway::remediation::{CREATED_AT, CREATED_BY, Fingerprint};
 use serde_json::{Value, json};
 
+use super::case::Existing;
 use crate::{load::webhook, replica::NAMESPACE};
 
-/// The name of the terminal RemediationRequest.
+/// The name of the RemediationRequest that exists from the beginning.
 pub(super) const PREDECESSOR: &str = "rr-predecessor";
 /// Longer ago than any decision that was made on it (protocol: *D*).
 const LONG_AGO: &str = "2026-10-01T00:00:00Z";
@@ -23,9 +24,13 @@ pub(super) fn signal() -> (Bytes, &'static str) {
     (body.clone(), fingerprint)
 }
 
-/// A RemediationRequest of the fingerprint that was completed long ago. It counts nothing, so that what is counted is
-/// what senders sent, whether retention removes it or not.
-pub(super) fn predecessor() -> Value {
+/// A RemediationRequest of the fingerprint that was created long ago. A completed one counts nothing, so that
+/// what is counted is what senders sent, whether retention removes it or not.
+pub(super) fn existing(existing: Existing) -> Value {
+    let (phase, count) = match existing {
+        Existing::Completed => ("Completed", 0),
+        Existing::Active => ("Processing", 1),
+    };
     let (_, fingerprint) = signal();
     json!({
         "apiVersion": "kubernaut.ai/v1alpha1",
@@ -47,8 +52,8 @@ pub(super) fn predecessor() -> Value {
             "receivedTime": LONG_AGO,
         },
         "status": {
-            "overallPhase": "Completed",
-            "deduplication": { "firstSeenAt": LONG_AGO, "lastSeenAt": LONG_AGO, "occurrenceCount": 0 },
+            "overallPhase": phase,
+            "deduplication": { "firstSeenAt": LONG_AGO, "lastSeenAt": LONG_AGO, "occurrenceCount": count },
         },
     })
 }

@@ -2,7 +2,7 @@
 
 use harness::{
     baselines::Protocol,
-    exhaustive::{Action, Bounds, Case, FaultKinds, Progress, Report, deepen, explore, replay},
+    exhaustive::{Action, Bounds, Case, Existing, FaultKinds, Progress, Report, deepen, explore, replay},
 };
 use rstest::rstest;
 
@@ -15,6 +15,17 @@ fn two_replicas_with_a_signal_each_hold_in_every_schedule_near_the_default_order
     #[values(Protocol::Fenced, Protocol::FenceOnly)] protocol: Protocol,
 ) {
     let report = near_the_default_order(&Case { protocol, ..Case::new(2, 1) }, 1);
+    assert!(report.counterexample.is_none(), "{report}");
+    assert!(report.complete && report.cut, "{report}");
+}
+
+#[rstest]
+#[case::undisturbed(None)]
+#[case::completed(Some(Action::CompleteActive))]
+#[case::deleted(Some(Action::DeletePredecessor))]
+fn two_replicas_count_a_duplicate_each_in_every_schedule_near_the_default_order(#[case] action: Option<Action>) {
+    let case = Case { existing: Some(Existing::Active), action, ..Case::new(2, 1) };
+    let report = near_the_default_order(&case, 1);
     assert!(report.counterexample.is_none(), "{report}");
     assert!(report.complete && report.cut, "{report}");
 }
@@ -41,7 +52,7 @@ fn orders_that_need_not_be_tried_lead_nowhere_else() {
 #[case::lease_only(Case { protocol: Protocol::LeaseOnly, ..Case::new(2, 2) })]
 #[case::derived_only(Case {
     protocol: Protocol::DerivedOnly,
-    predecessor: true,
+    existing: Some(Existing::Completed),
     action: Some(Action::DeletePredecessor),
     ..Case::new(2, 1)
 })]

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use clap::ValueEnum;
 use harness::{
     baselines::Protocol,
-    exhaustive::{Action, Arrivals, Case, FaultKinds},
+    exhaustive::{Action, Arrivals, Case, Existing, FaultKinds},
 };
 
 /// How often timers may overtake what waits, if nothing is said of it.
@@ -27,6 +27,9 @@ pub(crate) struct CaseArgs {
     /// A completed RemediationRequest exists from the beginning
     #[arg(long, requires = "exhaustive")]
     predecessor: bool,
+    /// An active RemediationRequest exists from the beginning: signals are its duplicates
+    #[arg(long, requires = "exhaustive", conflicts_with = "predecessor")]
+    active: bool,
     /// What somebody else does, at any moment or never
     #[arg(long, requires = "exhaustive")]
     action: Option<Other>,
@@ -84,7 +87,11 @@ impl CaseArgs {
         Case {
             protocol,
             faults: self.fault.map_or(FaultKinds::NONE, Fault::kinds),
-            predecessor: self.predecessor || self.action == Some(Other::Retention),
+            existing: if self.active {
+                Some(Existing::Active)
+            } else {
+                (self.predecessor || self.action == Some(Other::Retention)).then_some(Existing::Completed)
+            },
             action,
             early_timers: self.early_timers.unwrap_or(EARLY_TIMERS),
             arrivals: if self.any_time { Arrivals::AnyTime } else { Arrivals::Together },
@@ -93,9 +100,9 @@ impl CaseArgs {
     }
 
     fn is_default(&self) -> bool {
-        let Self { replicas, signals, fault, predecessor, action, early_timers, any_time } = self;
+        let Self { replicas, signals, fault, predecessor, active, action, early_timers, any_time } = self;
         let is_named = replicas.is_some() || signals.is_some() || fault.is_some() || early_timers.is_some();
-        !is_named && !predecessor && action.is_none() && !any_time
+        !is_named && !predecessor && !active && action.is_none() && !any_time
     }
 
     /// What goes wrong, for results.
@@ -116,8 +123,10 @@ pub(crate) fn typed(case: &Case) -> String {
     if let Some(fault) = faults.into_iter().find(|fault| fault.kinds() == case.faults) {
         options += &format!(" --fault {}", fault.name());
     }
-    if case.predecessor && case.action != Some(Action::DeletePredecessor) {
-        options += " --predecessor";
+    match case.existing {
+        Some(Existing::Completed) if case.action != Some(Action::DeletePredecessor) => options += " --predecessor",
+        Some(Existing::Active) => options += " --active",
+        _ => {}
     }
     match case.action {
         Some(Action::DeletePredecessor) => options += " --action retention",

@@ -24,7 +24,7 @@ impl World {
         }
         self.hub.open_all();
         let long = left_behind_for(&config());
-        let quick = calm && !self.case.predecessor && self.case.action.is_none();
+        let quick = calm && self.case.existing.is_none() && self.case.action.is_none();
         tokio::time::sleep(if quick { SHORT_REST } else { long }).await;
         if let Some(replica) = self.places.iter().find_map(|place| place.replica.clone()) {
             let (body, fingerprint) = seed::signal();

@@ -86,8 +86,8 @@ impl World {
         let store = Arc::new(Mutex::new(StoreDigest::default()));
         let names = Names::default();
         store::digest_commits(&api, &store, &names);
-        if case.predecessor {
-            api.seed(seed::predecessor());
+        if let Some(existing) = case.existing {
+            api.seed(seed::existing(existing));
         }
         let fleet = Arc::new(Fleet::over(api, oracles, case.seed).with_protocol(case.protocol).with_trace(mode));
         let replicas = case.replicas;
