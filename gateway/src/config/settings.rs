@@ -122,7 +122,7 @@ pub struct Processing {
 }
 
 /// A bounded exponential backoff.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Retry {
     /// Tries in all, the first one included; a 429, which has no effect, is waited out and is none.

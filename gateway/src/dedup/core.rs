@@ -15,11 +15,7 @@ use super::{
     deduplicate::Error,
     history::Asked,
     lock::LockManager,
-    protocol::{
-        Answer,
-        attempt::Known,
-        count::{Patience, WRITES_MAX},
-    },
+    protocol::{Answer, attempt::Known, count::WRITES_MAX},
     refusals::Refusals,
     registers::Registers,
     store::{LIST, Store, list_version},
@@ -96,16 +92,6 @@ impl Core {
     /// The first of [`WRITES_MAX`] sequence numbers that no other batch of this boot has.
     pub(super) fn next_sequences(&self) -> u64 {
         self.sequences.fetch_add(WRITES_MAX, Ordering::Relaxed)
-    }
-
-    /// How requests that count are tried again.
-    pub(super) fn patience(&self) -> Patience {
-        let retry = &self.config.processing.retry;
-        Patience {
-            doubts_max: retry.max_attempts,
-            initial_backoff: retry.initial_backoff,
-            max_backoff: retry.max_backoff,
-        }
     }
 
     /// What is known of what `subscription` listens to, from a view that is fresh and has come as far as `known`, or from one

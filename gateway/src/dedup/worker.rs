@@ -254,14 +254,14 @@ impl Worker {
             core.store.boot().clone(),
             own,
             Batch { size, newest, deadline, first_sequence },
-            core.patience(),
+            core.config.processing.retry.clone(),
         );
         let outcome = driver::count(core, &mut machine, &target, deadline).await;
         core.registers.remember(&target.uid, machine.own());
         self.next_batch = now + core.config.commit.min_linger;
         match outcome {
             count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
-            count::Outcome::Elsewhere { newest, taken_back } => {
+            count::Outcome::TargetClosed { newest, taken_back } => {
                 if taken_back {
                     core.metrics.counts_taken_back.inc();
                 }

@@ -11,13 +11,14 @@ use jiff::Timestamp;
 
 use super::{Answer, Now};
 use crate::{
+    config::Retry,
     kubernetes::Error,
     remediation::{BootId, Counter, Record, Register},
 };
 
 mod vocabulary;
 
-pub use vocabulary::{Batch, Cause, Effect, Event, Outcome, Own, Patience, WRITES_MAX, Write};
+pub use vocabulary::{Batch, Cause, Effect, Event, Outcome, Own, WRITES_MAX, Write};
 
 /// A write that is refused so often as one that would not apply never will.
 const REJECTIONS_MAX: u32 = 3;
@@ -62,7 +63,7 @@ pub struct Count {
     target: Arc<Record>,
     boot: BootId,
     batch: Batch,
-    patience: Patience,
+    retry: Retry,
     own: Own,
     /// What was counted before the counter, as a consistent read has shown since it was found that there is none.
     base: Option<u64>,
@@ -79,13 +80,13 @@ pub struct Count {
 
 impl Count {
     /// A batch to be counted on `target`, of whose counter `own` is known or guessed.
-    pub fn new(target: Arc<Record>, boot: BootId, own: Own, batch: Batch, patience: Patience) -> Self {
+    pub fn new(target: Arc<Record>, boot: BootId, own: Own, batch: Batch, retry: Retry) -> Self {
         let next_sequence = batch.first_sequence;
         Self {
             target,
             boot,
             batch,
-            patience,
+            retry,
             own,
             base: None,
             look: Look::Unknown,
@@ -154,7 +155,7 @@ impl Count {
         match (&self.look, &self.added) {
             (Look::Ended(newest), Added::No) => {
                 let newest = newest.clone();
-                self.end(Outcome::Elsewhere { newest, taken_back: false })
+                self.end(Outcome::TargetClosed { newest, taken_back: false })
             }
             (Look::Ended(_), _) => self.withdraw(),
             (_, Added::Yes(_)) => self.look_again(),
@@ -301,7 +302,7 @@ impl Count {
             Look::Ended(newest) => newest.clone(),
             _ => None,
         };
-        Next::End(Outcome::Elsewhere { newest, taken_back: true })
+        Next::End(Outcome::TargetClosed { newest, taken_back: true })
     }
 
     /// Takes over what a consistent read says of the counter.
@@ -346,7 +347,7 @@ impl Count {
     }
 
     fn backoff(&mut self) -> Duration {
-        let Patience { initial_backoff, max_backoff, .. } = self.patience;
+        let Retry { initial_backoff, max_backoff, .. } = self.retry;
         let backoff = initial_backoff.saturating_mul(2_u32.saturating_pow(self.pauses));
         self.pauses = self.pauses.saturating_add(1);
         backoff.min(max_backoff)
@@ -363,7 +364,7 @@ impl Count {
             return Some(Next::Sleep(self.backoff().max(*retry_after), error.clone()));
         }
         self.doubts += 1;
-        if !error.is_ambiguous() || self.doubts >= self.patience.doubts_max {
+        if !error.is_ambiguous() || self.doubts >= self.retry.max_attempts {
             return Some(Next::End(self.refused(error.clone())));
         }
         Some(Next::Sleep(self.backoff(), error.clone()))

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use gateway::{
+    config::Retry,
     context::Monotonic,
     dedup::protocol::{
         Now,
-        count::{Batch, Count, Effect, Event, Own, Patience},
+        count::{Batch, Count, Effect, Event, Own},
     },
     kubernetes::Error,
     remediation::{BootId, Counter, Fingerprint, Phase, Record, Register, ResourceVersion},
@@ -18,7 +19,7 @@ use super::state::{Object, Shared};
 /// Batches end then. Until then no time passes.
 const DEADLINE: Monotonic = Monotonic::from_start(Duration::from_secs(1));
 /// Two in a row without an answer are given up; pauses make no difference where every delay is allowed.
-const PATIENCE: Patience = Patience { doubts_max: 2, initial_backoff: Duration::ZERO, max_backoff: Duration::ZERO };
+const RETRY: Retry = Retry { max_attempts: 2, initial_backoff: Duration::ZERO, max_backoff: Duration::ZERO };
 
 /// What is the same in all states.
 pub(super) struct Fixtures {
@@ -55,7 +56,7 @@ impl Fixtures {
     pub(super) fn begin(&self, own: Own, size: u8, first_sequence: u64) -> (Count, Effect) {
         let target = Arc::clone(&self.records[0][1]);
         let batch = Batch { size: size.into(), newest: Timestamp::UNIX_EPOCH, deadline: DEADLINE, first_sequence };
-        let machine = Count::new(target, self.boot.clone(), own, batch, PATIENCE);
+        let machine = Count::new(target, self.boot.clone(), own, batch, RETRY);
         advance(&machine, Event::Begin, false)
     }
 }

@@ -181,7 +181,12 @@ impl Steps<'_> {
             Effect::ReadObject => (Waits::Object, "reads the RemediationRequest"),
             Effect::Write { write, look } => match self.skipped(&write) {
                 Some(then) => {
-                    self.settle(&mut world, index, &counting, &Outcome::Elsewhere { newest: None, taken_back: true });
+                    self.settle(
+                        &mut world,
+                        index,
+                        &counting,
+                        &Outcome::TargetClosed { newest: None, taken_back: true },
+                    );
                     return self.found.push((Step { kind, then, writer: Some(index) }, world));
                 }
                 None => {
@@ -227,7 +232,7 @@ impl Steps<'_> {
                 world.shared.misplaced |= !in_time;
                 "acknowledges"
             }
-            Outcome::Elsewhere { .. } => {
+            Outcome::TargetClosed { .. } => {
                 world.shared.elsewhere += u64::from(size);
                 "goes elsewhere"
             }

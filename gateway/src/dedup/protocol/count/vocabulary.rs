@@ -38,17 +38,6 @@ pub struct Batch {
     pub first_sequence: u64,
 }
 
-/// How requests that fail are tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Patience {
-    /// Answers in a row that leave open what became of a request, at most.
-    pub doubts_max: u32,
-    /// After the first.
-    pub initial_backoff: Duration,
-    /// After any.
-    pub max_backoff: Duration,
-}
-
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
@@ -111,7 +100,7 @@ pub enum Outcome {
         counter: Counter,
     },
     /// Not counted: the object counts no signals any more.
-    Elsewhere {
+    TargetClosed {
         /// Its newest version, unless it is gone.
         newest: Option<Arc<Record>>,
         /// Whether the register was written once more for that.
