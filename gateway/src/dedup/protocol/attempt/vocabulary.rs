@@ -24,11 +24,11 @@ pub(in crate::dedup) enum Effect {
     /// Wait, with jitter.
     Pause(Duration),
     /// Claim this version of the predecessor: one patch that adds the finalizer and tells who claims, until
-    /// [`Attempt::send_until`].
+    /// [`Attempt::send_until`](super::Attempt::send_until).
     Claim(Arc<Record>),
-    /// Create the RemediationRequest of this name, until [`Attempt::send_until`].
+    /// Create the RemediationRequest of this name, until [`Attempt::send_until`](super::Attempt::send_until).
     Create(String),
-    /// Read the object of this name, until [`Attempt::send_until`].
+    /// Read the object of this name, until [`Attempt::send_until`](super::Attempt::send_until).
     Get(String),
     /// The result.
     Done(Result<Found, Failure>),
