@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::protocol::projection::DELAY;
+use super::{protocol::projection::DELAY, refusals::BELIEVED};
 use crate::config::{Config, REQUEST_LIFE, View};
 
 /// Leases looked at per sweep at most; further ones wait for the next.
@@ -36,6 +36,11 @@ pub fn lease_collected_within(config: &Config) -> Duration {
 /// is older than any decision made on it.
 pub fn claim_cleared_within(config: &Config) -> Duration {
     sweep(config) + decision_life(&config.view) + sweep(config)
+}
+
+/// How long a refusal of a create is answered without asking again, where a claim made for it could not be released.
+pub fn refusal_forgotten_within(config: &Config) -> Duration {
+    BELIEVED + claim_cleared_within(config)
 }
 
 /// How long after the last trace of another version of the gateway it is taken for gone: a collector would have found the next

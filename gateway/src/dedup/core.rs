@@ -11,7 +11,7 @@ use std::{
 use tokio_util::task::TaskTracker;
 
 use super::{
-    bounds::claim_cleared_within,
+    bounds::refusal_forgotten_within,
     deduplicate::Error,
     history::Asked,
     lock::LockManager,
@@ -69,7 +69,7 @@ impl Core {
             view: View::new(metrics.clone(), versions.clone()),
             versions,
             releases: TaskTracker::new(),
-            refusals: Refusals::new(context.clone(), claim_cleared_within(&config)),
+            refusals: Refusals::new(context.clone(), refusal_forgotten_within(&config)),
             namespace: namespace.to_owned(),
             attempts: AtomicU64::new(1),
             sequences: AtomicU64::new(1),

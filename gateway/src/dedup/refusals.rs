@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A refusal is answered for so long without asking again.
-const BELIEVED: Duration = Duration::from_secs(60);
+pub(super) const BELIEVED: Duration = Duration::from_secs(60);
 /// Fingerprints remembered at most; of further ones each signal asks.
 const REFUSALS_MAX: usize = 10_000;
 
@@ -40,11 +40,10 @@ struct Refusal {
 }
 
 impl Refusals {
-    /// Refusals that are remembered until `claims_clear`, the time in which a claim that nobody renews is gone, has passed
-    /// after they are believed.
-    pub(super) fn new(context: Context, claims_clear: Duration) -> Self {
+    /// Refusals that are remembered for so long, beyond the time for which they are believed.
+    pub(super) fn new(context: Context, remembered: Duration) -> Self {
         let log = LogLimit::new(context.clone());
-        Self { context, log, remembered: BELIEVED + claims_clear, entries: Mutex::default() }
+        Self { context, log, remembered, entries: Mutex::default() }
     }
 
     /// What a signal of `fingerprint` is answered without asking.
@@ -139,7 +138,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_believed_for_a_minute_and_remembered_until_claims_are_cleared() {
         let context = context();
-        let refusals = Refusals::new(context.clone(), CLEARED);
+        let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
         let one = fingerprint(1);
         assert_eq!(refusals.believed(&one), None);
         let Some(Error::Refused { reason, retry_after }) = refusals.note(&one, &quota()) else { panic!("no refusal") };
@@ -159,7 +158,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_create_that_succeeds_ends_a_refusal() {
-        let refusals = Refusals::new(context(), CLEARED);
+        let refusals = Refusals::new(context(), BELIEVED + CLEARED);
         refusals.note(&fingerprint(1), &quota());
         refusals.forget(&fingerprint(1));
         assert_eq!(refusals.remembered(&fingerprint(1)), None);
@@ -167,7 +166,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_may_pass_by_itself_is_no_refusal() {
-        let refusals = Refusals::new(context(), CLEARED);
+        let refusals = Refusals::new(context(), BELIEVED + CLEARED);
         let text = String::new;
         for error in [
             kubernetes::Error::Unavailable { code: 500, message: text() },
@@ -184,7 +183,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_are_remembered_than_there_is_room_for() {
         let context = context();
-        let refusals = Refusals::new(context.clone(), CLEARED);
+        let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
         for number in 0..=REFUSALS_MAX {
             refusals.note(&fingerprint(number), &quota());
         }

@@ -4,10 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use kube::{
-    Api,
-    api::{DynamicObject, PostParams},
-};
+use kube::Api;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,17 +12,14 @@ use serde_json::Value;
 use super::load::fingerprint_of;
 use crate::{
     cluster::{Stage, remediation_requests},
-    explore::neighbours::typed_status,
+    explore::neighbours::{Change, TypedController},
     oracles::{fingerprint, is_active, name},
 };
 
 /// Between two changes.
 const PAUSE_MS: std::ops::RangeInclusive<u64> = 200..=1_000;
-/// Between its read and its write.
-const WORK: Duration = Duration::from_millis(20);
 /// For one change.
 const TIMEOUT: Duration = Duration::from_secs(5);
-const TRIES_MAX: u32 = 50;
 const PHASES: [&str; 5] = ["Processing", "Analyzing", "AwaitingApproval", "Executing", "Verifying"];
 
 /// How a controller got on.
@@ -43,6 +37,7 @@ pub struct Neighbour {
 pub(super) async fn work(stage: &Stage, seed: u64, resources: usize, until: Instant) -> Neighbour {
     let mut rng = StdRng::seed_from_u64(seed ^ 0x7479_7065_6400_0000);
     let api = Api::namespaced_with(stage.client.clone(), &stage.namespace, &remediation_requests());
+    let controller = TypedController::over(api);
     let mut neighbour = Neighbour::default();
     while Instant::now() < until {
         tokio::time::sleep(Duration::from_millis(rng.random_range(PAUSE_MS))).await;
@@ -50,32 +45,12 @@ pub(super) async fn work(stage: &Stage, seed: u64, resources: usize, until: Inst
         let is_it = |object: &Value| fingerprint(object) == about.as_str() && is_active(object);
         let Some(object) = stage.witness.find(is_it) else { continue };
         let phase = PHASES[rng.random_range(0..PHASES.len())];
-        let began = Instant::now();
-        let change = change(&api, name(&object), phase);
-        if let Ok(Some(conflicts)) = tokio::time::timeout(TIMEOUT, change).await {
-            let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let change = controller.change(name(&object), phase, |_| ());
+        if let Ok(Some(Change { tries, took, done: true })) = tokio::time::timeout(TIMEOUT, change).await {
             neighbour.changes += 1;
-            neighbour.conflicts += conflicts;
-            neighbour.longest_ms = neighbour.longest_ms.max(took);
+            neighbour.conflicts += tries - 1;
+            neighbour.longest_ms = neighbour.longest_ms.max(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         }
     }
     neighbour
-}
-
-/// Moves one to `phase`; how many conflicts that met, or none if it was not moved.
-async fn change(api: &Api<DynamicObject>, name: &str, phase: &str) -> Option<u32> {
-    for conflicts in 0..TRIES_MAX {
-        let mut object = api.get(name).await.ok()?;
-        if !is_active(&serde_json::to_value(&object).ok()?) {
-            return None;
-        }
-        tokio::time::sleep(WORK).await;
-        object.data["status"] = typed_status(&object.data["status"], phase);
-        match api.replace_status(name, &PostParams::default(), &object).await {
-            Ok(_) => return Some(conflicts),
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(_) => return None,
-        }
-    }
-    None
 }

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     cluster::{Stage, leases, objects, remediation_requests},
     control_plane::ControlPlane,
-    load::webhook,
-    oracles::{Violation, counted_on, fingerprint, is_active, is_at_rest, is_counter, name, occurrences},
+    load::{Ledger, webhook},
+    oracles::{Violation, counted, fingerprint, is_active, is_at_rest, name},
 };
 
 const REWOUND: &str = "gateway_history_rewound_total";
@@ -35,6 +35,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(500);
 /// Signals of each resource, by each gateway, before and after.
 const SIGNALS: usize = 3;
+
+/// Signals by fingerprint.
+type Counts = BTreeMap<String, u64>;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -72,20 +75,18 @@ impl Restore<'_> {
         self.plane.back_up()?;
         let rewound = self.rewound().await;
         say("etcd is backed up");
-        let acknowledged = self.acknowledged();
+        let backed_up = self.ledger();
         for resource in (0..self.resources).step_by(2) {
             complete(resource).await;
         }
         self.signals().await;
-        let lost = self.acknowledged() - acknowledged;
+        let sent = self.ledger();
+        let lost = total(&sent.acknowledged) - total(&backed_up.acknowledged);
         say(&format!("etcd goes back to the backup, {lost} signals later"));
-        let (attempted, acknowledged) = (self.attempted(), self.acknowledged());
-        let by_fingerprint = self.stage.with_ledger(|ledger| (ledger.attempted.clone(), ledger.acknowledged.clone()));
         self.plane.restore()?;
         if stale {
             say("kube-apiserver goes on with what it has in memory");
-            let signals = tokio::time::timeout(STALE, self.signals()).await;
-            drop(signals);
+            drop(tokio::time::timeout(STALE, self.signals()).await);
         }
         drop(self.plane.apiserver().restart());
         self.plane.ready().await?;
@@ -95,6 +96,7 @@ impl Restore<'_> {
             pod.ready(self.http).await?;
         }
         let (requests, after) = self.at_rest().await?;
+        let end = self.ledger();
         let mut wrong = Vec::new();
         for (pod, rewound) in self.pods.iter().zip(rewound) {
             if pod.metric(self.http, REWOUND).await <= rewound {
@@ -104,23 +106,23 @@ impl Restore<'_> {
         for resource in 0..self.resources {
             let fingerprint = fingerprint_of(resource);
             wrong.extend(judge(&requests, fingerprint.as_str()));
-            let of = |counts: &BTreeMap<String, u64>| counts.get(fingerprint.as_str()).copied().unwrap_or(0);
-            let counted = of(&after).saturating_sub(of(&before));
-            let (sent, told) = self.stage.with_ledger(|ledger| {
-                (of(&ledger.attempted) - of(&by_fingerprint.0), of(&ledger.acknowledged) - of(&by_fingerprint.1))
-            });
+            let since = |now: &Counts, then: &Counts| {
+                let of = |counts: &Counts| counts.get(fingerprint.as_str()).copied().unwrap_or(0);
+                of(now).saturating_sub(of(then))
+            };
+            let counted = since(&after, &before);
+            let (told, sent) = (since(&end.acknowledged, &sent.acknowledged), since(&end.attempted, &sent.attempted));
             if counted < told || counted > sent {
                 wrong.push(format!(
                     "{fingerprint}: {told} signals acknowledged after the restore, {counted} counted, {sent} sent"
                 ));
             }
         }
-        let total = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
         let restored = Restored {
             stale,
             lost,
-            attempted: self.attempted() - attempted,
-            acknowledged: self.acknowledged() - acknowledged,
+            attempted: total(&end.attempted) - total(&sent.attempted),
+            acknowledged: total(&end.acknowledged) - total(&sent.acknowledged),
             counted: total(&after).saturating_sub(total(&before)),
         };
         let violation = |message| Violation { oracle: "restore", version: None, message };
@@ -150,12 +152,8 @@ impl Restore<'_> {
         futures::future::join_all(senders).await;
     }
 
-    fn attempted(&self) -> u64 {
-        self.stage.with_ledger(|ledger| ledger.attempted.values().sum())
-    }
-
-    fn acknowledged(&self) -> u64 {
-        self.stage.with_ledger(|ledger| ledger.acknowledged.values().sum())
+    fn ledger(&self) -> Ledger {
+        self.stage.with_ledger(|ledger| ledger.clone())
     }
 
     async fn rewound(&self) -> Vec<Option<f64>> {
@@ -163,7 +161,7 @@ impl Restore<'_> {
     }
 
     /// What is counted of each fingerprint.
-    async fn counted(&self) -> Result<BTreeMap<String, u64>, Error> {
+    async fn counted(&self) -> Result<Counts, Error> {
         let (requests, leases) = self.list().await?;
         Ok(tally(&requests, &leases))
     }
@@ -174,7 +172,7 @@ impl Restore<'_> {
     }
 
     /// Waits until nothing is left to be cleaned up, for as long as that may take; what there is then.
-    async fn at_rest(&self) -> Result<(Vec<Value>, BTreeMap<String, u64>), Error> {
+    async fn at_rest(&self) -> Result<(Vec<Value>, Counts), Error> {
         let until = Instant::now() + bounds::left_behind_for(&pod::config());
         loop {
             let (requests, leases) = self.list().await?;
@@ -187,16 +185,13 @@ impl Restore<'_> {
     }
 }
 
-/// What is counted on `requests` and the counters among `leases`, by fingerprint.
-fn tally(requests: &[Value], leases: &[Value]) -> BTreeMap<String, u64> {
-    let mut counted = BTreeMap::new();
-    for request in requests {
-        let uid = request["metadata"]["uid"].as_str().unwrap_or_default();
-        let counter = leases.iter().find(|lease| is_counter(lease) && name(lease).ends_with(uid));
-        let count = counter.map_or_else(|| occurrences(request), counted_on);
-        *counted.entry(fingerprint(request).to_owned()).or_default() += count;
-    }
-    counted
+/// What is counted on `requests` and the counters among `leases`.
+fn tally(requests: &[Value], leases: &[Value]) -> Counts {
+    counted(requests, leases).into_iter().map(|(fingerprint, count)| (fingerprint.to_owned(), count)).collect()
+}
+
+fn total(counts: &Counts) -> u64 {
+    counts.values().sum()
 }
 
 /// What is wrong with the RemediationRequests of a fingerprint of which a signal has just been acknowledged.

@@ -112,8 +112,9 @@ impl Stage {
         act(&mut self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 
-    /// Waits until no lock is left, every counter is projected and every RemediationRequest has a status and no finalizer, at most for what gateways
-    /// of this configuration need after the last failure, then says what all oracles found, the end included.
+    /// Waits until no lock is left, every counter is projected and every RemediationRequest has a status and no finalizer, at
+    /// most for what gateways of this configuration need after the last failure, then says what all oracles found, the end
+    /// included.
     pub async fn finish(&self, config: &Config) -> Vec<Violation> {
         let patience = bounds::left_behind_for(config) + MARGIN;
         let blind = |message| vec![Violation { oracle: "witness", version: None, message }];

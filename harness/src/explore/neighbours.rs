@@ -9,6 +9,7 @@ use kube::{
 };
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::{
     scenario::{Actor, Adopted},
@@ -49,13 +50,28 @@ pub struct Change {
 impl TypedController {
     /// One of the API of `fleet`.
     pub fn new(fleet: &Fleet) -> Self {
-        Self { api: api(fleet, TYPED) }
+        Self::over(api(fleet, TYPED))
+    }
+
+    /// One that writes through `api`.
+    pub(crate) fn over(api: Api<DynamicObject>) -> Self {
+        Self { api }
     }
 
     /// Moves `name` to `phase`, again at once after a conflict; tells the oracles of `fleet` how it gets on. None if there
     /// is nothing to move any more, or something else went wrong.
     pub async fn set_phase(&self, fleet: &Fleet, name: &str, phase: &str) -> Option<Change> {
         let since_ms = fleet.api.now().as_millisecond();
+        let tell = |Change { tries, done, .. }| {
+            let at_ms = fleet.api.now().as_millisecond();
+            fleet.oracles.on_neighbour(&Progress { user: TYPED, object: name, since_ms, at_ms, tries, done });
+        };
+        self.change(name, phase, tell).await
+    }
+
+    /// As [`TypedController::set_phase`]; `tell` is told after each write.
+    pub(crate) async fn change(&self, name: &str, phase: &str, tell: impl Fn(Change)) -> Option<Change> {
+        let began = Instant::now();
         let mut change = Change::default();
         while change.tries < TRIES_MAX && !change.done {
             let mut object = self.api.get(name).await.ok()?;
@@ -71,17 +87,15 @@ impl TypedController {
                 Err(_) => return None,
             };
             change.tries += 1;
-            let at_ms = fleet.api.now().as_millisecond();
-            change.took = Duration::from_millis(u64::try_from(at_ms - since_ms).unwrap_or(0));
-            let Change { tries, done, .. } = change;
-            fleet.oracles.on_neighbour(&Progress { user: TYPED, object: name, since_ms, at_ms, tries, done });
+            change.took = began.elapsed();
+            tell(change);
         }
         Some(change)
     }
 }
 
 /// `status` as Go types know it, in `phase`.
-pub(crate) fn typed_status(status: &Value, phase: &str) -> Value {
+fn typed_status(status: &Value, phase: &str) -> Value {
     let mut status = status.clone();
     if let Some(deduplication) = status.get_mut("deduplication").and_then(Value::as_object_mut) {
         deduplication.retain(|field, _| KNOWN.contains(&field.as_str()));

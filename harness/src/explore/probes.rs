@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gateway::dedup::bounds::claim_cleared_within;
+use gateway::dedup::bounds::refusal_forgotten_within;
 use rand::{SeedableRng, rngs::StdRng};
 use tokio::task::JoinSet;
 
@@ -16,14 +16,10 @@ use crate::{oracles::TWINS_SETTLED, replica::config};
 
 /// Each replica must acknowledge a signal of each resource within so many tries, a second apart.
 const TRIES: u64 = 60;
-/// A refused create is believed for so many seconds by a clock that may be a tenth slow, and then answered until a claim that
-/// could not be released is cleared.
-const BELIEVED: u64 = 66;
-
 fn tries(scenario: &Scenario) -> u64 {
     let was_refused = scenario.incidents.iter().any(|incident| matches!(incident.what, What::Refuse { .. }));
-    let cleared = claim_cleared_within(&config()).as_secs() * 11 / 10;
-    if was_refused { BELIEVED + cleared } else { TRIES }
+    // By a clock that may be a tenth slow.
+    if was_refused { refusal_forgotten_within(&config()).as_secs() * 11 / 10 } else { TRIES }
 }
 
 /// Sends each replica a signal of each resource, until it is acknowledged or has been tried too often.

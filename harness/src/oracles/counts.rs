@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     oracle::{End, Oracle, Signal, Told, Write},
-    read::{REMEDIATION_REQUESTS, fingerprint, is_gateway, name, occurrences, uid},
-    tallies::{Tallies, counted_on, counts_for, is_counter},
+    read::{REMEDIATION_REQUESTS, fingerprint, is_gateway, name, occurrences},
+    tallies::{Tallies, counted},
 };
 
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included: at every
@@ -65,15 +65,8 @@ impl Oracle for Counts {
     }
 
     fn at_end(&mut self, end: &End) -> Vec<String> {
-        let beside = end.leases.iter().filter(|lease| is_counter(lease));
-        let beside: BTreeMap<&str, u64> = beside.map(|lease| (counts_for(lease), counted_on(lease))).collect();
         let gone = || self.tallies.all().filter(|tally| !tally.exists && !tally.name.is_empty());
-        let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
-        for request in &end.requests {
-            let on_itself = || occurrences(request).max(counted_on(request));
-            let on_it = beside.get(uid(request)).copied().unwrap_or_else(on_itself);
-            *counted.entry(fingerprint(request)).or_default() += on_it;
-        }
+        let mut counted = counted(&end.requests, &end.leases);
         for tally in gone() {
             *counted.entry(tally.fingerprint.as_str()).or_default() += tally.counted();
         }

@@ -36,7 +36,7 @@ pub use self::{
     read::{fingerprint, occurrences},
     set::Oracles,
     single_active::SingleActive,
-    tallies::{counted_on, is_at_rest, is_counter},
+    tallies::{counted, counted_on, is_at_rest, is_counter},
     twins::Twins,
     unanswered::Unanswered,
 };

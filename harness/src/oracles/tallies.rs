@@ -37,6 +37,20 @@ pub fn counted_on(counter: &Value) -> u64 {
     registers(counter).map(|(_, register)| register.count).sum()
 }
 
+/// What is counted on `requests`, each with its counter among `leases` if it has one, by fingerprint.
+pub fn counted<'a>(requests: &'a [Value], leases: &[Value]) -> BTreeMap<&'a str, u64> {
+    let beside = leases.iter().filter(|lease| is_counter(lease));
+    let beside: BTreeMap<&str, u64> = beside.map(|lease| (counts_for(lease), counted_on(lease))).collect();
+    let mut counted = BTreeMap::new();
+    for request in requests {
+        // A baseline counts on the object itself.
+        let on_itself = || occurrences(request).max(counted_on(request));
+        *counted.entry(fingerprint(request)).or_default() +=
+            beside.get(uid(request)).copied().unwrap_or_else(on_itself);
+    }
+    counted
+}
+
 /// One number on a counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Register {

@@ -61,8 +61,8 @@ pub(in crate::dedup) enum Found {
 pub(in crate::dedup) enum Failure {
     /// The signal's deadline has come; `blocked` if the deletion of the predecessor was waited for.
     Late { blocked: bool },
-    /// The API server refuses to create it; the claim is to be released at once, if no create can be under way that relies on it, of others or of an
-    /// earlier try. Any other is left to a collector.
+    /// The API server refuses to create it; the claim is to be released at once, if no create can be under way that relies on
+    /// it, of others or of an earlier try. Any other is left to a collector.
     Refused { error: deduplicate::Error, claimed: Option<Arc<Record>> },
     /// The Kubernetes API failed.
     Failed(Error),
