@@ -3,6 +3,7 @@
 //! [`SignalHandler`] is what `http` needs of it, and [`Item`] what it answers with; [`Intake`] is the gateway's own.
 
 mod handler;
+mod memory;
 mod pipeline;
 mod unprocessed;
 

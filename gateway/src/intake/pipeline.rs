@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     handler::{Item, SignalHandler},
+    memory::Memory,
     unprocessed::{About, Unprocessed},
 };
 use crate::{
@@ -17,7 +19,11 @@ use crate::{
     log_limit::LogLimit,
     metrics::Metrics,
     remediation::Source,
-    signal::{Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal, alertmanager, event},
+    signal::{
+        Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal,
+        alertmanager::{self, Received, Unread},
+        event,
+    },
 };
 
 /// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups
@@ -38,6 +44,14 @@ pub struct Intake {
     audit: Recorder,
     events: Option<Announcer>,
     unprocessed: Unprocessed,
+    memory: Memory,
+}
+
+/// An alert or event whose turn it is.
+struct Turn {
+    parsed: Result<Parsed, Rejection>,
+    /// Held until it is done.
+    _memory: OwnedSemaphorePermit,
 }
 
 impl Intake {
@@ -53,7 +67,7 @@ impl Intake {
         log: LogLimit,
     ) -> Self {
         let unprocessed = Unprocessed::new(metrics.clone(), log);
-        Self { context, metrics, rules, resolver, dedup, audit, events: None, unprocessed }
+        Self { context, metrics, rules, resolver, dedup, audit, events: None, unprocessed, memory: Memory::new() }
     }
 
     /// Has an Event written on each RemediationRequest that a signal creates.
@@ -61,26 +75,45 @@ impl Intake {
         Self { events, ..self }
     }
 
-    fn parse(&self, source: Source, body: &[u8]) -> Result<Vec<Result<Parsed, Rejection>>, Rejection> {
-        let now = self.context.now();
-        match source {
-            Source::Prometheus => {
-                let webhook = alertmanager::parse(body, now, &self.rules)?;
-                if webhook.truncated_alerts > 0 {
-                    self.metrics.alerts_truncated.inc_by(webhook.truncated_alerts);
-                    tracing::warn!(
-                        truncated = webhook.truncated_alerts,
-                        "Alertmanager left alerts out of a webhook: raise max_alerts of this receiver"
-                    );
-                }
-                Ok(webhook.alerts)
-            }
-            // A malformed event is the one item of its body.
-            Source::KubernetesEvents => Ok(vec![event::parse(body, now, &self.rules)]),
+    /// Reads the envelope of a webhook, and has its alerts worked on: each is parsed when it is its turn.
+    async fn webhook(&self, body: &[u8], deadline: Monotonic) -> Result<Vec<Item>, Rejection> {
+        let webhook = alertmanager::open(body, self.context.now(), &self.rules)?;
+        if webhook.truncated_alerts > 0 {
+            self.metrics.alerts_truncated.inc_by(webhook.truncated_alerts);
+            self.unprocessed.truncated(webhook.truncated_alerts);
         }
+        let webhook = &webhook;
+        let turns = self.turns(webhook, deadline);
+        Ok(turns.map(|turn| self.item(turn, deadline).boxed()).buffered(CONCURRENT_ALERTS).collect().await)
     }
 
-    async fn item(&self, parsed: Result<Parsed, Rejection>, deadline: Monotonic) -> Item {
+    fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Option<Turn>> {
+        stream::iter(0..webhook.len()).then(move |place| self.turn(webhook.alert(place), deadline)).boxed()
+    }
+
+    /// Waits for memory, then parses; none if the deadline has come.
+    fn turn<'a>(&'a self, alert: Option<Unread<'a>>, deadline: Monotonic) -> BoxFuture<'a, Option<Turn>> {
+        async move {
+            let alert = alert?;
+            let memory = self.memory.reserve(alert.bytes(), &self.context, deadline).await?;
+            Some(Turn { parsed: alert.read(), _memory: memory })
+        }
+        .boxed()
+    }
+
+    async fn event(&self, body: &[u8], deadline: Monotonic) -> Vec<Item> {
+        let turn = self.memory.reserve(body.len(), &self.context, deadline).await.map(|memory| {
+            // A malformed event is the one item of its body.
+            Turn { parsed: event::parse(body, self.context.now(), &self.rules), _memory: memory }
+        });
+        vec![self.item(turn, deadline).await]
+    }
+
+    async fn item(&self, turn: Option<Turn>, deadline: Monotonic) -> Item {
+        let Some(Turn { parsed, _memory }) = turn else {
+            self.unprocessed.late();
+            return Item::Failed(dedup::Error::Deadline);
+        };
         match parsed {
             Ok(Parsed::Signal(unresolved)) => self.process(*unresolved, deadline).await,
             Ok(Parsed::Ignored(why)) => {
@@ -138,9 +171,11 @@ impl Intake {
 impl SignalHandler for Intake {
     fn handle(&self, source: Source, body: Bytes, deadline: Monotonic) -> BoxFuture<'_, Result<Vec<Item>, Rejection>> {
         async move {
-            let parsed = self.parse(source, &body).inspect_err(|why| self.unprocessed.rejected("a body", why))?;
-            let items = stream::iter(parsed).map(|parsed| self.item(parsed, deadline).boxed());
-            Ok(items.buffered(CONCURRENT_ALERTS).collect().await)
+            match source {
+                Source::Prometheus => self.webhook(&body, deadline).await,
+                Source::KubernetesEvents => Ok(self.event(&body, deadline).await),
+            }
+            .inspect_err(|why| self.unprocessed.rejected("a body", why))
         }
         .boxed()
     }

@@ -12,6 +12,8 @@ use crate::{
 /// The values of the label `reason` of `gateway_signals_ignored_total`.
 const IGNORED: [&str; 3] = ["resolved", "normal_event", "matched"];
 const OUT_OF_SCOPE: &str = "out_of_scope";
+const TRUNCATED: &str = "truncated";
+const LATE: &str = "late";
 
 /// Counts and logs what is not processed.
 pub(super) struct Unprocessed {
@@ -65,6 +67,24 @@ impl Unprocessed {
         self.metrics.signals_rejected.with_label_values(&[OUT_OF_SCOPE]).inc();
         if self.log.admits(OUT_OF_SCOPE, Level::INFO) {
             tracing::info!(reason = OUT_OF_SCOPE, alert, namespace, resource, "not processed: {message}");
+        }
+    }
+
+    /// Alerts that Alertmanager itself left out of a webhook.
+    pub(super) fn truncated(&self, truncated: u64) {
+        if self.log.admits(TRUNCATED, Level::WARN) {
+            tracing::warn!(
+                reason = TRUNCATED,
+                truncated,
+                "Alertmanager left alerts out of a webhook: raise max_alerts of this receiver"
+            );
+        }
+    }
+
+    /// An alert or event that was not begun before its deadline.
+    pub(super) fn late(&self) {
+        if self.log.admits(LATE, Level::WARN) {
+            tracing::warn!(reason = LATE, "alerts were not begun before their deadline");
         }
     }
 

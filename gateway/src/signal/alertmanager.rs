@@ -2,11 +2,17 @@
 //!
 //! An alert that cannot be used never sinks its neighbours: each is kept as raw text until the envelope is read, and
 //! judged on its own. Unknown fields are tolerated: newer Alertmanagers add some.
+//!
+//! A parsed alert takes several times the memory of its text, so [`open`] reads the envelope only, and [`Received::alert`]
+//! one alert when it is asked for.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
@@ -24,7 +30,7 @@ use crate::remediation::{Fingerprint, Signal, Source};
 pub struct Webhook {
     /// In the order sent; at least one.
     pub alerts: Vec<Result<Parsed, Rejection>>,
-    /// How many alerts Alertmanager left out because of its own `max_alerts`.
+    /// How many alerts Alertmanager left out because of its own `max_alerts`, a million at most.
     pub truncated_alerts: u64,
 }
 
@@ -40,7 +46,40 @@ struct Envelope<'a> {
     common_labels: Option<BTreeMap<String, String>>,
     truncated_alerts: Option<u64>,
     #[serde(borrow)]
-    alerts: Vec<&'a RawValue>,
+    alerts: RawAlerts<'a>,
+}
+
+/// Alerts as raw text: no more than a webhook may hold, and how many there are.
+struct RawAlerts<'a> {
+    texts: Vec<&'a str>,
+    count: usize,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawAlerts<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Alerts;
+        impl<'de> Visitor<'de> for Alerts {
+            type Value = RawAlerts<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a sequence")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+                let mut texts = Vec::new();
+                while texts.len() < MAX_ALERTS {
+                    let Some(alert) = items.next_element::<&RawValue>()? else { break };
+                    texts.push(alert.get());
+                }
+                let mut count = texts.len();
+                while count >= MAX_ALERTS && items.next_element::<IgnoredAny>()?.is_some() {
+                    count += 1;
+                }
+                Ok(RawAlerts { texts, count })
+            }
+        }
+        deserializer.deserialize_seq(Alerts)
+    }
 }
 
 #[derive(Deserialize)]
@@ -56,11 +95,57 @@ struct Alert {
     fingerprint: Option<String>,
 }
 
+/// More than any Alertmanager holds: a number of the sender's must not spoil the sum over all senders.
+const TRUNCATED_ALERTS_MAX: u64 = 1_000_000;
+
 /// The name of an alert that has none.
 const UNNAMED: &str = "unnamed";
 
 /// The severity of an alert that tells none (contract).
 const UNKNOWN: &str = "unknown";
+
+/// A webhook whose envelope is read, and whose alerts are not yet.
+pub struct Received<'a> {
+    common: Common<'a>,
+    texts: Vec<&'a str>,
+    /// How many alerts Alertmanager left out because of its own `max_alerts`, a million at most.
+    pub truncated_alerts: u64,
+}
+
+#[allow(clippy::len_without_is_empty, reason = "it holds at least one alert")]
+impl Received<'_> {
+    /// How many alerts it holds.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// The alert at `place`, in the order sent, to be read when it is its turn.
+    pub fn alert(&self, place: usize) -> Option<Unread<'_>> {
+        Some(Unread { text: self.texts.get(place)?, common: &self.common })
+    }
+}
+
+/// An alert that is still text.
+#[derive(Clone, Copy)]
+pub struct Unread<'a> {
+    text: &'a str,
+    common: &'a Common<'a>,
+}
+
+impl Unread<'_> {
+    /// Bytes of its text.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn read(&self) -> Result<Parsed, Rejection> {
+        parse_alert(self.text, self.common)
+    }
+}
 
 /// What the alerts of one webhook share.
 struct Common<'a> {
@@ -71,20 +156,31 @@ struct Common<'a> {
     now: Timestamp,
 }
 
-/// Reads the webhook `body`, received at `now`, by `rules`.
+/// Reads the webhook `body`, received at `now`, by `rules`: all of it at once.
 ///
 /// # Errors
 /// If the envelope cannot be used: no JSON, no alerts or more than 1,000.
 pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Rejection> {
+    let received = open(body, now, rules)?;
+    let alerts = (0..received.len()).filter_map(|place| received.alert(place)).map(|alert| alert.read()).collect();
+    Ok(Webhook { alerts, truncated_alerts: received.truncated_alerts })
+}
+
+/// Reads the envelope of the webhook `body`, received at `now`, whose alerts are to be read by `rules`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Received<'a>, Rejection> {
     let text = strict::text(body)?;
     strict::check(text, Some("alerts"))?;
     let Envelope { status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } =
         strict::read(text)?;
+    let RawAlerts { texts: alerts, count } = alerts;
     if alerts.is_empty() {
         return Err(Rejection::new(reason::MISSING_FIELD, "alerts: the webhook holds no alert"));
     }
-    if alerts.len() > MAX_ALERTS {
-        let message = format!("alerts: {}; at most {MAX_ALERTS} are allowed (hint: set max_alerts)", alerts.len());
+    if count > MAX_ALERTS {
+        let message = format!("alerts: {count}; at most {MAX_ALERTS} are allowed (hint: set max_alerts)");
         return Err(Rejection::new(reason::TOO_LARGE, message));
     }
     let label = rules.cluster_label();
@@ -95,8 +191,8 @@ pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Reje
     let texts =
         [("receiver", Some(receiver.unwrap_or_default())), ("groupKey", group_key), ("externalURL", external_url)];
     let common = Common { rules, status, cluster, provider: provider(texts), now };
-    let alerts = alerts.into_iter().map(|alert| parse_alert(alert.get(), &common)).collect();
-    Ok(Webhook { alerts, truncated_alerts: truncated_alerts.unwrap_or_default() })
+    let truncated_alerts = truncated_alerts.unwrap_or_default().min(TRUNCATED_ALERTS_MAX);
+    Ok(Received { common, texts: alerts, truncated_alerts })
 }
 
 fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {

@@ -5,8 +5,8 @@ use std::fmt;
 /// Characters of a sender's text that a message repeats: enough to recognise it, too few to flood a log.
 const ECHO_CHARS: usize = 64;
 
-/// Bytes of a message: serde's own messages repeat whole strings.
-const MESSAGE_BYTES: usize = 512;
+/// Bytes of a message.
+const MESSAGE_BYTES: usize = 256;
 
 /// The values of [`Rejection::reason`].
 pub mod reason {
@@ -36,7 +36,7 @@ pub mod reason {
 pub struct Rejection {
     /// One of [`reason`]: the label of `gateway_signals_parse_dropped_total`.
     pub reason: &'static str,
-    /// What is wrong and where, for the sender: at most 512 bytes, without control characters.
+    /// What is wrong and where, for the sender: at most 256 bytes, without control characters.
     pub message: String,
     /// The name of the alert or event, as far as it could be read: for the log.
     pub name: Option<String>,
@@ -58,9 +58,30 @@ impl Rejection {
 
 /// What a message repeats of `text`: quoted, escaped, its first 64 characters.
 pub(crate) fn echo(text: &str) -> String {
-    let shown: String = text.chars().take(ECHO_CHARS).flat_map(char::escape_debug).collect();
-    let more = if text.chars().nth(ECHO_CHARS).is_some() { "…" } else { "" };
+    let mut escaped = text.chars().flat_map(char::escape_debug);
+    let shown: String = escaped.by_ref().take(ECHO_CHARS).collect();
+    let more = if escaped.next().is_some() { "…" } else { "" };
     format!("\"{shown}{more}\"")
+}
+
+/// A message of serde's, which repeats whole strings in quotes: of each so much as [`echo`] would.
+pub(crate) fn shorten(message: &str) -> String {
+    let (mut shortened, mut quoted, mut is_escaped) = (String::new(), None, false);
+    for c in message.chars() {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        quoted = match quoted {
+            None => ends.then_some(0),
+            Some(_) if ends => None,
+            Some(length) => Some(length + 1),
+        };
+        match quoted {
+            Some(length) if length > ECHO_CHARS + 1 => {}
+            Some(length) if length == ECHO_CHARS + 1 => shortened.push('…'),
+            _ => shortened.push(c),
+        }
+    }
+    shortened
 }
 
 /// Cuts `text` to `limit` bytes at most, between characters.

@@ -10,13 +10,21 @@ use serde::{
     de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
-use super::rejection::{Rejection, echo, reason};
+use super::rejection::{Rejection, echo, reason, shorten, truncate};
 
 /// Objects and arrays inside each other, the outermost included. Alertmanager's own bodies have four levels and
 /// Kubernetes Events about six; serde_json itself would stop at 128.
 pub(crate) const MAX_DEPTH: usize = 32;
 
-/// Checks that `text` is one JSON object without duplicate keys at any level and not deeper than [`MAX_DEPTH`].
+/// Bytes of a path into a body that a message repeats.
+const PATH_BYTES_MAX: usize = 96;
+
+/// Keys of one object: an alert may have a few thousand labels, of which most are cut, but each key takes ten times its own
+/// memory while it is read.
+pub(crate) const MAX_KEYS: usize = 4096;
+
+/// Checks that `text` is one JSON object without duplicate keys at any level, not deeper than
+/// [`MAX_DEPTH`] and without an object of more than [`MAX_KEYS`] keys.
 ///
 /// What the outermost object holds under the key `opaque` is not looked into.
 ///
@@ -59,7 +67,15 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Rejection
             serde_json::error::Category::Data => reason::INVALID_FIELD,
             _ => reason::MALFORMED_JSON,
         };
-        if path == "." { Rejection::new(reason, error) } else { Rejection::new(reason, format!("{path}: {error}")) }
+        let error = shorten(&error.to_string());
+        if path == "." {
+            return Rejection::new(reason, error);
+        }
+        // The sender's own names are a part of it.
+        let mut shown = path.clone();
+        truncate(&mut shown, PATH_BYTES_MAX);
+        let more = if shown.len() < path.len() { "…" } else { "" };
+        Rejection::new(reason, format!("{shown}{more}: {error}"))
     })
 }
 
@@ -139,6 +155,10 @@ impl<'de> Visitor<'de> for Walk<'_> {
             if let Some(key) = seen.replace(key) {
                 self.violation.set(Some(reason::DUPLICATE_KEY));
                 return Err(A::Error::custom(format_args!("the key {} appears twice in one object", echo(&key))));
+            }
+            if seen.len() > MAX_KEYS {
+                self.violation.set(Some(reason::TOO_LARGE));
+                return Err(A::Error::custom(format_args!("an object of more than {MAX_KEYS} keys")));
             }
             if opaque {
                 entries.next_value::<IgnoredAny>()?;

@@ -36,7 +36,7 @@ fn rejection_of(bad: &str) -> Rejection {
     let batch = parse_text(&format!(r#"{{"alerts": [{good}, {bad}, {good}]}}"#)).unwrap().alerts;
     assert!(batch[0].is_ok() && batch[2].is_ok(), "the neighbours survive");
     assert_eq!(batch[1].as_ref().unwrap_err(), &alone);
-    assert!(alone.message.len() <= 512 && !alone.message.chars().any(char::is_control), "{alone:?}");
+    assert!(alone.message.len() <= 256 && !alone.message.chars().any(char::is_control), "{alone:?}");
     assert!(!alone.message.contains("struct"), "no internals: {alone}");
     alone
 }
@@ -172,7 +172,7 @@ fn a_message_repeats_only_the_beginning_of_what_was_sent_and_escapes_it() {
     let rejection = rejection_of(&bad.to_string());
     assert!(rejection.message.contains("\\u{1b}[31m\\\"éé"), "{rejection}");
     assert!(rejection.message.contains("é…\""), "{rejection}");
-    assert_eq!(rejection.message.matches('é').count(), 64 - 7);
+    assert_eq!(rejection.message.matches('é').count(), 64 - 13, "of what is shown");
 }
 
 #[test]
@@ -180,4 +180,58 @@ fn nesting_up_to_the_limit_is_accepted_and_one_more_level_is_not() {
     let body = |levels: usize| format!(r#"{{"x": {}}}"#, nested(levels));
     assert!(strict::check(&body(MAX_DEPTH - 1), None).is_ok());
     assert_eq!(strict::check(&body(MAX_DEPTH), None).unwrap_err().reason, reason::TOO_DEEP);
+}
+
+#[test]
+fn more_alerts_than_are_allowed_are_counted_and_not_kept() {
+    let body = format!(r#"{{"alerts": [{}]}}"#, vec!["1"; 300_000].join(","));
+    let rejection = parse_text(&body).unwrap_err();
+    assert_eq!(rejection.reason, reason::TOO_LARGE);
+    assert!(rejection.message.starts_with("alerts: 300000; at most 1000"), "{rejection}");
+}
+
+#[test]
+fn alerts_are_read_one_at_a_time() {
+    let body = format!(r#"{{"alerts": [{}, 7]}}"#, alert(&[("pod", "a-0")]));
+    let rules = Rules::default();
+    let received = alertmanager::open(body.as_bytes(), now(), &rules).unwrap();
+    assert_eq!(received.len(), 2);
+    assert!(received.alert(0).unwrap().read().is_ok());
+    assert_eq!(received.alert(1).unwrap().read().unwrap_err().reason, reason::INVALID_FIELD);
+    assert!(received.alert(2).is_none());
+}
+
+#[rstest]
+#[case::of_the_envelope(false)]
+#[case::of_labels(true)]
+fn an_object_of_many_keys_is_rejected_before_they_are_kept(#[case] is_alert: bool) {
+    let keys: Vec<String> = (0..5000).map(|number| format!(r#""k{number}": "v""#)).collect();
+    let keys = keys.join(",");
+    let rejection = match is_alert {
+        false => parse_text(&format!(r#"{{{keys}, "alerts": [{{}}]}}"#)).unwrap_err(),
+        true => rejection_of(&labels(&format!("{{{keys}}}"))),
+    };
+    assert_eq!(rejection.reason, reason::TOO_LARGE);
+    assert!(rejection.message.contains("4096 keys"), "{rejection}");
+}
+
+#[rstest]
+#[case::value(&format!(r#"{{"labels": "{}"}}"#, "x".repeat(10_000)))]
+#[case::escaped_value(&format!(r#"{{"labels": "{}"}}"#, r#"\"\u0001"#.repeat(1000)))]
+#[case::key(&labels(&format!(r#"{{"{}": 7}}"#, "k".repeat(10_000))))]
+#[case::status(&format!(r#"{{"labels": {{"alertname": "A"}}, "status": "{}"}}"#, "\u{10ffff}".repeat(1000)))]
+fn little_of_a_rejected_value_is_repeated(#[case] bad: &str) {
+    let message = rejection_of(bad).message;
+    assert!(message.len() <= 256, "{} bytes", message.len());
+    let longest = message.split(|c: char| c.is_whitespace()).map(|word| word.chars().count()).max();
+    assert!(longest <= Some(100), "{message}");
+}
+
+#[test]
+fn how_many_alerts_were_left_out_is_believed_up_to_a_million() {
+    let read = |count: u64| {
+        let body = format!(r#"{{"truncatedAlerts": {count}, "alerts": [{}]}}"#, alert(&[("pod", "a-0")]));
+        parse_text(&body).unwrap().truncated_alerts
+    };
+    assert_eq!([read(0), read(7), read(u64::MAX)], [0, 7, 1_000_000]);
 }

@@ -55,7 +55,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn bounded(rejection: &Rejection) -> bool {
-    rejection.message.len() <= 512 && !rejection.message.chars().any(char::is_control)
+    rejection.message.len() <= 256 && !rejection.message.chars().any(char::is_control)
 }
 
 proptest! {

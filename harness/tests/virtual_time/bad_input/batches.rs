@@ -1,5 +1,7 @@
 //! Resolved alerts, several alerts, and what the answer is made of.
 
+use std::time::Duration;
+
 use harness::{
     load::webhook,
     testing::{STARTS_AT, count_of, lease_of, name_of, only, post, rest, script},
@@ -100,4 +102,21 @@ async fn one_alert_that_fails_makes_the_whole_webhook_be_sent_again() {
     assert_eq!(answer.status, 207);
     let summary = json!({ "total": 3, "created": 1, "deduplicated": 2, "rejected": 0, "ignored": 0, "failed": 0 });
     assert_eq!(answer.body["summary"], summary);
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_whose_turn_has_not_come_by_the_deadline_are_not_begun_and_sent_again() {
+    let (fleet, replica) = start().await;
+    let script = script(&fleet);
+    // Whatever is asked for is not answered: the first alerts take all the time that there is.
+    let hang = embedded_apiserver::Fault { delay_before: Duration::from_secs(60), ..Default::default() };
+    script.add(usize::MAX, hang, |_| true);
+    let alerts: Vec<String> = (0..500).map(|number| alert(&format!("late-{number}"), "firing").to_string()).collect();
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    assert_eq!(answer.body["summary"]["failed"], 500);
+    let metrics = replica.metrics();
+    let received = metrics.lines().filter(|line| line.starts_with("gateway_signals_received_total{"));
+    let begun: f64 = received.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    assert_eq!(begun, 64.0, "as many as are worked on at once");
 }
