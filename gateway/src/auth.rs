@@ -5,9 +5,9 @@
 //! `nonResourceURLs: ["/api/v1/signals/*"], verbs: ["post"]`.
 //!
 //! Both answers together are believed for a short time, bounded by the configuration: a revoked token stops working
-//! within it. Failures to ask are not remembered.
+//! within it. Failures to ask are not remembered. How much may be asked is bounded by [`limit`].
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
@@ -23,12 +23,15 @@ use crate::{
     metrics::Metrics,
     ttl_cache::TtlCache,
 };
+use limit::{ReviewLimit, Standing};
+
+mod limit;
 
 const REVIEW_TOKEN: Operation = Operation { verb: "create", resource: "tokenreviews" };
 const REVIEW_ACCESS: Operation = Operation { verb: "create", resource: "subjectaccessreviews" };
 
 /// The values of the label `outcome`.
-const OUTCOMES: [&str; 5] = ["allowed", "forbidden", "unauthenticated", "missing", "error"];
+const OUTCOMES: [&str; 6] = ["allowed", "forbidden", "unauthenticated", "missing", "error", "limited"];
 
 /// A token's SHA-256, never the token itself, and the path asked for.
 type Key = ([u8; 32], &'static str);
@@ -53,6 +56,9 @@ pub enum Error {
     /// The Kubernetes API failed or refused to say.
     #[error("{0}")]
     Kubernetes(String),
+    /// Too many tokens that are not known are sent.
+    #[error("too many tokens are to be reviewed")]
+    Limited,
 }
 
 impl From<kubernetes::Error> for Error {
@@ -71,9 +77,10 @@ pub struct Authenticator {
     metrics: Metrics,
     settings: Auth,
     /// Tokens that were accepted; apart from the others, so that a flood of bad tokens pushes no good one out.
-    accepted: TtlCache<Key, Arc<str>, kubernetes::Error>,
+    accepted: TtlCache<Key, Arc<str>, Error>,
     /// Reviews under way, and refusals.
-    reviews: TtlCache<Key, Decision, kubernetes::Error>,
+    reviews: TtlCache<Key, Decision, Error>,
+    limit: ReviewLimit,
 }
 
 impl Authenticator {
@@ -85,26 +92,34 @@ impl Authenticator {
         for outcome in OUTCOMES {
             metrics.auth_decisions.with_label_values(&[outcome]);
         }
-        Self { kubernetes, metrics: metrics.clone(), settings: settings.clone(), accepted, reviews }
+        let limit = ReviewLimit::new(settings.max_reviews_per_second, context);
+        Self { kubernetes, metrics: metrics.clone(), settings: settings.clone(), accepted, reviews, limit }
     }
 
-    /// Whether the bearer of `token`, or of none at all, may post to `path`.
+    /// Whether the bearer of `token`, or of none at all, who is at `peer` if that is known, may post to `path`.
     ///
     /// # Errors
-    /// If it cannot be found out until `deadline`.
-    pub async fn judge(&self, token: Option<&str>, path: &'static str, deadline: Monotonic) -> Result<Decision, Error> {
+    /// If it cannot be found out until `deadline`, or too much is asked.
+    pub async fn judge(
+        &self,
+        token: Option<&str>,
+        path: &'static str,
+        peer: Option<IpAddr>,
+        deadline: Monotonic,
+    ) -> Result<Decision, Error> {
         let Some(token) = token else {
             self.count("missing");
             return Ok(Decision::Unauthenticated);
         };
-        let decision = self.decision(token, path, deadline).await;
+        let decision = self.decision(token, path, peer, deadline).await;
         self.count(match &decision {
             Ok(Decision::Allowed(_)) => "allowed",
             Ok(Decision::Forbidden(_)) => "forbidden",
             Ok(Decision::Unauthenticated) => "unauthenticated",
-            Err(_) => "error",
+            Err(Error::Limited) => "limited",
+            Err(Error::Deadline | Error::Kubernetes(_)) => "error",
         });
-        Ok(decision?)
+        decision
     }
 
     fn count(&self, outcome: &str) {
@@ -115,8 +130,9 @@ impl Authenticator {
         &self,
         token: &str,
         path: &'static str,
+        peer: Option<IpAddr>,
         deadline: Monotonic,
-    ) -> Result<Decision, kubernetes::Error> {
+    ) -> Result<Decision, Error> {
         let key = (Sha256::digest(token.as_bytes()).into(), path);
         if let Some(user) = self.accepted.get(&key) {
             return Ok(Decision::Allowed(user));
@@ -126,7 +142,15 @@ impl Authenticator {
             Decision::Allowed(_) => Duration::ZERO,
             Decision::Forbidden(_) | Decision::Unauthenticated => negative_cache_ttl,
         };
-        let load = || review(self.kubernetes.clone(), token.to_owned(), path, deadline);
+        // It was accepted, and is to be reviewed again: made-up tokens never were.
+        let standing = if self.accepted.get_stale(&key).is_some() { Standing::Known } else { Standing::Unknown(peer) };
+        let load = || {
+            let (limit, kubernetes, token) = (self.limit.clone(), self.kubernetes.clone(), token.to_owned());
+            async move {
+                let _place = limit.admit(standing).await.ok_or(Error::Limited)?;
+                Ok(review(kubernetes, token, path, deadline).await?)
+            }
+        };
         let decision = self.reviews.get_or_load(key, ttl_of, load).await?;
         if let Decision::Allowed(user) = &decision {
             self.accepted.insert(key, Arc::clone(user), cache_ttl);

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub http_request_duration_seconds: HistogramVec,
     pub http_requests_in_flight: IntGauge,
     pub http_requests_overload: IntCounter,
+    pub http_body_bytes: IntGauge,
+    pub http_bounds_met: IntCounterVec,
     pub owner_resolution: IntCounterVec,
     pub kubernetes_requests: IntCounterVec,
     pub kubernetes_request_duration_seconds: HistogramVec,
@@ -148,6 +150,13 @@ impl Metrics {
                 "gateway_http_requests_overload_total",
                 "Total number of HTTP requests answered 503 because too many were being worked on",
             )?,
+            http_body_bytes: r
+                .gauge("gateway_http_body_bytes", "Memory that is reserved for bodies being received or worked on")?,
+            http_bounds_met: r.counters(
+                "gateway_http_bounds_met_total",
+                "Total number of connections and bodies given up or refused because a bound was met",
+                &["bound"],
+            )?,
             owner_resolution: r.counters(
                 "gateway_owner_resolution_total",
                 "Total number of owner chains followed, by kind of the first object and by where the owner came from",
@@ -249,6 +258,10 @@ impl Metrics {
             build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
             registry: r.0,
         };
+        // Exposed from the start: a rate over a counter that begins at 1 misses the first.
+        for bound in ["bodies", "slow_body", "connections", "connections_of_peer"] {
+            metrics.http_bounds_met.with_label_values(&[bound]);
+        }
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(metrics)
     }

@@ -25,7 +25,9 @@ impl Default for Server {
             metrics_addr: ([0, 0, 0, 0], 9090).into(),
             max_concurrent_requests: 100,
             max_queue_wait: secs(1),
+            max_buffered_bytes: 32 * 1024 * 1024,
             max_connections: 2048,
+            max_connections_per_peer: 512,
             read_timeout: secs(30),
             write_timeout: secs(30),
             idle_timeout: secs(120),
@@ -115,7 +117,13 @@ impl Default for Scope {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { mode: AuthMode::default(), cache_ttl: secs(60), negative_cache_ttl: secs(10), cache_size: 1000 }
+        Self {
+            mode: AuthMode::default(),
+            cache_ttl: secs(60),
+            negative_cache_ttl: secs(10),
+            cache_size: 1000,
+            max_reviews_per_second: 20,
+        }
     }
 }
 

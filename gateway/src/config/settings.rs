@@ -49,8 +49,13 @@ pub struct Server {
     /// How long a request waits for a place.
     #[serde(with = "duration")]
     pub max_queue_wait: Duration,
-    /// Open connections per listener.
+    /// Bytes of all bodies that are received or worked on; what does not fit waits for `max_queue_wait` at most, before 503.
+    pub max_buffered_bytes: usize,
+    /// Open connections of the signal listener, less if the process may not open as many files; when there are so many, the
+    /// one that has been idle for longest makes room.
     pub max_connections: usize,
+    /// Of them from one address (an IPv6 network of 64 bits); when there are so many, one of its own makes room.
+    pub max_connections_per_peer: usize,
     /// For reading a request's head, and again for its body.
     #[serde(with = "duration")]
     pub read_timeout: Duration,
@@ -223,6 +228,9 @@ pub struct Auth {
     pub negative_cache_ttl: Duration,
     /// Tokens remembered at most.
     pub cache_size: usize,
+    /// Tokens that nothing is known of and that are reviewed in a second, and as many again of those that were accepted
+    /// before; further ones are answered 503.
+    pub max_reviews_per_second: u32,
 }
 
 /// How senders are authenticated.

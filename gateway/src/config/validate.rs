@@ -13,12 +13,18 @@ use crate::rfc1123::{is_kind, is_label, is_subdomain};
 
 /// An object in etcd is 1.5 MiB at most, and a body is copied into one; more only serves larger batches.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Enough for a few dozen small bodies at once.
+const BUFFERED_BYTES_MIN: usize = 1024 * 1024;
+/// More than any gateway needs: an upper bound against a digit too many.
+const BUFFERED_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024 - 1;
 /// Each place costs a task, a buffer or an entry: an upper bound against a digit too many.
 const COUNT_MAX: usize = 1_000_000;
 /// Backoff doubles: further tries would only hold memory.
 const TRIES_MAX: u32 = 10;
 /// A revoked token must stop working soon.
 const AUTH_TTL_MAX: Duration = Duration::from_secs(600);
+/// An API server is hardly asked for more by all its clients together.
+const REVIEWS_MAX: u32 = 10_000;
 /// Each is looked at for each alert.
 const RULES_MAX: usize = 100;
 /// Shorter names of exporters would be found in the names of too many pods.
@@ -60,7 +66,14 @@ impl Config {
 fn check_server(p: &mut Problems, server: &Server) {
     p.count("server.maxConcurrentRequests", server.max_concurrent_requests, COUNT_MAX);
     p.count("server.maxConnections", server.max_connections, COUNT_MAX);
+    p.count("server.maxConnectionsPerPeer", server.max_connections_per_peer, COUNT_MAX);
     p.count("server.maxBodyBytes", server.max_body_bytes, BODY_BYTES_MAX);
+    let (body, buffered) = (server.max_body_bytes, server.max_buffered_bytes);
+    // A quarter is kept for small bodies: the rest must hold a large one.
+    let least = body.saturating_mul(2).max(BUFFERED_BYTES_MIN);
+    p.require((least..=BUFFERED_BYTES_MAX).contains(&buffered), || {
+        format!("server.maxBufferedBytes: {buffered} is not between {least} (twice server.maxBodyBytes) and {BUFFERED_BYTES_MAX}")
+    });
     for (key, value) in [
         ("server.readTimeout", server.read_timeout),
         ("server.writeTimeout", server.write_timeout),
@@ -194,6 +207,10 @@ fn check_scope(p: &mut Problems, scope: &Scope) {
 
 fn check_auth(p: &mut Problems, auth: &Auth) {
     p.count("auth.cacheSize", auth.cache_size, COUNT_MAX);
+    let reviews = auth.max_reviews_per_second;
+    p.require((1..=REVIEWS_MAX).contains(&reviews), || {
+        format!("auth.maxReviewsPerSecond: {reviews} is not between 1 and {REVIEWS_MAX}")
+    });
     p.time("auth.cacheTtl", auth.cache_ttl, (Duration::ZERO, AUTH_TTL_MAX));
     p.time("auth.negativeCacheTtl", auth.negative_cache_ttl, (Duration::ZERO, AUTH_TTL_MAX));
 }

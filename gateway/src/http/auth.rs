@@ -1,7 +1,8 @@
 //! The bearer token of a request, and what its sender is told.
 
-use http::{HeaderMap, HeaderValue, header};
+use std::{net::IpAddr, time::Duration};
 
+use http::{HeaderMap, HeaderValue, header};
 use tracing::{Level, Span};
 
 use super::problem::{Kind, Problem};
@@ -14,6 +15,9 @@ use crate::{
 /// Longer than any token that Kubernetes issues, which are below 2 KiB; it bounds what is hashed and sent on.
 const TOKEN_BYTES_MAX: usize = 8192;
 
+/// When a sender whose token is one too many should come again.
+const RETRY_SOON: Duration = Duration::from_secs(1);
+
 /// Lets a request to `path` pass, or says why not. Whose token it is becomes part of the request's span; who is refused is
 /// logged as far as `log` allows.
 pub(super) async fn check(
@@ -21,10 +25,11 @@ pub(super) async fn check(
     log: &LogLimit,
     headers: &HeaderMap,
     path: &'static str,
+    peer: Option<IpAddr>,
     deadline: Monotonic,
 ) -> Result<(), Problem> {
     let token = bearer_token(headers);
-    match authenticator.judge(token, path, deadline).await {
+    match authenticator.judge(token, path, peer, deadline).await {
         Ok(Decision::Allowed(user)) => {
             Span::current().record("user", &*user);
             Ok(())
@@ -46,8 +51,17 @@ pub(super) async fn check(
             }
             Err(unauthenticated(detail))
         }
+        Err(Error::Limited) => {
+            if log.admits("limited", Level::WARN) {
+                tracing::warn!(reason = "limited", "answered 503: too many tokens are to be reviewed");
+            }
+            let problem = Problem::new(Kind::Busy, "too many tokens are being reviewed; send it again");
+            Err(problem.retry_after(RETRY_SOON))
+        }
         Err(error) => {
-            tracing::warn!(%error, "a token could not be reviewed");
+            if log.admits("unreviewed", Level::WARN) {
+                tracing::warn!(%error, reason = "unreviewed", "a token could not be reviewed");
+            }
             let kind = if error == Error::Deadline { Kind::Deadline } else { Kind::KubernetesApi };
             Err(Problem::new(kind, "the token could not be reviewed; send it again"))
         }

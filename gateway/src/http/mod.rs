@@ -4,10 +4,11 @@
 //!
 //! | step | ends in |
 //! |---|---|
-//! | path, method, content type, announced length | 404, 405, 415, 413 |
-//! | shutting down; no place among the requests under way | 503 |
-//! | bearer token | 401, 403, 500 |
-//! | body | 413, 503 |
+//! | path, method, content type, encoding, announced length | 404, 405, 415, 413 |
+//! | shutting down | 503 |
+//! | bearer token | 401, 403, 500, 503 |
+//! | body, within the memory for all bodies | 413, 503 |
+//! | no place among the requests under way | 503 |
 //! | [`SignalHandler`](crate::intake::SignalHandler) | see [`answer`] |
 //!
 //! Alertmanager decides the policy: any 2xx is final, 5xx is sent again, and 429 and every other 4xx is final too. So
@@ -21,6 +22,7 @@ mod auth;
 mod body;
 mod gate;
 mod info;
+mod memory;
 pub mod operations;
 mod problem;
 mod request;

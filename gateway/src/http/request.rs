@@ -9,11 +9,11 @@ use axum::{
 };
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Level};
 
 use super::{
     app::App,
-    info::{Peer, RequestInfo},
+    info::{Peer, RequestInfo, shown_path},
     problem::{Kind, Problem},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
@@ -29,8 +29,8 @@ const REQUEST_ID_LEN_MAX: usize = 64;
 pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let received = app.context.monotonic();
     let id = sent_id(request.headers()).unwrap_or_else(|| new_id(&app.context));
-    let info = RequestInfo { id: id.into(), path: request.uri().path().into(), received };
-    let (endpoint, method) = (endpoint(&info.path), method_label(request.method()));
+    let info = RequestInfo { id: id.into(), path: shown_path(request.uri()), received };
+    let (endpoint, method) = (endpoint(request.uri().path()), method_label(request.method()));
     request.extensions_mut().insert(info.clone());
 
     // At the level of errors, so that every line of a request has it, whatever the log's level is.
@@ -48,8 +48,17 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         .with_label_values(&[endpoint, method, status.as_str()])
         .observe(took.as_secs_f64());
     let _in_span = span.enter();
-    if status.is_server_error() || status == http::StatusCode::PAYLOAD_TOO_LARGE {
-        tracing::warn!(status = status.as_u16(), ?took, "answered");
+    let reason = match status.as_u16() {
+        413 => Some("answered_413"),
+        503 => Some("answered_503"),
+        504 => Some("answered_504"),
+        500.. => Some("answered_500"),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        if app.log.admits(reason, Level::WARN) {
+            tracing::warn!(reason, status = status.as_u16(), ?took, "answered");
+        }
     } else {
         tracing::debug!(status = status.as_u16(), ?took, "answered");
     }
@@ -79,7 +88,7 @@ fn sent_id(headers: &HeaderMap) -> Option<String> {
     ((1..=REQUEST_ID_LEN_MAX).contains(&id.len()) && id.bytes().all(sane)).then(|| id.to_owned())
 }
 
-fn new_id(context: &Context) -> String {
+pub(super) fn new_id(context: &Context) -> String {
     format!("{:016x}{:016x}", context.random(), context.random())
 }
 

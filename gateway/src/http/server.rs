@@ -2,69 +2,87 @@
 //!
 //! | what | bound |
 //! |---|---|
-//! | connections | `maxConnections`; further ones wait in the kernel's queue |
+//! | connections | [`Bounds`]: at `maxConnections` the one that has been idle for longest makes room; at `maxConnectionsPerPeer` one of its own |
 //! | TLS handshake, request head | `readTimeout` |
 //! | head's size | 32 KiB, 100 headers: 431 |
 //! | from head to answer | `writeTimeout` |
 //! | a client that does not read its answer | `writeTimeout` |
-//! | idle kept-alive connection | `idleTimeout` |
+//! | idle kept-alive connection | `idleTimeout`; `readTimeout` after requests that were pipelined or of unknown length |
 //! | shutdown | `drainTimeout` |
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::{info::Peer, tls::Tls};
-use crate::{config, context::Context};
-use timed::{Phase, TimedIo};
+use super::{
+    info::{Peer, RequestInfo, shown_path},
+    request::new_id,
+    tls::Tls,
+};
+use crate::{config, context::Context, metrics::Metrics};
+use connections::{Connections, Place};
+use timed::TimedIo;
 
+mod connections;
+mod framing;
+mod host;
+mod phase;
 mod timed;
 
-/// Head and, piece by piece, body are read into a buffer of this size; hyper's own default is 400 KiB.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
+pub use connections::Bounds;
+pub(super) use phase::Phase;
+
+/// Head and, piece by piece, body are read into a buffer of this size; hyper's own default is 400 KiB. Each connection may have
+/// one, whatever the bodies may take.
+const BUFFER_BYTES_MAX: usize = 32 * 1024;
 /// Tokens, the largest headers there are here, have 8 KiB at most.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// After an accept that failed, mostly for want of file descriptors: time for others to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// One listener: what it serves, and within which limits.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Server {
     /// What it serves.
     pub router: Router,
     /// TLS; plain HTTP if absent.
     pub tls: Option<Tls>,
-    /// Limits and timeouts.
+    /// Timeouts.
     pub settings: config::Server,
+    /// How many connections.
+    pub bounds: Bounds,
     /// Time and tasks.
     pub context: Context,
+    /// Where it is counted that a bound was met.
+    pub metrics: Metrics,
 }
 
 impl Server {
     /// Accepts connections until `shutdown` is cancelled, then lets requests under way finish, for `drainTimeout` at
     /// most. Returns when no connection is left.
     pub async fn serve(self, listener: TcpListener, shutdown: CancellationToken) {
-        let max_connections = self.settings.max_connections.clamp(1, Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(max_connections));
+        let connections = Connections::new(self.bounds, &self.context, &self.metrics);
         let server = Arc::new(self);
-        let accepting = accept_all(&server, &listener, &places, &shutdown);
+        let accepting = accept_all(&server, &listener, &connections, &shutdown);
         shutdown.run_until_cancelled(accepting).await;
         drop(listener);
-        // All places are free when the last connection has ended; each of them keeps to `drainTimeout` by itself.
-        let all = u32::try_from(max_connections).unwrap_or(u32::MAX);
+        // Each connection keeps to `drainTimeout` by itself.
         let limit = server.settings.drain_timeout + Duration::from_secs(1);
-        if server.context.timeout(limit, places.acquire_many(all)).await.is_err() {
+        if server.context.timeout(limit, connections.ended()).await.is_err() {
             tracing::warn!("connections were left at the end of a shutdown");
         }
     }
@@ -73,22 +91,20 @@ impl Server {
 async fn accept_all(
     server: &Arc<Server>,
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
+    connections: &Connections,
     shutdown: &CancellationToken,
 ) -> Infallible {
     loop {
-        // The semaphore is never closed, and a pause is the right answer if it were.
-        let Ok(place) = Arc::clone(places).acquire_owned().await else {
-            server.context.sleep(ACCEPT_PAUSE).await;
-            continue;
-        };
         match listener.accept().await {
             Ok((stream, peer)) => {
+                // One that is refused is closed here.
+                let Some(place) = connections.admit(peer.ip()).await else { continue };
                 let connection = connection(Arc::clone(server), stream, peer, place, shutdown.clone());
                 server.context.spawn(connection);
             }
             Err(error) => {
                 tracing::warn!(%error, "no connection could be accepted");
+                connections.make_room();
                 server.context.sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -99,7 +115,20 @@ async fn connection(
     server: Arc<Server>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: OwnedSemaphorePermit,
+    place: Place,
+    shutdown: CancellationToken,
+) {
+    let serving = serve_connection(&server, stream, peer, &place.phase, shutdown);
+    if place.closed.clone().run_until_cancelled_owned(serving).await.is_none() {
+        tracing::debug!(%peer, "a connection made room for another");
+    }
+}
+
+async fn serve_connection(
+    server: &Server,
+    stream: TcpStream,
+    peer: SocketAddr,
+    phase: &Phase,
     shutdown: CancellationToken,
 ) {
     // Answers are small and written at once: waiting to fill a packet would only delay them.
@@ -107,27 +136,25 @@ async fn connection(
         tracing::debug!(%error, %peer, "TCP_NODELAY could not be set");
     }
     match &server.tls {
-        None => http(&server, stream, peer, shutdown).await,
+        None => http(server, stream, peer, phase, shutdown).await,
         Some(tls) => {
             let handshake = TlsAcceptor::from(tls.current()).accept(stream);
             match server.context.timeout(server.settings.read_timeout, handshake).await {
-                Ok(Ok(stream)) => http(&server, stream, peer, shutdown).await,
+                Ok(Ok(stream)) => http(server, stream, peer, phase, shutdown).await,
                 Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
             }
         }
     }
-    drop(place);
 }
 
-async fn http<S>(server: &Server, stream: S, peer: SocketAddr, shutdown: CancellationToken)
+async fn http<S>(server: &Server, stream: S, peer: SocketAddr, phase: &Phase, shutdown: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let settings = &server.settings;
-    let phase = Phase::default();
     let stream = TimedIo::new(stream, phase.clone(), settings, &server.context);
-    let service = service_fn(|request| answer(server, request, peer, &phase));
+    let service = service_fn(|request| answer(server, request, peer, phase));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -162,8 +189,15 @@ async fn answer(
     peer: SocketAddr,
     phase: &Phase,
 ) -> Result<Response<Body>, Infallible> {
-    phase.request();
+    phase.begun(request.body().size_hint().exact());
+    if let Err(why) = host::check(&request) {
+        let path = shown_path(request.uri());
+        let info = RequestInfo { id: new_id(&server.context).into(), path, received: server.context.monotonic() };
+        phase.answer();
+        return Ok(host::refuse(why, &info));
+    }
     request.extensions_mut().insert(Peer(peer));
+    request.extensions_mut().insert(phase.clone());
     let answer = server.router.clone().oneshot(request.map(Body::new));
     let response = match server.context.timeout(server.settings.write_timeout, answer).await {
         Ok(Ok(response)) => response,

@@ -12,21 +12,24 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::FutureExt as _;
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, header, request::Parts};
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use super::{
     answer::{Answer, answer},
     app::App,
-    auth, body,
+    auth,
+    body::{self, Failure},
     gate::{Gate, Place},
-    info::RequestInfo,
+    info::{Peer, RequestInfo},
+    memory::{Budget, Charge},
     problem::{Kind, Problem},
     request::{observe, panic_text},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
+    server::Phase,
 };
-use crate::{context::Monotonic, intake::Item, remediation::Source, signal::Rejection};
+use crate::{config, context::Monotonic, intake::Item, remediation::Source, signal::Rejection};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -37,11 +40,13 @@ const HANDLER_GRACE: Duration = Duration::from_secs(1);
 struct Shared {
     app: Arc<App>,
     gate: Arc<Gate>,
+    budget: Arc<Budget>,
 }
 
 /// The routes of the signal listener.
 pub fn router(app: App) -> Router {
     let gate = Arc::new(Gate::new(&app.server, &app.context, &app.metrics));
+    let budget = Arc::new(Budget::new(&app.server, &app.context, &app.metrics));
     let app = Arc::new(app);
     Router::new()
         // Any method: axum's own 405 has no body.
@@ -49,7 +54,7 @@ pub fn router(app: App) -> Router {
         .route(KUBERNETES_EVENT, any(kubernetes_event))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(&app), observe))
-        .with_state(Shared { app, gate })
+        .with_state(Shared { app, gate, budget })
 }
 
 async fn prometheus(
@@ -80,7 +85,7 @@ async fn receive(shared: &Shared, source: Source, info: &RequestInfo, request: R
 }
 
 async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: Request) -> Result<Answer, Problem> {
-    let Shared { app, gate } = shared;
+    let Shared { app, gate, .. } = shared;
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
         let problem = Problem::new(Kind::MethodNotAllowed, "signals are posted");
@@ -98,28 +103,46 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     }
     // It begins with the head: a sender that is slow with the body has less time left, and is told so by 503 or 504.
     let deadline = info.received + app.server.kubernetes_request_timeout;
+    // No place is held while a token is reviewed or a body is awaited: how long that takes is not ours to say.
+    if let Some(authenticator) = &app.auth {
+        let peer = head.extensions.get().map(|Peer(address)| address.ip());
+        auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await?;
+    }
+    let (body, charge) = read_body(shared, &head, body, deadline).await?;
     let Some(place) = gate.enter().await else {
         app.metrics.http_requests_overload.inc();
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
-    if let Some(authenticator) = &app.auth {
-        auth::check(authenticator, &app.log, &head.headers, path(source), deadline).await?;
-    }
-    let body = read_body(app, body, deadline).await?;
-    Ok(answer(&handle(app, place, source, body, deadline).await?))
+    Ok(answer(&handle(app, (place, charge), source, body, deadline).await?))
 }
 
-async fn read_body(app: &App, body: Body, deadline: Monotonic) -> Result<Bytes, Problem> {
-    let read_by = (app.context.monotonic() + app.server.read_timeout).min(deadline);
-    body::read(body, app.server.max_body_bytes, read_by, &app.context).await
+async fn read_body(shared: &Shared, head: &Parts, body: Body, deadline: Monotonic) -> Result<(Bytes, Charge), Problem> {
+    let Shared { app, budget, .. } = shared;
+    let config::Server { max_body_bytes, read_timeout, .. } = app.server;
+    let read_by = (app.context.monotonic() + read_timeout).min(deadline);
+    let phase = head.extensions.get::<Phase>();
+    if let Some(phase) = phase {
+        phase.body();
+    }
+    let announced = body::announced(&head.headers);
+    let result = body::read(body, announced, budget, max_body_bytes, read_by, &app.context).await;
+    if let Some(phase) = phase {
+        phase.request();
+    }
+    result.map_err(|failure| {
+        if failure == Failure::NoMemory {
+            app.metrics.http_bounds_met.with_label_values(&["bodies"]).inc();
+        }
+        failure.problem(max_body_bytes)
+    })
 }
 
 /// Has the body handled in a task of its own: a client that goes away, or a connection that is cut off, must not leave
 /// a signal half done.
 async fn handle(
     app: &App,
-    place: Place,
+    held: (Place, Charge),
     source: Source,
     body: Bytes,
     deadline: Monotonic,
@@ -128,7 +151,7 @@ async fn handle(
     let handler = Arc::clone(&app.handler);
     let work = async move {
         let result = AssertUnwindSafe(async { handler.handle(source, body, deadline).await }).catch_unwind().await;
-        drop(place);
+        drop(held);
         // Nobody waits any more if the client has gone.
         let _ = sender.send(result);
     };

@@ -12,7 +12,11 @@ use crate::{
     context::Context,
     dedup::{Deduplicate, Obstacle},
     events::Announcer,
-    http::{self, Readiness, server::Server, tls::Tls},
+    http::{
+        self, Readiness,
+        server::{Bounds, Server},
+        tls::Tls,
+    },
     log_limit::LogLimit,
     metrics::Metrics,
 };
@@ -74,14 +78,22 @@ impl Gateway {
     /// Serves until `shutdown`, then answers what is under way, releases what is held and flushes the audit trail.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
         let operations = CancellationToken::new();
-        let server =
-            |router, tls| Server { router, tls, settings: self.config.server.clone(), context: self.context.clone() };
-        let health = server(self.health(), None);
-        let metrics = server(http::operations::metrics_router(self.metrics.clone()), None);
+        let server = |router, tls, bounds| Server {
+            router,
+            tls,
+            settings: self.config.server.clone(),
+            bounds,
+            context: self.context.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let health = server(self.health(), None, Bounds::operations());
+        let metrics = http::operations::metrics_router(self.metrics.clone());
+        let metrics = server(metrics, None, Bounds::operations());
         self.context.spawn(health.serve(listeners.health, operations.clone()));
         self.context.spawn(metrics.serve(listeners.metrics, operations.clone()));
         let draining = self.readiness.clone();
-        let api = server(self.api.clone(), self.tls.clone()).serve(listeners.api, shutdown.clone());
+        let bounds = Bounds::signals(&self.config.server);
+        let api = server(self.api.clone(), self.tls.clone(), bounds).serve(listeners.api, shutdown.clone());
         let drain = async move {
             shutdown.cancelled().await;
             draining.drain();

@@ -7,6 +7,7 @@
 
 mod builder;
 mod error;
+mod files;
 mod gateway;
 mod listeners;
 mod run;

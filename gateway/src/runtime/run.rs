@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{error::Error, gateway::Gateway, listeners::Listeners};
+use super::{error::Error, files, gateway::Gateway, listeners::Listeners};
 use crate::{
     config::{Config, Identity},
     context::Context,
@@ -22,8 +22,9 @@ const PERMISSIONS_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// If it cannot be started; the message says what to do.
 pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
-    let config = Config::load(config_file, std::env::vars())?;
+    let mut config = Config::load(config_file, std::env::vars())?;
     telemetry::init(&config.logging)?;
+    config.server.max_connections = files::connections(config.server.max_connections, files::raise_limit());
     let identity = Identity::load(std::env::vars())?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;

@@ -110,6 +110,12 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::no_yaml("a: [", "not usable")]
 #[case::zero("server: {maxConcurrentRequests: 0}", "server.maxConcurrentRequests: 0 is not between 1 and")]
 #[case::no_connections("server: {maxConnections: 0}", "server.maxConnections: ")]
+#[case::no_connections_of_a_peer("server: {maxConnectionsPerPeer: 0}", "server.maxConnectionsPerPeer: ")]
+#[case::no_room_for_a_body(
+    "server: {maxBufferedBytes: 2097151}",
+    "server.maxBufferedBytes: 2097151 is not between 2097152"
+)]
+#[case::no_reviews("auth: {maxReviewsPerSecond: 0}", "auth.maxReviewsPerSecond: 0 is not between 1 and")]
 #[case::no_body("server: {maxBodyBytes: 0}", "server.maxBodyBytes: ")]
 #[case::no_time("server: {readTimeout: 0s}", "server.readTimeout: ")]
 #[case::late_answer(

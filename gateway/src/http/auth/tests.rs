@@ -83,6 +83,10 @@ struct Rig {
 }
 
 fn rig() -> Rig {
+    rig_with(Auth::default())
+}
+
+fn rig_with(settings: Auth) -> Rig {
     let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
     #[allow(clippy::disallowed_methods, reason = "the simulation's own start")]
     let start = tokio::time::Instant::now();
@@ -91,20 +95,30 @@ fn rig() -> Rig {
     let api = cluster.clone();
     let client = Client::new(tower::service_fn(move |request| api.clone().answer(request)), "default");
     let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), Retry::default());
-    let auth = Authenticator::new(kubernetes, &Auth::default(), &context, &metrics);
+    let auth = Authenticator::new(kubernetes, &settings, &context, &metrics);
     Rig { auth, cluster, context, metrics }
 }
 
 impl Rig {
     async fn status(&self, authorization: &str) -> u16 {
+        self.status_from(None, authorization).await
+    }
+
+    async fn status_from(&self, peer: Option<&str>, authorization: &str) -> u16 {
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, authorization.parse().unwrap());
-        self.status_of(&headers).await
+        self.checked(peer, &headers).await
     }
 
     async fn status_of(&self, headers: &HeaderMap) -> u16 {
+        self.checked(None, headers).await
+    }
+
+    async fn checked(&self, peer: Option<&str>, headers: &HeaderMap) -> u16 {
+        let peer = peer.map(|address| address.parse::<IpAddr>().unwrap());
         let deadline = self.context.monotonic() + Duration::from_secs(15);
-        match check(&self.auth, &LogLimit::new(self.cluster.context.clone()), headers, PROMETHEUS, deadline).await {
+        match check(&self.auth, &LogLimit::new(self.cluster.context.clone()), headers, PROMETHEUS, peer, deadline).await
+        {
             Ok(()) => 200,
             Err(problem) => {
                 let challenged =
@@ -174,7 +188,7 @@ async fn a_burst_of_one_token_costs_one_review() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flood_of_bad_tokens_pushes_no_good_one_out() {
-    let rig = rig();
+    let rig = rig_with(Auth { max_reviews_per_second: 10_000, ..Auth::default() });
     rig.status("Bearer good").await;
     let flood = Auth::default().cache_size + 1;
     for token in 0..flood {
@@ -213,4 +227,55 @@ async fn a_failure_to_ask_is_500_and_not_remembered(#[case] failure: u16, #[case
     assert_eq!((rig.requests(), rig.counted("error")), (requests, 1));
     rig.cluster.failure.store(0, Ordering::SeqCst);
     assert_eq!(rig.status("Bearer good").await, 200);
+}
+
+/// So many made-up tokens at once, all different from those of other calls with another `name`; how many were refused and how many
+/// told to come again.
+async fn flood(rig: &Rig, peer: Option<&str>, name: &str, count: usize) -> (usize, usize) {
+    let authorizations: Vec<_> = (0..count).map(|number| format!("Bearer {name}-{number}")).collect();
+    let statuses = authorizations.iter().map(|authorization| rig.status_from(peer, authorization));
+    let statuses = futures::future::join_all(statuses).await;
+    let answered = |status| statuses.iter().filter(|answered| **answered == status).count();
+    (answered(401), answered(503))
+}
+
+#[tokio::test(start_paused = true)]
+async fn made_up_tokens_are_reviewed_up_to_a_number_per_second_and_the_others_are_to_come_again() {
+    let rig = rig();
+    let reviews = usize::try_from(Auth::default().max_reviews_per_second).unwrap();
+    assert_eq!(flood(&rig, None, "a", 500).await, (reviews, 500 - reviews));
+    assert_eq!((rig.requests(), rig.counted("limited")), (reviews, 500 - reviews as u64));
+    rig.context.sleep(Duration::from_secs(10)).await;
+    assert_eq!(flood(&rig, None, "b", 500).await, (reviews, 500 - reviews), "nothing is saved up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_from_one_address_leaves_reviews_to_the_others() {
+    let rig = rig();
+    let reviews = usize::try_from(Auth::default().max_reviews_per_second).unwrap();
+    assert_eq!(flood(&rig, Some("10.0.0.66"), "a", 500).await.0, reviews / 4);
+    assert_eq!(rig.status_from(Some("10.0.0.1"), "Bearer good").await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_was_accepted_is_accepted_and_reviewed_again_whatever_is_made_up_meanwhile() {
+    let rig = rig();
+    assert_eq!(rig.status("Bearer good").await, 200);
+    flood(&rig, None, "a", 500).await;
+    assert_eq!(rig.status("Bearer good").await, 200, "known");
+    rig.context.sleep(Auth::default().cache_ttl).await;
+    flood(&rig, None, "b", 500).await;
+    assert_eq!(rig.status("Bearer good").await, 200, "reviewed again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_addresses_than_are_told_apart_are_within_the_limit_for_all() {
+    let rig = rig_with(Auth { max_reviews_per_second: 100, ..Auth::default() });
+    let mut reviewed = 0;
+    for host in 0..5000_u32 {
+        let peer = std::net::Ipv4Addr::from_bits(0x0a00_0000 + host).to_string();
+        reviewed += flood(&rig, Some(&peer), &peer, 1).await.0;
+    }
+    let seconds = rig.context.monotonic().since_start().as_secs_f64();
+    assert!(reviewed as f64 <= 100.0 * (seconds + 1.0), "{reviewed} in {seconds} s");
 }

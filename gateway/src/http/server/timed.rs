@@ -3,10 +3,6 @@
 use std::{
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
     task::{Context as Task, Poll, ready},
     time::Duration,
 };
@@ -14,43 +10,14 @@ use std::{
 use futures::{FutureExt as _, future::BoxFuture};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::{framing::Framing, phase::Phase};
 use crate::{config, context::Context};
-
-/// The first head of a connection, or one of which a part is there, is awaited.
-const HEAD: u8 = 0;
-/// A request is being worked on: whoever works on it has a deadline.
-const REQUEST: u8 = 1;
-/// The answer is given to hyper, and being written.
-const ANSWER: u8 = 2;
-/// The answer is written, and no byte of another head is there.
-const IDLE: u8 = 3;
-
-/// What a connection is at, told by its service and its stream to each other.
-#[derive(Clone, Default)]
-pub(super) struct Phase(Arc<AtomicU8>);
-
-impl Phase {
-    pub(super) fn request(&self) {
-        self.0.store(REQUEST, Ordering::Relaxed);
-    }
-
-    pub(super) fn answer(&self) {
-        self.0.store(ANSWER, Ordering::Relaxed);
-    }
-
-    fn is(&self, phase: u8) -> bool {
-        self.0.load(Ordering::Relaxed) == phase
-    }
-
-    fn pass(&self, from: u8, to: u8) {
-        let _ = self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
-    }
-}
 
 /// A stream that ends in an error when its client is too slow.
 pub(super) struct TimedIo<S> {
     stream: S,
     phase: Phase,
+    framing: Framing,
     head: Timer,
     idle: Timer,
     write: Timer,
@@ -62,6 +29,7 @@ impl<S> TimedIo<S> {
         Self {
             stream,
             phase,
+            framing: Framing::default(),
             head: timer(settings.read_timeout),
             idle: timer(settings.idle_timeout),
             write: timer(settings.write_timeout),
@@ -98,10 +66,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
         let this = &mut *self;
         let before = buf.filled().len();
         let result = Pin::new(&mut this.stream).poll_read(task, buf);
-        if buf.filled().len() > before {
-            this.phase.pass(IDLE, HEAD);
+        if let Some(received) = buf.filled().get(before..).filter(|received| !received.is_empty()) {
+            this.framing.receive(received);
+            this.phase.received();
         }
-        let (head, idle) = (this.phase.is(HEAD), this.phase.is(IDLE));
+        let (head, idle) = (this.phase.awaits_head(), this.phase.is_idle());
         if !head {
             this.head.stop();
         }
@@ -136,8 +105,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
         let result = Pin::new(&mut self.stream).poll_flush(task);
-        if result.is_ready() {
-            self.phase.pass(ANSWER, IDLE);
+        if result.is_ready() && self.phase.is_answer() {
+            // What came with the request is not read again: the next head may already be awaited.
+            let body = self.phase.body_bytes();
+            let more = self.framing.answered(body);
+            self.phase.answered(more);
         }
         self.timed(task, result)
     }

@@ -1,5 +1,8 @@
 //! The signal listener: its routes, its description, and clients that are in the way.
 
+mod connections;
+mod heads;
 mod openapi;
+mod pressure;
 mod routes;
 mod sockets;

@@ -32,7 +32,7 @@ use tower::ServiceExt as _;
 
 /// What the handler does with a body.
 #[derive(Clone, Copy)]
-enum Behaviour {
+pub(super) enum Behaviour {
     Ignore,
     Malformed,
     Panic,
@@ -41,11 +41,11 @@ enum Behaviour {
     Take(Duration),
 }
 
-struct Handler {
+pub(super) struct Handler {
     context: Context,
     behaviour: Behaviour,
-    seen: Mutex<Vec<(Source, Bytes, Monotonic)>>,
-    finished: AtomicUsize,
+    pub(super) seen: Mutex<Vec<(Source, Bytes, Monotonic)>>,
+    pub(super) finished: AtomicUsize,
 }
 
 impl SignalHandler for Handler {
@@ -67,15 +67,15 @@ impl SignalHandler for Handler {
     }
 }
 
-struct Rig {
+pub(super) struct Rig {
     router: Router,
-    handler: Arc<Handler>,
-    metrics: Metrics,
-    context: Context,
+    pub(super) handler: Arc<Handler>,
+    pub(super) metrics: Metrics,
+    pub(super) context: Context,
     readiness: Readiness,
 }
 
-fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
+pub(super) fn rig(behaviour: Behaviour, settings: config::Server) -> Rig {
     rig_with(behaviour, settings, |_, _| None)
 }
 
@@ -86,7 +86,7 @@ fn simulated() -> Context {
     Context::simulated(clock, tokio::time::Instant::now(), 1)
 }
 
-fn rig_with(
+pub(super) fn rig_with(
     behaviour: Behaviour,
     settings: config::Server,
     auth: impl FnOnce(&Context, &Metrics) -> Option<Authenticator>,
@@ -111,16 +111,16 @@ fn rig_with(
     Rig { router: http::router(app), handler, metrics, context, readiness }
 }
 
-fn plain(behaviour: Behaviour) -> Rig {
+pub(super) fn plain(behaviour: Behaviour) -> Rig {
     rig(behaviour, config::Server::default())
 }
 
-fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
+pub(super) fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
     Request::post(path).header(header::CONTENT_TYPE, "application/json").body(body.into()).unwrap()
 }
 
 impl Rig {
-    async fn send(&self, request: Request<Body>) -> Response<Body> {
+    pub(super) async fn send(&self, request: Request<Body>) -> Response<Body> {
         self.router.clone().oneshot(request).await.unwrap()
     }
 
@@ -130,11 +130,11 @@ impl Rig {
     }
 }
 
-async fn json_of(response: Response<Body>) -> Value {
+pub(super) async fn json_of(response: Response<Body>) -> Value {
     serde_json::from_slice(&response.into_body().collect().await.unwrap().to_bytes()).unwrap()
 }
 
-fn header_of<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
+pub(super) fn header_of<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 

@@ -6,35 +6,40 @@ use axum::{Router, body::Bytes, routing::post};
 use gateway::{
     config,
     context::Context,
-    http::{server::Server, tls::Tls},
+    http::{
+        server::{Bounds, Server},
+        tls::Tls,
+    },
+    metrics::Metrics,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::Notify,
 };
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 
-const SHORT: Duration = Duration::from_millis(40);
+pub(super) const SHORT: Duration = Duration::from_millis(40);
 /// Enough for an exchange on a busy machine.
-const EXCHANGE: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(20);
+pub(super) const EXCHANGE: Duration = Duration::from_secs(1);
+pub(super) const LONG: Duration = Duration::from_secs(20);
 
-struct Rig {
+pub(super) struct Rig {
     address: SocketAddr,
-    context: Context,
+    pub(super) context: Context,
+    pub(super) metrics: Metrics,
     shutdown: CancellationToken,
     /// Cancelled when `serve` has returned.
     ended: CancellationToken,
     /// Lets the requests to `/slow` finish.
-    go: Arc<Notify>,
+    pub(super) go: Arc<Notify>,
     /// Fires when a request to `/slow` has come.
-    came: Arc<Notify>,
+    pub(super) came: Arc<Notify>,
 }
 
-fn settings() -> config::Server {
+pub(super) fn settings() -> config::Server {
     config::Server {
         read_timeout: LONG,
         write_timeout: LONG,
@@ -44,7 +49,7 @@ fn settings() -> config::Server {
     }
 }
 
-async fn serve(settings: config::Server) -> Rig {
+pub(super) async fn serve(settings: config::Server) -> Rig {
     serve_with(settings, None).await
 }
 
@@ -53,6 +58,7 @@ async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Rig {
     let rig = Rig {
         address: listener.local_addr().unwrap(),
         context: Context::system(),
+        metrics: Metrics::new().unwrap(),
         shutdown: CancellationToken::new(),
         ended: CancellationToken::new(),
         go: Arc::default(),
@@ -69,7 +75,8 @@ async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Rig {
         .route("/slow", post(slow))
         // More than the sockets of both sides hold.
         .route("/large", post(async || vec![0; 64 << 20]));
-    let server = Server { router, tls, settings, context: rig.context.clone() };
+    let (bounds, metrics) = (Bounds::signals(&settings), rig.metrics.clone());
+    let server = Server { router, tls, settings, bounds, context: rig.context.clone(), metrics };
     let (shutdown, ended) = (rig.shutdown.clone(), rig.ended.clone());
     rig.context.spawn(async move {
         server.serve(listener, shutdown).await;
@@ -79,8 +86,15 @@ async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Rig {
 }
 
 impl Rig {
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// From another address of loopback, `127.0.0.<host>`.
+    pub(super) async fn connect_from(&self, host: u8) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 
     async fn ended(&self) {
@@ -88,12 +102,12 @@ impl Rig {
     }
 }
 
-fn request(path: &str, body: &str) -> String {
+pub(super) fn request(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: gateway\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// Reads one answer: status and body.
-async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (u16, String) {
+pub(super) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (u16, String) {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         head.push(char::from(stream.read_u8().await.unwrap()));
@@ -105,7 +119,7 @@ async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (u16, String) {
 }
 
 /// Everything until the server closes; a reset counts as closing.
-async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(super) async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut rest = Vec::new();
     let _ = stream.read_to_end(&mut rest).await;
     String::from_utf8_lossy(&rest).into_owned()
@@ -197,19 +211,6 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
     rig.context.sleep(SHORT * 3).await;
     let received = rig.context.timeout(LONG / 2, rest(&mut stream)).await.unwrap();
     assert!(received.len() < 64 << 20, "{}", received.len());
-}
-
-#[tokio::test]
-async fn one_connection_too_many_waits_for_its_turn() {
-    let rig = serve(config::Server { max_connections: 1, ..settings() }).await;
-    let mut first = rig.connect().await;
-    first.write_all(request("/echo", "one").as_bytes()).await.unwrap();
-    assert_eq!(answer(&mut first).await.0, 200);
-    let mut second = rig.connect().await;
-    second.write_all(request("/echo", "two").as_bytes()).await.unwrap();
-    assert!(rig.context.timeout(SHORT, second.readable()).await.is_err());
-    drop(first);
-    assert_eq!(answer(&mut second).await, (200, "two".to_owned()));
 }
 
 #[tokio::test]

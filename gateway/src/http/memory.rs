@@ -1,0 +1,240 @@
+//! Memory for bodies: so many bytes for all connections together, and none for who announces a body and sends nothing.
+//!
+//! Two pools, so that large bodies cannot keep small ones out: the first [`SMALL`] bytes of each body come from a quarter of the
+//! budget, the others from the rest. A body takes its part of a pool at once, when its first byte for it arrives: nobody holds
+//! a part of what he needs and waits for more.
+//!
+//! Where a pool is used up, whoever needs a part waits for `maxQueueWait` at most. Meanwhile the body that has been read for
+//! longest, and for longer than an honest sender takes, makes room.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::Server,
+    context::{Context, Monotonic},
+    metrics::Metrics,
+};
+
+/// Bytes of a body that are read under the small pool: a webhook of some dozen alerts.
+const SMALL: usize = 64 * 1024;
+/// Bytes that a permit stands for.
+const UNIT: usize = 1024;
+/// A small body takes a round trip or two; one of which a part is missing after this may be given up for another.
+const SMALL_GRACE: Duration = Duration::from_millis(100);
+/// The same for a large one: 8 Mbit/s.
+const LARGE_GRACE: Duration = Duration::from_secs(1);
+/// Between two looks at whether a body may be given up.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The memory that bodies may take.
+pub(super) struct Budget {
+    small: Arc<Pool>,
+    large: Arc<Pool>,
+    max_body_bytes: usize,
+    max_wait: Duration,
+    /// Numbers the bodies.
+    next: AtomicU64,
+    context: Context,
+    reserved: IntGauge,
+    evictions: IntCounter,
+}
+
+struct Pool {
+    units: usize,
+    free: Arc<Semaphore>,
+    grace: Duration,
+    /// Bodies of which a part is here and a part is missing, oldest first.
+    readers: Mutex<BTreeMap<u64, Reader>>,
+}
+
+struct Reader {
+    since: Monotonic,
+    evicted: CancellationToken,
+}
+
+/// There was no memory for a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+/// What a body takes; given back when dropped.
+pub(super) struct Charge {
+    small: Option<OwnedSemaphorePermit>,
+    large: Option<OwnedSemaphorePermit>,
+    reserved: IntGauge,
+}
+
+/// A body that is being read.
+pub(super) struct Reading<'a> {
+    budget: &'a Budget,
+    ordinal: u64,
+    since: Monotonic,
+    charge: Charge,
+    bytes: usize,
+    announced: Option<usize>,
+    pool: Option<Arc<Pool>>,
+    evicted: CancellationToken,
+}
+
+impl Budget {
+    pub(super) fn new(server: &Server, context: &Context, metrics: &Metrics) -> Self {
+        let units = (server.max_buffered_bytes / UNIT).clamp(8, Semaphore::MAX_PERMITS);
+        let pool = |units: usize, grace| {
+            let free = Arc::new(Semaphore::new(units));
+            Arc::new(Pool { units, free, grace, readers: Mutex::default() })
+        };
+        Self {
+            small: pool(units / 4, SMALL_GRACE),
+            large: pool(units - units / 4, LARGE_GRACE),
+            max_body_bytes: server.max_body_bytes,
+            max_wait: server.max_queue_wait,
+            next: AtomicU64::new(0),
+            context: context.clone(),
+            reserved: metrics.http_body_bytes.clone(),
+            evictions: metrics.http_bounds_met.with_label_values(&["slow_body"]),
+        }
+    }
+
+    /// Begins with a body of `announced` bytes, if its sender says so.
+    pub(super) fn begin(&self, announced: Option<u64>) -> Reading<'_> {
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+        let charge = Charge { small: None, large: None, reserved: self.reserved.clone() };
+        Reading {
+            budget: self,
+            ordinal: self.next.fetch_add(1, Ordering::Relaxed),
+            since: self.context.monotonic(),
+            charge,
+            bytes: 0,
+            announced: announced.filter(|bytes| *bytes <= self.max_body_bytes),
+            pool: None,
+            evicted: CancellationToken::new(),
+        }
+    }
+
+    /// Waits for a part of `pool`.
+    async fn acquire(&self, pool: &Pool, bytes: usize) -> Result<OwnedSemaphorePermit, Full> {
+        let units = bytes.div_ceil(UNIT).clamp(1, pool.units);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        if let Ok(permit) = Arc::clone(&pool.free).try_acquire_many_owned(units) {
+            return Ok(permit);
+        }
+        let until = self.context.monotonic() + self.max_wait;
+        let mut waiting = pin!(Arc::clone(&pool.free).acquire_many_owned(units));
+        loop {
+            let now = self.context.monotonic();
+            if pool.evict_oldest(now) {
+                self.evictions.inc();
+            }
+            let pause = until.since(now).min(LOOK_AGAIN);
+            match self.context.timeout(pause, waiting.as_mut()).await {
+                Ok(permit) => return permit.map_err(|_| Full),
+                Err(_) if self.context.monotonic() >= until => return Err(Full),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Pool {
+    fn readers(&self) -> MutexGuard<'_, BTreeMap<u64, Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up the body that has been read for longest, if it is slow; whether there was one.
+    fn evict_oldest(&self, now: Monotonic) -> bool {
+        let mut readers = self.readers();
+        let oldest = readers.iter().min_by_key(|(_, reader)| reader.since);
+        let slow = oldest.filter(|(_, reader)| now.since(reader.since) >= self.grace).map(|(ordinal, _)| *ordinal);
+        slow.and_then(|ordinal| readers.remove(&ordinal)).is_some_and(|reader| {
+            reader.evicted.cancel();
+            true
+        })
+    }
+}
+
+impl Reading<'_> {
+    /// Cancelled when this body is to make room.
+    pub(super) fn evicted(&self) -> CancellationToken {
+        self.evicted.clone()
+    }
+
+    /// Makes sure that there is memory for the body's first `needed` bytes; how many it may grow to.
+    ///
+    /// # Errors
+    /// If there was none in time.
+    pub(super) async fn reserve(&mut self, needed: usize) -> Result<usize, Full> {
+        if needed <= self.bytes {
+            return Ok(self.bytes);
+        }
+        let all = self.announced.filter(|bytes| *bytes >= needed).unwrap_or(self.budget.max_body_bytes).max(needed);
+        if self.charge.small.is_none() {
+            let budget = self.budget;
+            let bytes = all.min(SMALL);
+            let permit = budget.acquire(&budget.small, bytes).await?;
+            self.charge.reserved.add(gauge(&permit));
+            self.charge.small = Some(permit);
+            self.bytes = bytes;
+            self.enter(&budget.small);
+        }
+        if needed > self.bytes {
+            let budget = self.budget;
+            // It does not stand still while it waits.
+            self.leave();
+            let permit = budget.acquire(&budget.large, all - self.bytes).await?;
+            self.charge.reserved.add(gauge(&permit));
+            match &mut self.charge.large {
+                Some(large) => large.merge(permit),
+                None => self.charge.large = Some(permit),
+            }
+            self.bytes = all;
+            self.enter(&budget.large);
+        }
+        Ok(self.bytes)
+    }
+
+    /// The body is complete.
+    pub(super) fn finish(mut self) -> Charge {
+        let none = Charge { small: None, large: None, reserved: self.charge.reserved.clone() };
+        std::mem::replace(&mut self.charge, none)
+    }
+
+    fn enter(&mut self, pool: &Arc<Pool>) {
+        let reader = Reader { since: self.since, evicted: self.evicted.clone() };
+        pool.readers().insert(self.ordinal, reader);
+        self.pool = Some(Arc::clone(pool));
+    }
+
+    fn leave(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.readers().remove(&self.ordinal);
+        }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let Self { small, large, reserved } = self;
+        reserved.sub([small, large].into_iter().flatten().map(|permit| gauge(permit)).sum());
+    }
+}
+
+fn gauge(permit: &OwnedSemaphorePermit) -> i64 {
+    i64::try_from(permit.num_permits() * UNIT).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,121 @@
+//! What a connection is at, told by its service and its stream to each other.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicU64, Ordering},
+};
+
+/// The first head of a connection, or one of which a part is there, is awaited.
+const HEAD: u8 = 0;
+/// A request is being worked on: whoever works on it has a deadline.
+const REQUEST: u8 = 1;
+/// The answer is given to hyper, and being written.
+const ANSWER: u8 = 2;
+/// The answer is written, and no byte of another head is there.
+const IDLE: u8 = 3;
+/// A body is being read.
+const BODY: u8 = 4;
+
+/// Numbers the changes of all connections of a listener, so that it can be told who has been idle for longest.
+#[derive(Clone, Default)]
+pub(super) struct Sequence(Arc<AtomicU64>);
+
+/// What a connection is at.
+#[derive(Clone)]
+pub(in crate::http) struct Phase(Arc<State>);
+
+struct State {
+    phase: AtomicU8,
+    /// When that changed to one in which the client is awaited.
+    since: AtomicU64,
+    /// Bytes of the body of the request under way; [`UNKNOWN`] if that is not announced.
+    body_bytes: AtomicU64,
+    sequence: Sequence,
+}
+
+const UNKNOWN: u64 = u64::MAX;
+
+impl Phase {
+    pub(super) fn new(sequence: &Sequence) -> Self {
+        let since = AtomicU64::new(sequence.0.fetch_add(1, Ordering::Relaxed));
+        Self(Arc::new(State {
+            phase: AtomicU8::new(HEAD),
+            since,
+            body_bytes: AtomicU64::new(0),
+            sequence: sequence.clone(),
+        }))
+    }
+
+    /// A request has come, with a body of `bytes` if that is announced.
+    pub(super) fn begun(&self, bytes: Option<u64>) {
+        self.0.body_bytes.store(bytes.unwrap_or(UNKNOWN), Ordering::Relaxed);
+        self.request();
+    }
+
+    /// How many bytes the body of the request under way has, if that was announced.
+    pub(super) fn body_bytes(&self) -> Option<u64> {
+        Some(self.0.body_bytes.load(Ordering::Relaxed)).filter(|bytes| *bytes != UNKNOWN)
+    }
+
+    /// The request is worked on.
+    pub(in crate::http) fn request(&self) {
+        self.0.phase.store(REQUEST, Ordering::Relaxed);
+    }
+
+    /// Its body is awaited.
+    pub(in crate::http) fn body(&self) {
+        self.stamp();
+        self.0.phase.store(BODY, Ordering::Relaxed);
+    }
+
+    pub(super) fn answer(&self) {
+        self.0.phase.store(ANSWER, Ordering::Relaxed);
+    }
+
+    /// The answer is written; `more` if a part of the next head is here.
+    pub(super) fn answered(&self, more: bool) {
+        self.pass(ANSWER, if more { HEAD } else { IDLE });
+    }
+
+    /// Bytes have come.
+    pub(super) fn received(&self) {
+        self.pass(IDLE, HEAD);
+    }
+
+    pub(super) fn is_answer(&self) -> bool {
+        self.is(ANSWER)
+    }
+
+    pub(super) fn awaits_head(&self) -> bool {
+        self.is(HEAD)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.is(IDLE)
+    }
+
+    /// The order in which connections make room, the least first; none while the client waits for us.
+    pub(super) fn patience(&self) -> Option<(u8, u64)> {
+        let rank = match self.0.phase.load(Ordering::Relaxed) {
+            IDLE => 0,
+            HEAD => 1,
+            BODY => 2,
+            _ => return None,
+        };
+        Some((rank, self.0.since.load(Ordering::Relaxed)))
+    }
+
+    fn is(&self, phase: u8) -> bool {
+        self.0.phase.load(Ordering::Relaxed) == phase
+    }
+
+    fn pass(&self, from: u8, to: u8) {
+        if self.0.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.stamp();
+        }
+    }
+
+    fn stamp(&self) {
+        self.0.since.store(self.0.sequence.0.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
