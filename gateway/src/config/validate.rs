@@ -69,7 +69,7 @@ fn check_server(p: &mut Problems, server: &Server) {
     p.count("server.maxConnectionsPerPeer", server.max_connections_per_peer, COUNT_MAX);
     p.count("server.maxBodyBytes", server.max_body_bytes, BODY_BYTES_MAX);
     let (body, buffered) = (server.max_body_bytes, server.max_buffered_bytes);
-    // A quarter is kept for small bodies: the rest must hold a large one.
+    // Three eighths are kept for small bodies: the rest must hold a large one.
     let least = body.saturating_mul(2).max(BUFFERED_BYTES_MIN);
     p.require((least..=BUFFERED_BYTES_MAX).contains(&buffered), || {
         format!("server.maxBufferedBytes: {buffered} is not between {least} (twice server.maxBodyBytes) and {BUFFERED_BYTES_MAX}")

@@ -13,11 +13,13 @@
 //! A failed alert makes the whole answer 5xx because it is the only way to have Alertmanager send it again; those that
 //! succeeded are counted once more then, as an acknowledged duplicate, not created again.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::{
     info::RequestInfo,
@@ -31,16 +33,17 @@ use crate::{
 };
 
 /// An answer that is ready but for its request's id and path.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub(super) enum Answer {
-    Json(StatusCode, Value),
+    /// With its body as text: a tree of a thousand results would take ten times as much.
+    Json(StatusCode, Vec<u8>),
     Problem(Problem),
 }
 
 impl Answer {
     pub(super) fn respond(self, request: &RequestInfo) -> Response {
         match self {
-            Self::Json(status, body) => json_response(status, "application/json", &body),
+            Self::Json(status, body) => json_response(status, "application/json", body),
             Self::Problem(problem) => problem.respond(request),
         }
     }
@@ -67,27 +70,49 @@ fn single(item: &Item) -> Answer {
         Item::Rejected(rejection) => return Answer::Problem(Problem::new(Kind::Malformed, &rejection.message)),
         Item::Failed(error) => return Answer::Problem(failure(&[error])),
     };
-    Answer::Json(status, result(item))
+    json(status, &result(item))
+}
+
+/// Nothing that is answered can fail to be text.
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    match serde_json::to_vec(body) {
+        Ok(body) => Answer::Json(status, body),
+        Err(_) => Answer::Problem(Problem::new(Kind::Internal, "the answer could not be written")),
+    }
 }
 
 fn batch(items: &[Item]) -> Answer {
-    let summary = Summary::of(items);
-    let body = Map::from_iter([
-        ("results".to_owned(), items.iter().map(result).collect()),
-        ("summary".to_owned(), summary.to_json()),
-    ]);
     let failures: Vec<&dedup::Error> = items.iter().filter_map(failed).collect();
     let malformed = items.iter().filter(|item| matches!(item, Item::Rejected(_))).count();
-    if !failures.is_empty() {
-        return Answer::Problem(Problem { extensions: body, ..failure(&failures) });
+    let summary = Summary::of(items);
+    if failures.is_empty() && malformed < items.len() {
+        let nothing_done = items.iter().all(|item| matches!(item, Item::OutOfScope { .. } | Item::Ignored { .. }));
+        let status = if nothing_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };
+        return json(status, &Batch { results: Results(items), summary });
     }
-    if malformed == items.len() {
-        let problem = Problem::new(Kind::Malformed, "every alert is malformed; see `results`");
-        return Answer::Problem(Problem { extensions: body, ..problem });
+    let problem = match failures.as_slice() {
+        [] => Problem::new(Kind::Malformed, "every alert is malformed; see `results`"),
+        failures => failure(failures),
+    };
+    let raw = [("results", to_raw_value(&Results(items)).ok()), ("summary", to_raw_value(&summary).ok())];
+    let extensions: Vec<(&'static str, Box<RawValue>)> =
+        raw.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    Answer::Problem(Problem { extensions, ..problem })
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    results: Results<'a>,
+    summary: Summary,
+}
+
+/// Written one after the other.
+struct Results<'a>(&'a [Item]);
+
+impl Serialize for Results<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(result))
     }
-    let nothing_done = items.iter().all(|item| matches!(item, Item::OutOfScope { .. } | Item::Ignored { .. }));
-    let status = if nothing_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };
-    Answer::Json(status, Value::Object(body))
 }
 
 fn failed(item: &Item) -> Option<&dedup::Error> {
@@ -133,42 +158,70 @@ fn public_text(error: Option<&dedup::Error>) -> String {
 }
 
 /// The result object of one alert.
-fn result(item: &Item) -> Value {
-    match item {
-        Item::Accepted(accepted, fingerprint) => accepted_result(accepted, fingerprint),
-        Item::Rejected(Rejection { message, .. }) | Item::OutOfScope { message } => {
-            json!({ "status": "rejected", "message": message })
-        }
-        Item::Ignored { message } => json!({ "status": "ignored", "message": message }),
-        Item::Failed(error) => json!({ "status": "failed", "message": public_text(Some(error)) }),
-    }
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ResultBody<'a> {
+    #[serde(rename_all = "camelCase")]
+    Accepted {
+        status: &'static str,
+        message: &'static str,
+        fingerprint: &'a str,
+        duplicate: bool,
+        remediation_request_name: &'a str,
+        remediation_request_namespace: &'a str,
+        metadata: Metadata<'a>,
+    },
+    Other {
+        status: &'static str,
+        message: Cow<'a, str>,
+    },
 }
 
-fn accepted_result(accepted: &Accepted, fingerprint: &Fingerprint) -> Value {
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    occurrence_count: i32,
+    first_occurrence: &'a Timestamp,
+    last_occurrence: &'a Timestamp,
+    remediation_request_ref: String,
+}
+
+fn result(item: &Item) -> ResultBody<'_> {
+    let (status, message) = match item {
+        Item::Accepted(accepted, fingerprint) => return accepted_result(accepted, fingerprint),
+        Item::Rejected(Rejection { message, .. }) | Item::OutOfScope { message } => ("rejected", message.into()),
+        Item::Ignored { message } => ("ignored", message.into()),
+        Item::Failed(error) => ("failed", public_text(Some(error)).into()),
+    };
+    ResultBody::Other { status, message }
+}
+
+fn accepted_result<'a>(accepted: &'a Accepted, fingerprint: &'a Fingerprint) -> ResultBody<'a> {
     let Accepted { outcome, name, namespace, occurrence_count, first_occurrence, last_occurrence, .. } = accepted;
     let (status, message, duplicate) = match outcome {
         Outcome::Created => ("created", "RemediationRequest created", false),
         Outcome::Deduplicated => ("deduplicated", "counted on an existing RemediationRequest", true),
     };
-    json!({
-        "status": status,
-        "message": message,
-        "fingerprint": fingerprint.as_str(),
-        "duplicate": duplicate,
-        "remediationRequestName": name,
-        "remediationRequestNamespace": namespace,
-        "metadata": {
-            "occurrenceCount": occurrence_count,
-            "firstOccurrence": first_occurrence,
-            "lastOccurrence": last_occurrence,
-            "remediationRequestRef": format!("{namespace}/{name}"),
+    ResultBody::Accepted {
+        status,
+        message,
+        fingerprint: fingerprint.as_str(),
+        duplicate,
+        remediation_request_name: name,
+        remediation_request_namespace: namespace,
+        metadata: Metadata {
+            occurrence_count: *occurrence_count,
+            first_occurrence,
+            last_occurrence,
+            remediation_request_ref: format!("{namespace}/{name}"),
         },
-    })
+    }
 }
 
 /// How many alerts came to what.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Summary {
+    total: usize,
     created: usize,
     deduplicated: usize,
     rejected: usize,
@@ -178,7 +231,7 @@ struct Summary {
 
 impl Summary {
     fn of(items: &[Item]) -> Self {
-        let mut summary = Self::default();
+        let mut summary = Self { total: items.len(), ..Self::default() };
         for item in items {
             *match item {
                 Item::Accepted(accepted, _) => match accepted.outcome {
@@ -191,15 +244,6 @@ impl Summary {
             } += 1;
         }
         summary
-    }
-
-    fn to_json(&self) -> Value {
-        let Self { created, deduplicated, rejected, ignored, failed } = self;
-        let total = created + deduplicated + rejected + ignored + failed;
-        json!({
-            "total": total, "created": created, "deduplicated": deduplicated, "rejected": rejected,
-            "ignored": ignored, "failed": failed,
-        })
     }
 }
 

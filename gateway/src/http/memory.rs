@@ -1,8 +1,7 @@
 //! Memory for bodies: so many bytes for all connections together, and none for who announces a body and sends nothing.
 //!
-//! Two pools, so that large bodies cannot keep small ones out: the first [`SMALL`] bytes of each body come from a quarter of the
-//! budget, the others from the rest. A body takes its part of a pool at once, when its first byte for it arrives: nobody holds
-//! a part of what he needs and waits for more.
+//! [`TIERS`] of pools, so that large bodies cannot keep small ones out: each part of a body comes from the pool of its tier. A
+//! body takes a part at once, when its first byte for it arrives: nobody holds a portion of a part and waits for the rest of it.
 //!
 //! Where a pool is used up, whoever needs a part waits for `maxQueueWait` at most. Meanwhile the body that has been read for
 //! longest, and for longer than an honest sender takes, makes room.
@@ -27,21 +26,31 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Bytes of a body that are read under the small pool: a webhook of some dozen alerts.
-const SMALL: usize = 64 * 1024;
+/// A part of each body, and the memory for these parts.
+struct Tier {
+    /// Bytes of a body up to which this tier goes; the last one goes to the end.
+    up_to: usize,
+    /// Eighths of the budget.
+    eighths: usize,
+    /// A body that has been read for longer than this may be given up for another.
+    grace: Duration,
+}
+
+/// A webhook of one alert, one of some dozen, and any. What is sent at once takes a round trip or two, a large body a second at
+/// 8 Mbit/s.
+const TIERS: [Tier; 3] = [
+    Tier { up_to: 4 * 1024, eighths: 1, grace: Duration::from_millis(100) },
+    Tier { up_to: 64 * 1024, eighths: 2, grace: Duration::from_millis(200) },
+    Tier { up_to: usize::MAX, eighths: 5, grace: Duration::from_secs(1) },
+];
 /// Bytes that a permit stands for.
 const UNIT: usize = 1024;
-/// A small body takes a round trip or two; one of which a part is missing after this may be given up for another.
-const SMALL_GRACE: Duration = Duration::from_millis(100);
-/// The same for a large one: 8 Mbit/s.
-const LARGE_GRACE: Duration = Duration::from_secs(1);
 /// Between two looks at whether a body may be given up.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The memory that bodies may take.
 pub(super) struct Budget {
-    small: Arc<Pool>,
-    large: Arc<Pool>,
+    pools: [Arc<Pool>; TIERS.len()],
     max_body_bytes: usize,
     max_wait: Duration,
     /// Numbers the bodies.
@@ -52,9 +61,9 @@ pub(super) struct Budget {
 }
 
 struct Pool {
+    tier: &'static Tier,
     units: usize,
     free: Arc<Semaphore>,
-    grace: Duration,
     /// Bodies of which a part is here and a part is missing, oldest first.
     readers: Mutex<BTreeMap<u64, Reader>>,
 }
@@ -70,8 +79,7 @@ pub(super) struct Full;
 
 /// What a body takes; given back when dropped.
 pub(super) struct Charge {
-    small: Option<OwnedSemaphorePermit>,
-    large: Option<OwnedSemaphorePermit>,
+    parts: Vec<OwnedSemaphorePermit>,
     reserved: IntGauge,
 }
 
@@ -90,13 +98,12 @@ pub(super) struct Reading<'a> {
 impl Budget {
     pub(super) fn new(server: &Server, context: &Context, metrics: &Metrics) -> Self {
         let units = (server.max_buffered_bytes / UNIT).clamp(8, Semaphore::MAX_PERMITS);
-        let pool = |units: usize, grace| {
-            let free = Arc::new(Semaphore::new(units));
-            Arc::new(Pool { units, free, grace, readers: Mutex::default() })
+        let pool = |tier: &'static Tier| {
+            let units = units / 8 * tier.eighths;
+            Arc::new(Pool { tier, units, free: Arc::new(Semaphore::new(units)), readers: Mutex::default() })
         };
         Self {
-            small: pool(units / 4, SMALL_GRACE),
-            large: pool(units - units / 4, LARGE_GRACE),
+            pools: TIERS.each_ref().map(pool),
             max_body_bytes: server.max_body_bytes,
             max_wait: server.max_queue_wait,
             next: AtomicU64::new(0),
@@ -109,7 +116,7 @@ impl Budget {
     /// Begins with a body of `announced` bytes, if its sender says so.
     pub(super) fn begin(&self, announced: Option<u64>) -> Reading<'_> {
         let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
-        let charge = Charge { small: None, large: None, reserved: self.reserved.clone() };
+        let charge = Charge { parts: Vec::new(), reserved: self.reserved.clone() };
         Reading {
             budget: self,
             ordinal: self.next.fetch_add(1, Ordering::Relaxed),
@@ -155,7 +162,7 @@ impl Pool {
     fn evict_oldest(&self, now: Monotonic) -> bool {
         let mut readers = self.readers();
         let oldest = readers.iter().min_by_key(|(_, reader)| reader.since);
-        let slow = oldest.filter(|(_, reader)| now.since(reader.since) >= self.grace).map(|(ordinal, _)| *ordinal);
+        let slow = oldest.filter(|(_, reader)| now.since(reader.since) >= self.tier.grace).map(|(ordinal, _)| *ordinal);
         slow.and_then(|ordinal| readers.remove(&ordinal)).is_some_and(|reader| {
             reader.evicted.cancel();
             true
@@ -174,38 +181,25 @@ impl Reading<'_> {
     /// # Errors
     /// If there was none in time.
     pub(super) async fn reserve(&mut self, needed: usize) -> Result<usize, Full> {
-        if needed <= self.bytes {
-            return Ok(self.bytes);
-        }
-        let all = self.announced.filter(|bytes| *bytes >= needed).unwrap_or(self.budget.max_body_bytes).max(needed);
-        if self.charge.small.is_none() {
-            let budget = self.budget;
-            let bytes = all.min(SMALL);
-            let permit = budget.acquire(&budget.small, bytes).await?;
-            self.charge.reserved.add(gauge(&permit));
-            self.charge.small = Some(permit);
-            self.bytes = bytes;
-            self.enter(&budget.small);
-        }
-        if needed > self.bytes {
-            let budget = self.budget;
+        let budget = self.budget;
+        while self.bytes < needed {
+            let all = self.announced.filter(|bytes| *bytes >= needed).unwrap_or(budget.max_body_bytes).max(needed);
+            let Some(pool) = budget.pools.iter().find(|pool| self.bytes < pool.tier.up_to) else { return Err(Full) };
             // It does not stand still while it waits.
             self.leave();
-            let permit = budget.acquire(&budget.large, all - self.bytes).await?;
+            let end = all.min(pool.tier.up_to);
+            let permit = budget.acquire(pool, end - self.bytes).await?;
             self.charge.reserved.add(gauge(&permit));
-            match &mut self.charge.large {
-                Some(large) => large.merge(permit),
-                None => self.charge.large = Some(permit),
-            }
-            self.bytes = all;
-            self.enter(&budget.large);
+            self.charge.parts.push(permit);
+            self.bytes = end;
+            self.enter(pool);
         }
         Ok(self.bytes)
     }
 
     /// The body is complete.
     pub(super) fn finish(mut self) -> Charge {
-        let none = Charge { small: None, large: None, reserved: self.charge.reserved.clone() };
+        let none = Charge { parts: Vec::new(), reserved: self.charge.reserved.clone() };
         std::mem::replace(&mut self.charge, none)
     }
 
@@ -230,8 +224,7 @@ impl Drop for Reading<'_> {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        let Self { small, large, reserved } = self;
-        reserved.sub([small, large].into_iter().flatten().map(|permit| gauge(permit)).sum());
+        self.reserved.sub(self.parts.iter().map(gauge).sum());
     }
 }
 

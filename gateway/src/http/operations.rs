@@ -99,7 +99,8 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
         .map(|(condition, reason)| json!({ "condition": condition, "reason": reason }))
         .collect();
     let status = if missing.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json_response(status, "application/json", &json!({ "ready": missing.is_empty(), "notReady": missing }))
+    let body = json!({ "ready": missing.is_empty(), "notReady": missing }).to_string();
+    json_response(status, "application/json", body.into_bytes())
 }
 
 /// The routes of the metrics listener.

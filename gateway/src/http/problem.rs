@@ -1,13 +1,14 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{body::Body, response::Response};
 use http::{
     HeaderValue, StatusCode,
     header::{self, HeaderName},
 };
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::info::RequestInfo;
 
@@ -83,19 +84,19 @@ impl Kind {
 }
 
 /// An error answer, except for what is of its request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) kind: Kind,
     /// For the sender: nothing internal.
     pub(super) detail: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Members beyond those of RFC 9457.
-    pub(super) extensions: Map<String, Value>,
+    pub(super) extensions: Vec<(&'static str, Box<RawValue>)>,
 }
 
 impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), headers: Vec::new(), extensions: Map::new() }
+        Self { kind, detail: detail.into(), headers: Vec::new(), extensions: Vec::new() }
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
@@ -111,22 +112,38 @@ impl Problem {
 
     pub(super) fn respond(self, request: &RequestInfo) -> Response {
         let (status, _, title) = self.kind.parts();
-        let mut members = Map::new();
-        members.insert("type".to_owned(), json!(self.kind.type_uri()));
-        members.insert("title".to_owned(), json!(title));
-        members.insert("detail".to_owned(), json!(self.detail));
-        members.insert("status".to_owned(), json!(status.as_u16()));
-        members.insert("instance".to_owned(), json!(*request.path));
-        members.insert("request_id".to_owned(), json!(*request.id));
-        members.extend(self.extensions);
-        let mut response = json_response(status, CONTENT_TYPE, &Value::Object(members));
+        let members = Members {
+            r#type: self.kind.type_uri(),
+            title,
+            detail: &self.detail,
+            status: status.as_u16(),
+            instance: &request.path,
+            request_id: &request.id,
+            extensions: self.extensions.iter().map(|(name, value)| (*name, &**value)).collect(),
+        };
+        // Nothing of it can fail to be text.
+        let body = serde_json::to_vec(&members).unwrap_or_default();
+        let mut response = json_response(status, CONTENT_TYPE, body);
         response.headers_mut().extend(self.headers);
         response
     }
 }
 
-pub(super) fn json_response(status: StatusCode, content_type: &'static str, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+/// The members of RFC 9457, and others.
+#[derive(Serialize)]
+struct Members<'a> {
+    r#type: String,
+    title: &'static str,
+    detail: &'a str,
+    status: u16,
+    instance: &'a str,
+    request_id: &'a str,
+    #[serde(flatten)]
+    extensions: BTreeMap<&'static str, &'a RawValue>,
+}
+
+pub(super) fn json_response(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

@@ -56,7 +56,8 @@ struct Turn {
 
 impl Intake {
     /// What is received is read by `rules` and goes to `resolver`, then to `dedup`; what became of it goes to `audit`, and, if
-    /// it is not processed, into the log as far as `log` allows.
+    /// it is not processed, into the log as far as `log` allows. Bodies come in `places` requests at once.
+    #[allow(clippy::too_many_arguments, reason = "its parts, put together in one place")]
     pub fn new(
         context: Context,
         metrics: Metrics,
@@ -65,9 +66,10 @@ impl Intake {
         dedup: Arc<dyn Deduplicate>,
         audit: Recorder,
         log: LogLimit,
+        places: usize,
     ) -> Self {
         let unprocessed = Unprocessed::new(metrics.clone(), log);
-        Self { context, metrics, rules, resolver, dedup, audit, events: None, unprocessed, memory: Memory::new() }
+        Self { context, metrics, rules, resolver, dedup, audit, events: None, unprocessed, memory: Memory::new(places) }
     }
 
     /// Has an Event written on each RemediationRequest that a signal creates.

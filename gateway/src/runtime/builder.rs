@@ -89,7 +89,8 @@ impl Builder {
         let scope = config.scope.clone();
         let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), scope, &rules);
         let (judge, told) = (Arc::clone(&dedup), log.clone());
-        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told)
+        let places = config.server.max_concurrent_requests;
+        let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told, places)
             .announce(events.clone());
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => Some(Authenticator::new(kubernetes, &config.auth, &context, &metrics)),

@@ -1,6 +1,7 @@
 //! Exact bodies: clients parse them.
 
 use rstest::rstest;
+use serde_json::{Value, json};
 
 use super::*;
 
@@ -59,11 +60,13 @@ fn of(items: Vec<Item>) -> Answer {
 
 /// Status and JSON as sent.
 fn sent(answer: &Answer) -> (u16, Value) {
-    match answer.clone() {
-        Answer::Json(status, body) => (status.as_u16(), body),
+    match answer {
+        Answer::Json(status, body) => (status.as_u16(), serde_json::from_slice(body).unwrap()),
         Answer::Problem(Problem { kind, detail, extensions, .. }) => {
-            let mut body = Value::Object(extensions);
-            body["detail"] = json!(detail);
+            let mut body = json!({ "detail": detail });
+            for (name, value) in extensions {
+                body[name] = serde_json::from_str(value.get()).unwrap();
+            }
             (kind.status().as_u16(), body)
         }
     }
