@@ -1,8 +1,9 @@
 //! What holds for keys that the operator did not set.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use super::{
+    matchers::Matchers,
     settings::{
         Auth, AuthMode, Buffer, Commit, DataStorage, Events, Lock, LogFormat, Logging, Retry, Scope, Server, View,
     },
@@ -88,15 +89,20 @@ impl Default for Commit {
     }
 }
 
+/// What monitoring sends about itself, and never about a resource. Compiled once: a pattern costs more than all the rest of
+/// a configuration, and simulations make one for each gateway.
+static HEARTBEATS: LazyLock<Vec<Matchers>> = LazyLock::new(|| {
+    let texts = [r#"severity="none""#, r#"alertname=~"Watchdog|InfoInhibitor|DeadMansSwitch""#];
+    texts.iter().filter_map(|text| text.parse().ok()).collect()
+});
+
 impl Default for Signals {
     fn default() -> Self {
-        // What monitoring sends about itself, and never about a resource.
-        let heartbeats = [r#"severity="none""#, r#"alertname=~"Watchdog|InfoInhibitor|DeadMansSwitch""#];
         Self {
             targets: BTreeMap::new(),
             exporters: Vec::new(),
             cluster: Cluster::default(),
-            ignore: heartbeats.iter().filter_map(|text| text.parse().ok()).collect(),
+            ignore: HEARTBEATS.clone(),
             node_by_instance: false,
             max_payload_bytes: 64 * 1024,
         }
