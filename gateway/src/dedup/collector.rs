@@ -2,27 +2,21 @@
 
 use std::sync::Arc;
 
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams, Preconditions},
-};
+use kube::api::Preconditions;
 
 use super::{
     bounds::{EXPIRED_DURATIONS, REQUEST_TIMEOUT, SWEEP_MAX, decision_life},
     core::Core,
     counters,
     observed::{Observed, lease_duration},
+    protocol::Now,
     unchanged::Unchanged,
     versions::{Locks, Trace},
 };
 use crate::{
-    kubernetes::{Error, Operation},
-    remediation::{COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL, ResourceVersion},
+    kubernetes::Error,
+    remediation::{LeaseName, ResourceVersion},
 };
-
-const LIST: Operation = Operation { verb: "list", resource: "leases" };
-const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
@@ -46,11 +40,8 @@ pub(super) async fn run(core: Arc<Core>) {
 
 /// Deletes leases that expired, by either clock, more than twice their duration ago; looks for those of other versions.
 async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks) -> Result<(), Error> {
-    let api: Api<Lease> = Api::namespaced(core.kubernetes.client(), &core.namespace);
-    let ours = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}!={COUNTER_COMPONENT}");
-    let params = ListParams::default().labels(&ours).limit(SWEEP_MAX);
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-    let list = core.kubernetes.call(LIST, deadline, || api.list(&params)).await?;
+    let list = core.lock.leases().list(SWEEP_MAX, deadline).await?;
     let leases = list.items;
     match list.metadata.continue_.as_deref().unwrap_or_default() {
         "" => others.renewed(&leases).iter().for_each(|name| core.versions.note(Trace::Locked, name)),
@@ -61,7 +52,7 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
     for lease in &leases {
         let Some(name) = lease.metadata.name.as_deref().filter(|name| LeaseName::is_one(name)) else { continue };
         let duration = lease_duration(lease, core.config.lock.duration);
-        let expired_for = observed.expired_for(lease, &core.context, &core.config.lock);
+        let expired_for = observed.expired_for(lease, Now::of(&core.context), &core.config.lock);
         if expired_for <= duration.saturating_mul(EXPIRED_DURATIONS.cast_signed()) {
             continue;
         }
@@ -69,10 +60,9 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
             uid: lease.metadata.uid.clone(),
             resource_version: lease.metadata.resource_version.clone(),
         };
-        let params = DeleteParams::default().preconditions(version);
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-        match core.kubernetes.call(DELETE, deadline, || api.delete(name, &params)).await {
-            Ok(_) => {
+        match core.lock.leases().delete(name, version, deadline).await {
+            Ok(()) => {
                 core.metrics.leases_collected.inc();
                 tracing::info!(lease = name, "abandoned lease deleted");
             }

@@ -6,11 +6,11 @@ use super::{
     core::{Core, doubtful},
     deduplicate::Error,
     history::Asked,
-    lock::Acquisition,
     protocol::{
         Answer, Now,
         attempt::{self, Attempt, Failure, Found, Past},
         count::{Cause, Count, Effect, Event, Outcome},
+        lock::Acquisition,
     },
     store::{CREATE, GET, PATCH},
 };

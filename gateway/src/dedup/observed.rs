@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::SignedDuration;
 use k8s_openapi::api::coordination::v1::Lease;
 
-use crate::{
-    config,
-    context::{Context, Monotonic},
-};
+use super::protocol::Now;
+use crate::{config, context::Monotonic};
 
 /// Leases remembered at most; beyond it the one unchanged for longest is forgotten, which only delays a take-over.
 const OBSERVED_MAX: usize = 10_000;
@@ -44,17 +42,17 @@ impl Observed {
 
     /// Whether `lease` has expired: by the local wall clock, or because it has not changed for a duration of the local
     /// monotonic clock. The latter holds against a holder whose clock runs ahead and against a missing renewTime.
-    pub(super) fn is_expired(&mut self, lease: &Lease, context: &Context, config: &config::Lock) -> bool {
-        self.expired_for(lease, context, config) > SignedDuration::ZERO
+    pub(super) fn is_expired(&mut self, lease: &Lease, now: Now, config: &config::Lock) -> bool {
+        self.expired_for(lease, now, config) > SignedDuration::ZERO
     }
 
     /// How long ago `lease` expired, by the clock that says the longer; negative if it has not.
-    pub(super) fn expired_for(&mut self, lease: &Lease, context: &Context, config: &config::Lock) -> SignedDuration {
+    pub(super) fn expired_for(&mut self, lease: &Lease, now: Now, config: &config::Lock) -> SignedDuration {
         let duration = lease_duration(lease, config.duration);
         let spec = lease.spec.as_ref();
         let renewed = spec.and_then(|spec| spec.renew_time.as_ref().or(spec.acquire_time.as_ref()));
-        let by_wall = renewed.map(|renewed| context.now().duration_since(renewed.0).saturating_sub(duration));
-        let unchanged = self.unchanged(lease, context.monotonic()).saturating_sub(duration);
+        let by_wall = renewed.map(|renewed| now.wall.duration_since(renewed.0).saturating_sub(duration));
+        let unchanged = self.unchanged(lease, now.monotonic).saturating_sub(duration);
         by_wall.map_or(unchanged, |by_wall| by_wall.max(unchanged))
     }
 

@@ -1,4 +1,4 @@
-//! All requests for RemediationRequests and their leases: what follows from an answer is decided elsewhere.
+//! All requests for RemediationRequests, their counters and, in [`leases`], their locks: what follows from an answer is decided elsewhere.
 //!
 //! Requests of [`Kubernetes::call`] are tried again as its policy says; the others are sent once.
 
@@ -24,6 +24,8 @@ use crate::{
         RemediationRequest, ResourceVersion, claimed, counted_by, counter_name, new_counter, register_patch, unclaimed,
     },
 };
+
+pub(super) mod leases;
 
 pub(super) const LIST: Operation = Operation { verb: "list", resource: "remediationrequests" };
 pub(super) const CREATE: Operation = Operation { verb: "create", resource: "remediationrequests" };

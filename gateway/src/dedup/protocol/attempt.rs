@@ -9,11 +9,12 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Now,
     decision::{Plan, Verdict, decide},
+    lock::Acquisition,
 };
 use crate::{
     config::{self, Config},
     context::Monotonic,
-    dedup::{lock::Acquisition, view::Snapshot},
+    dedup::view::Snapshot,
     kubernetes::Error,
     remediation::{Fingerprint, Record},
 };

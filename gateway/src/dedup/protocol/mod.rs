@@ -13,6 +13,7 @@ use crate::{
 pub(super) mod attempt;
 pub mod count;
 pub(super) mod decision;
+pub mod lock;
 pub(super) mod projection;
 
 /// The time by both clocks of a replica.

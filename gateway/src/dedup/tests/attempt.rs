@@ -9,7 +9,7 @@ use crate::{
     context::Monotonic,
     dedup::{
         deduplicate,
-        lock::Acquisition,
+        protocol::lock::Acquisition,
         protocol::{
             Now,
             attempt::{Attempt, Effect, Event, Failure, Found, Known, Past},

@@ -8,7 +8,11 @@ use k8s_openapi::{
 use rstest::rstest;
 
 use super::{EPOCH, context};
-use crate::{config, context::Context, dedup::observed::Observed};
+use crate::{
+    config,
+    context::Context,
+    dedup::{observed::Observed, protocol::Now},
+};
 
 /// The lease `name` of 30 s in its `version`-th version, renewed `age` seconds before `EPOCH` if that is known.
 fn lease(name: &str, version: u32, age: Option<i64>) -> Lease {
@@ -24,7 +28,7 @@ fn lease(name: &str, version: u32, age: Option<i64>) -> Lease {
 
 /// For how many seconds `lease` has been expired, as one sees who looks now.
 fn expired_for(observed: &mut Observed, lease: &Lease, context: &Context) -> i64 {
-    observed.expired_for(lease, context, &config::Lock::default()).as_secs()
+    observed.expired_for(lease, Now::of(context), &config::Lock::default()).as_secs()
 }
 
 #[rstest]
@@ -35,7 +39,7 @@ fn expired_for(observed: &mut Observed, lease: &Lease, context: &Context) -> i64
 async fn a_lease_expires_by_the_wall_clock_after_its_duration(#[case] age: i64, #[case] expired: bool) {
     let (mut observed, context) = (Observed::default(), context());
     let lease = lease("a", 1, Some(age));
-    assert_eq!(observed.is_expired(&lease, &context, &config::Lock::default()), expired);
+    assert_eq!(observed.is_expired(&lease, Now::of(&context), &config::Lock::default()), expired);
     assert_eq!(expired_for(&mut observed, &lease, &context), age - 30);
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::super::Answer;
 use crate::{
-    dedup::{deduplicate, lock::Acquisition, view::Snapshot},
+    dedup::{deduplicate, protocol::lock::Acquisition, view::Snapshot},
     kubernetes::Error,
     remediation::{Record, ResourceVersion},
 };

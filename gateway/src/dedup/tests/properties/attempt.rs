@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     context::Monotonic,
     dedup::{
-        lock::Acquisition,
+        protocol::lock::Acquisition,
         protocol::{
             Now,
             attempt::{Attempt, Effect, Event, Found, Known, Past},

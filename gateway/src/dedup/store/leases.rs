@@ -1,0 +1,72 @@
+//! All requests for the leases that are locks.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, ObjectList, PostParams, Preconditions},
+};
+
+use crate::{
+    context::Monotonic,
+    dedup::protocol::Answer,
+    kubernetes::{Kubernetes, Operation},
+    remediation::{COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL},
+};
+
+const CREATE: Operation = Operation { verb: "create", resource: "leases" };
+const GET: Operation = Operation { verb: "get", resource: "leases" };
+const UPDATE: Operation = Operation { verb: "update", resource: "leases" };
+const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
+const LIST: Operation = Operation { verb: "list", resource: "leases" };
+
+/// Locks in one namespace. Each request is tried again as the policy of [`Kubernetes::call`] says.
+pub(in crate::dedup) struct Leases {
+    kubernetes: Kubernetes,
+    api: Api<Lease>,
+}
+
+impl Leases {
+    /// Those of `namespace`.
+    pub(in crate::dedup) fn new(kubernetes: Kubernetes, namespace: &str) -> Self {
+        Self { api: Api::namespaced(kubernetes.client(), namespace), kubernetes }
+    }
+
+    pub(in crate::dedup) async fn create(&self, lease: &Lease, deadline: Monotonic) -> Answer<Lease> {
+        let params = PostParams::default();
+        self.kubernetes.call(CREATE, deadline, || self.api.create(&params, lease)).await
+    }
+
+    pub(in crate::dedup) async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Answer<Option<Box<Lease>>> {
+        let found = self.kubernetes.call(GET, deadline, || self.api.get_opt(name.as_str())).await?;
+        Ok(found.map(Box::new))
+    }
+
+    /// Replaces it in exactly the version of `lease`; tells how often the request was sent, too.
+    pub(in crate::dedup) async fn replace(
+        &self,
+        name: &LeaseName,
+        lease: &Lease,
+        deadline: Monotonic,
+    ) -> (Answer<Lease>, u32) {
+        let mut tries = 0;
+        let params = PostParams::default();
+        let send = || {
+            tries += 1;
+            self.api.replace(name.as_str(), &params, lease)
+        };
+        (self.kubernetes.call(UPDATE, deadline, send).await, tries)
+    }
+
+    /// Deletes exactly this version.
+    pub(in crate::dedup) async fn delete(&self, name: &str, version: Preconditions, deadline: Monotonic) -> Answer<()> {
+        let params = DeleteParams::default().preconditions(version);
+        self.kubernetes.call(DELETE, deadline, || self.api.delete(name, &params)).await.map(|_| ())
+    }
+
+    /// The locks of all replicas and versions of the gateway, up to `limit`.
+    pub(in crate::dedup) async fn list(&self, limit: u32, deadline: Monotonic) -> Answer<ObjectList<Lease>> {
+        let locks = format!("{MANAGED_BY_LABEL}={MANAGED_BY},{COMPONENT_LABEL}!={COUNTER_COMPONENT}");
+        let params = ListParams::default().labels(&locks).limit(limit);
+        self.kubernetes.call(LIST, deadline, || self.api.list(&params)).await
+    }
+}
