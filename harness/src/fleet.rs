@@ -39,14 +39,11 @@ pub fn crd() -> Value {
     CRD.clone()
 }
 
-/// The CRD of a release before: what exactly-once counting needs is not in it.
-pub fn old_crd() -> Value {
-    let mut crd = crd();
-    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/deduplication/properties";
-    if let Some(fields) = crd.pointer_mut(path).and_then(Value::as_object_mut) {
-        fields.retain(|field, _| matches!(field.as_str(), "firstSeenAt" | "lastSeenAt" | "occurrenceCount"));
-    }
-    crd
+/// The CRD of the predecessor service, which its schema closes: what it does not know is pruned.
+pub fn predecessors_crd() -> Value {
+    static CRD: LazyLock<Value> =
+        LazyLock::new(|| serde_saphyr::from_str(include_str!("fleet/predecessor.yaml")).unwrap_or_default());
+    CRD.clone()
 }
 
 /// As [`embedded_api`], with other options, the CRD included.

@@ -11,7 +11,7 @@ use super::{
     world::World,
 };
 use crate::{
-    fleet::{crd, old_crd},
+    fleet::{crd, predecessors_crd},
     trace::{API, Life},
 };
 
@@ -117,7 +117,7 @@ async fn happen_now(world: &World, what: What) {
             fleet.trace.note(API, &format!("ends to refuse: {refusal:?}"));
         }
         What::OldCrd { for_ms } => {
-            fleet.api.seed(old_crd());
+            fleet.api.seed(predecessors_crd());
             wait(for_ms).await;
             fleet.api.seed(crd());
         }

@@ -217,7 +217,7 @@ pub enum What {
         /// For so long.
         for_ms: u64,
     },
-    /// The CRD is replaced by an older one, and put right again.
+    /// The CRD is replaced by the predecessor service's, and put right again.
     OldCrd {
         /// After so long.
         for_ms: u64,

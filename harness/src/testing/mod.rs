@@ -71,14 +71,6 @@ pub fn stored(resource: &str) -> Value {
     })
 }
 
-/// The CRD of the predecessor service.
-///
-/// # Panics
-/// Never: the file is this crate's own.
-pub fn predecessors_crd() -> Value {
-    serde_saphyr::from_str(include_str!("predecessor.yaml")).unwrap()
-}
-
 /// The lease of alerts on the Deployment `resource`.
 pub fn lease_of(resource: &str) -> String {
     LeaseName::of(&fingerprint(resource)).to_string()

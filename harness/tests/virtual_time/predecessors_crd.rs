@@ -2,12 +2,11 @@
 
 use gateway::{http::PROMETHEUS, remediation::RemediationRequest};
 use harness::{
-    fleet::{Fleet, crd},
+    fleet::{Fleet, crd, predecessors_crd},
     load::webhook,
     replica::NAMESPACE,
     testing::{
-        STARTS_AT, answered, assert_quiet, count_of, end, fingerprint, name_of, only, patch, predecessors_crd, rest,
-        send, storm, wait_ms,
+        STARTS_AT, answered, assert_quiet, count_of, end, fingerprint, name_of, only, patch, rest, send, storm, wait_ms,
     },
 };
 use kube::{Api, api::ListParams};

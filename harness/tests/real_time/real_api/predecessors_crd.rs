@@ -4,8 +4,9 @@ use gateway::remediation::RemediationRequest;
 use harness::{
     cluster::{Permissions, Stage, objects, remediation_requests},
     control_plane::{ControlPlane, for_tests},
+    fleet::predecessors_crd,
     oracles::occurrences,
-    testing::{answered, fingerprint, predecessors_crd},
+    testing::{answered, fingerprint},
 };
 use kube::{Api, api::ListParams};
 use serde_json::json;

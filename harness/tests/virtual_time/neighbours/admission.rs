@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use embedded_apiserver::{Fault, Refusal};
 use harness::{
-    fleet::{Fleet, crd, old_crd},
+    fleet::{Fleet, crd, predecessors_crd},
     testing::{assert_quiet, count_of, delete, end, name_of, only, rest, script, send, spent, wait_ms},
 };
 use rstest::rstest;
@@ -17,7 +17,7 @@ async fn a_crd_that_is_replaced_by_an_older_one_and_put_right_again_is_no_outage
     let replicas = fleet.start_all(2).await;
     assert_eq!(send(&fleet, &replicas[0], "crd").await.status, 201);
     rest().await;
-    fleet.api.seed(old_crd());
+    fleet.api.seed(predecessors_crd());
     let meanwhile = send(&fleet, &replicas[0], "crd").await;
     rest().await;
     fleet.api.seed(crd());
