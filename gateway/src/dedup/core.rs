@@ -15,12 +15,16 @@ use super::{
     deduplicate::Error,
     history::Asked,
     lock::LockManager,
-    protocol::{Answer, attempt::Known, count::WRITES_MAX},
+    protocol::{
+        Answer,
+        attempt::{Known, Snapshot},
+        count::WRITES_MAX,
+    },
     refusals::Refusals,
     registers::Registers,
     store::{LIST, Store, list_version},
     versions::Versions,
-    view::{Snapshot, Subscription, View, readable},
+    view::{Subscription, View, readable},
 };
 use crate::{
     config::Config,

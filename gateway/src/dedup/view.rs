@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use super::{
     history::Suspects,
     index::{Change, Index},
+    protocol::attempt::Snapshot,
     versions::Versions,
 };
 use crate::{
@@ -26,21 +27,6 @@ use crate::{
 };
 
 mod trust;
-
-/// All that is known of one fingerprint.
-#[derive(Clone, Debug)]
-pub(super) struct Snapshot {
-    pub(super) records: Vec<Arc<Record>>,
-    /// A consistent list has said so, not the view.
-    pub(super) listed: bool,
-}
-
-impl Snapshot {
-    /// Identity and version of each record, to tell one snapshot from the next.
-    pub(super) fn seen(&self) -> Vec<(String, ResourceVersion)> {
-        self.records.iter().map(|record| (record.uid.clone(), record.version)).collect()
-    }
-}
 
 /// The view; cheap to clone.
 #[derive(Clone)]

@@ -1,6 +1,10 @@
 //! The fence as what is searched.
 
+use std::cell::RefCell;
+
 use super::{
+    agreement::disagreement,
+    attempt::Courses,
     bounds::Bounds,
     canonical::{bits, canonical, unpack},
     outcome::Outcome,
@@ -16,17 +20,32 @@ use super::{
 /// # Panics
 /// If the bounds are wider than a packed state.
 pub fn check(bounds: &Bounds, rules: &Rules) -> Outcome {
+    search_in(bounds, rules, None)
+}
+
+/// As [`check`], and compares in each state what a replica does with what the gateway's own machine
+/// ([`gateway::dedup::protocol::attempt`]) does there.
+///
+/// # Panics
+/// As [`check`].
+pub fn check_with_the_machine(bounds: &Bounds, rules: &Rules) -> Outcome {
+    search_in(bounds, rules, Some(RefCell::default()))
+}
+
+fn search_in(bounds: &Bounds, rules: &Rules, machine: Option<RefCell<Courses>>) -> Outcome {
     let Bounds { replicas, creations, in_flight, deletions, .. } = *bounds;
     assert!(usize::from(replicas) <= REPLICAS_MAX, "at most {REPLICAS_MAX} replicas");
     assert!(usize::from(creations) <= OBJECTS_MAX, "at most {OBJECTS_MAX} creations");
     assert!(usize::from(in_flight) <= IN_FLIGHT_MAX, "at most {IN_FLIGHT_MAX} in flight");
     assert!(deletions < 8 && bits(bounds) <= Packed::BITS, "a state of {} bits does not fit", bits(bounds));
-    search(Fence { bounds: *bounds, rules: *rules }, bounds.states_max)
+    search(Fence { bounds: *bounds, rules: *rules, machine }, bounds.states_max)
 }
 
 struct Fence {
     bounds: Bounds,
     rules: Rules,
+    /// The gateway's own, to be compared in each state.
+    machine: Option<RefCell<Courses>>,
 }
 
 impl Model for Fence {
@@ -54,6 +73,7 @@ impl Model for Fence {
     }
 
     fn violation(&self, state: State) -> Option<String> {
-        (state.active() > 1).then(|| "TWINS".to_owned())
+        let twins = (state.active() > 1).then(|| "TWINS".to_owned());
+        twins.or_else(|| disagreement(&state, &self.bounds, self.rules, &mut self.machine.as_ref()?.borrow_mut()))
     }
 }

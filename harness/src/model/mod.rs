@@ -11,6 +11,7 @@
 //! | `state` | what the API server, the replicas and the network remember |
 //! | `steps` | everything that can happen next, one request's effect at a time |
 //! | `canonical` | states that differ only in names are one; 16 bytes each |
+//! | `attempt`, `agreement` | the gateway's own machine beside a replica of the model, compared in each state |
 //! | `search`, `numbered` | the breadth-first search, exact, with the way back to the start, of both models |
 //!
 //! # Time
@@ -39,6 +40,8 @@
 //!
 //! Safety only: it does not show that a create ever succeeds.
 
+mod agreement;
+mod attempt;
 mod bounds;
 mod canonical;
 pub mod counting;
@@ -53,7 +56,7 @@ mod switches;
 
 pub use self::{
     bounds::Bounds,
-    fence::check,
+    fence::{check, check_with_the_machine},
     outcome::Outcome,
     rules::{Rule, Rules},
 };

@@ -193,6 +193,17 @@ impl State {
         self.existing().filter(|(_, object)| object.phase == Phase::Active).count()
     }
 
+    /// What somebody who reads now decides.
+    pub(super) fn sights(&self, rules: Rules) -> Vec<Sight> {
+        let ended = self.existing().rev().map(|(uid, _)| Sight::After(uid));
+        match self.existing().next() {
+            None => vec![Sight::Nothing],
+            Some(_) if self.active() > 0 => vec![Sight::Wait],
+            Some(_) if rules.has(Rule::Latest) => ended.take(1).collect(),
+            Some(_) => ended.collect(),
+        }
+    }
+
     /// Creates under way.
     pub(super) fn in_flight(&self) -> u8 {
         let sent = self.replicas().iter().filter(|replica| replica.stage == Stage::Sent).count();

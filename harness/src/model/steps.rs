@@ -10,6 +10,11 @@ use super::{
 
 /// The kind of a creation that does not follow the latest.
 pub(super) const FORK: &str = "a fork";
+/// What a replica learns when it asks for what exists.
+pub(super) const GET_NOTHING: &str = "GET: 404";
+pub(super) const GET_ACTIVE: &str = "GET: its duplicate is the active";
+pub(super) const GET_ENDED: &str = "GET: decides again, or its duplicate is the ended";
+pub(super) const GET_TERMINATING: &str = "GET: has to wait for the deletion of";
 
 /// What happened, for people.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,13 @@ enum Who {
     Straggler,
     /// The object itself, or its owner.
     Object,
+}
+
+impl Step {
+    /// Whether the replica of this index did it.
+    pub(super) fn is_of(&self, index: usize) -> bool {
+        matches!(self.who, Who::Replica(replica) if replica == index)
+    }
 }
 
 impl fmt::Display for Step {
@@ -75,20 +87,9 @@ impl<F: FnMut(Step, State)> Steps<'_, F> {
         (self.found)(Step { kind, who, uid }, state);
     }
 
-    /// What somebody who reads now decides.
-    fn sights(&self) -> Vec<Sight> {
-        let ended = self.state.existing().rev().map(|(uid, _)| Sight::After(uid));
-        match self.state.existing().next() {
-            None => vec![Sight::Nothing],
-            Some(_) if self.state.active() > 0 => vec![Sight::Wait],
-            Some(_) if self.rules.has(Rule::Latest) => ended.take(1).collect(),
-            Some(_) => ended.collect(),
-        }
-    }
-
     /// The view catches up. Where it stays, it is a consistent prefix of history.
     fn look(&mut self, index: usize) {
-        for sight in self.sights() {
+        for sight in self.state.sights(self.rules) {
             let mut next = *self.state;
             let replica = &mut next.replicas[index];
             (replica.sight, replica.viewed) = (sight, self.state.revision);
@@ -103,7 +104,7 @@ impl<F: FnMut(Step, State)> Steps<'_, F> {
         if let Some(after) = replica.sight.predecessor() {
             self.go_on(index, Request { after, decided: replica.viewed });
         }
-        let sights = if self.bounds.lists { self.sights() } else { Vec::new() };
+        let sights = if self.bounds.lists { self.state.sights(self.rules) } else { Vec::new() };
         for after in sights.into_iter().filter_map(Sight::predecessor) {
             let mut next = *self.state;
             let replica = &mut next.replicas[index];
@@ -243,23 +244,19 @@ impl<F: FnMut(Step, State)> Steps<'_, F> {
         next.replicas[index].rest();
         self.emit("gives up or crashes before it reads what exists after", who, after, next);
         let Some((uid, object)) = self.state.named_after(after) else {
-            return self.emit("GET: 404", who, NONE, next);
+            return self.emit(GET_NOTHING, who, NONE, next);
         };
         if object.phase == Phase::Terminating {
             let decided = if self.rules.has(Rule::GetKeepsAge) { decided } else { self.state.revision };
             if !self.claim(index, Request { after: uid, decided }) {
-                self.emit("GET: has to wait for the deletion of", who, uid, next);
+                self.emit(GET_TERMINATING, who, uid, next);
             }
             return;
         }
         // A successor that still suppresses signals is as good as an active one: the claim is let go.
         next.release_held(replica);
         let is_active = object.phase == Phase::Active;
-        let kind = if is_active {
-            "GET: its duplicate is the active"
-        } else {
-            "GET: decides again, or its duplicate is the ended"
-        };
+        let kind = if is_active { GET_ACTIVE } else { GET_ENDED };
         self.emit(kind, who, uid, next);
     }
 

@@ -4,7 +4,7 @@
 //! The large bounds take a minute of one core and 215 MiB at most in a release build:
 //! `cargo test --release -p harness --test virtual_time -- fence_model --ignored --nocapture`.
 
-use harness::model::{Bounds, Outcome, Rule, Rules, check};
+use harness::model::{Bounds, Outcome, Rule, Rules, check, check_with_the_machine};
 use rstest::rstest;
 
 const SMALL: Bounds = Bounds::new(2, 3, 1, 1);
@@ -35,6 +35,31 @@ fn with_all_rules_there_are_never_twins(#[case] bounds: Bounds, #[case] states: 
     let outcome = holds(&bounds);
     assert!(outcome.complete);
     assert_eq!(outcome.states, states);
+}
+
+#[rstest]
+#[case::an_active_one_is_deleted(SMALL)]
+#[case::other_finalizers(Bounds { other_finalizers: true, ..SMALL })]
+#[case::lists(Bounds { lists: true, ..Bounds::new(2, 2, 1, 0) })]
+#[case::two_in_flight(Bounds::new(2, 2, 2, 0))]
+#[case::three_replicas(Bounds::new(3, 2, 1, 0))]
+fn a_replica_of_the_model_does_what_the_gateways_own_machine_does(#[case] bounds: Bounds) {
+    let outcome = check_with_the_machine(&bounds, &Rules::ALL);
+    assert_eq!(outcome.counterexample, None, "{outcome}");
+    assert!(outcome.complete);
+}
+
+#[rstest]
+#[case::random_names(Rule::DerivedNames)]
+#[case::no_claim(Rule::Claim)]
+#[case::no_wait_for_deletion(Rule::AwaitDeletion)]
+#[case::not_the_latest(Rule::Latest)]
+fn a_model_without_a_rule_of_the_machine_is_told_from_it(#[case] rule: Rule) {
+    let bounds = Bounds { other_finalizers: true, ..SMALL };
+    let outcome = check_with_the_machine(&bounds, &Rules::ALL.without(rule));
+    let violation = outcome.violation.expect("they differ");
+    assert_ne!(violation, "TWINS", "the machine did the same all the way to the twins");
+    println!("{rule:?}: {violation}");
 }
 
 /// As [`with_all_rules_there_are_never_twins`], with `cargo test --release -p harness --test virtual_time -- fence_model

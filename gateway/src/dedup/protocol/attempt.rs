@@ -14,14 +14,13 @@ use super::{
 use crate::{
     config::{self, Config},
     context::Monotonic,
-    dedup::view::Snapshot,
     kubernetes::Error,
     remediation::{Fingerprint, Record},
 };
 
 mod vocabulary;
 
-pub(in crate::dedup) use vocabulary::{Effect, Event, Failure, Found, Known, Past};
+pub use vocabulary::{Effect, Event, Failure, Found, Known, Past, Snapshot};
 
 /// Effects that may follow each other without a pause: more than any sound course of events takes.
 const HASTE_MAX: u32 = 12;
@@ -36,7 +35,7 @@ struct Lock {
 
 /// The state of an attempt.
 #[derive(Debug)]
-pub(in crate::dedup) struct Attempt {
+pub struct Attempt {
     fingerprint: Fingerprint,
     /// Writer and attempt, as in the annotation of what it creates.
     tag: String,
@@ -72,7 +71,7 @@ pub(in crate::dedup) struct Attempt {
 
 impl Attempt {
     /// An attempt by `tag`, which knows `past` beyond the view, of a signal that is given up at `deadline`.
-    pub(in crate::dedup) fn new(
+    pub fn new(
         fingerprint: Fingerprint,
         tag: String,
         past: Past,
@@ -102,7 +101,7 @@ impl Attempt {
     }
 
     /// The next effect after `event`.
-    pub(in crate::dedup) fn step(&mut self, event: Event, now: Now) -> Effect {
+    pub fn step(&mut self, event: Event, now: Now) -> Effect {
         match self.paused.take() {
             Some(effect) => self.send(effect, now),
             None => {

@@ -10,7 +10,7 @@ use crate::{
     kubernetes,
 };
 
-pub(super) mod attempt;
+pub mod attempt;
 pub mod count;
 pub(super) mod decision;
 pub mod lock;

@@ -12,9 +12,8 @@ use crate::{
         protocol::lock::Acquisition,
         protocol::{
             Now,
-            attempt::{Attempt, Effect, Event, Failure, Found, Known, Past},
+            attempt::{Attempt, Effect, Event, Failure, Found, Known, Past, Snapshot},
         },
-        view::Snapshot,
     },
     kubernetes::Error,
     remediation::{Fingerprint, Record, remediation_request_name},

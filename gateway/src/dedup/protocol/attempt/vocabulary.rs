@@ -4,14 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use super::super::Answer;
 use crate::{
-    dedup::{deduplicate, protocol::lock::Acquisition, view::Snapshot},
+    dedup::{deduplicate, protocol::lock::Acquisition},
     kubernetes::Error,
     remediation::{Record, ResourceVersion},
 };
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dedup) enum Effect {
+#[allow(missing_docs, reason = "what a variant says names its fields")]
+pub enum Effect {
     /// Read what is known of the fingerprint, from a view (or, failing that, a consistent list) that is fresh and has
     /// come as far as [`Known`] says.
     Read(Known),
@@ -36,7 +37,7 @@ pub(in crate::dedup) enum Effect {
 
 /// How far a view must have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dedup) enum Known {
+pub enum Known {
     /// To this version, which an answer has shown.
     UpTo(ResourceVersion),
     /// So far that it says something else of the fingerprint than the last read: that was outdated.
@@ -45,7 +46,8 @@ pub(in crate::dedup) enum Known {
 
 /// What an attempt found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dedup) enum Found {
+#[allow(missing_docs, reason = "what a variant says names its fields")]
+pub enum Found {
     /// This attempt created it; the claim that it made for that is to be released.
     Created { record: Arc<Record>, claimed: Option<Arc<Record>> },
     /// The signal is a duplicate of it; the claim that this attempt made before another created it is to be released.
@@ -58,7 +60,8 @@ pub(in crate::dedup) enum Found {
 
 /// Why an attempt found nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::dedup) enum Failure {
+#[allow(missing_docs, reason = "what a variant says names its fields")]
+pub enum Failure {
     /// The signal's deadline has come; `blocked` if the deletion of the predecessor was waited for.
     Late { blocked: bool },
     /// The API server refuses to create it; the claim is to be released at once, if no create can be under way that relies on
@@ -68,9 +71,26 @@ pub(in crate::dedup) enum Failure {
     Failed(Error),
 }
 
+/// All that is known of one fingerprint.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its objects, in no order.
+    pub records: Vec<Arc<Record>>,
+    /// A consistent list has said so, not the view.
+    pub listed: bool,
+}
+
+impl Snapshot {
+    /// Identity and version of each record, to tell one snapshot from the next.
+    pub(in crate::dedup) fn seen(&self) -> Vec<(String, ResourceVersion)> {
+        self.records.iter().map(|record| (record.uid.clone(), record.version)).collect()
+    }
+}
+
 /// What became of the last effect.
 #[derive(Clone, Debug)]
-pub(in crate::dedup) enum Event {
+#[allow(missing_docs, reason = "what a variant says names its fields")]
+pub enum Event {
     /// Nothing yet.
     Begin,
     /// All objects of the fingerprint.
@@ -91,9 +111,9 @@ pub(in crate::dedup) enum Event {
 
 /// What answers have shown of a fingerprint beyond the view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::dedup) struct Past {
+pub struct Past {
     /// The newest version of an object of it: a decision needs a view that has come so far.
-    pub(in crate::dedup) floor: ResourceVersion,
+    pub floor: ResourceVersion,
     /// The uid of an object that was answered 404: a decision needs a view that no longer has it, or a consistent list.
-    pub(in crate::dedup) gone: Option<String>,
+    pub gone: Option<String>,
 }

@@ -13,10 +13,9 @@ use crate::{
         protocol::lock::Acquisition,
         protocol::{
             Now,
-            attempt::{Attempt, Effect, Event, Found, Known, Past},
+            attempt::{Attempt, Effect, Event, Found, Known, Past, Snapshot},
         },
         tests::{fingerprint, version},
-        view::Snapshot,
     },
     kubernetes::Error,
     remediation::{Fingerprint, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
