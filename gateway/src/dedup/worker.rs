@@ -26,6 +26,12 @@ use crate::{
 
 /// A worker with nothing to do remembers what it knows for this long.
 const IDLE: Duration = Duration::from_secs(5);
+/// A count that takes this long has waited for those of other replicas, and the API server has tried it again after each of
+/// theirs. Whoever then pauses for as long lets signals gather, so that fewer writes do for all: otherwise the writes of a
+/// crowd keep each other slow, long after what slowed them first.
+const CROWDED: Duration = Duration::from_millis(20);
+/// Pause between two counts at most.
+const PAUSE_MAX: Duration = Duration::from_millis(100);
 
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -258,7 +264,9 @@ impl Worker {
         );
         let outcome = driver::count(core, &mut machine, &target, deadline).await;
         core.registers.remember(&target.uid, machine.own());
-        self.next_batch = now + core.config.commit.min_linger;
+        let took = core.context.monotonic().since(now);
+        let pause = if took < CROWDED { Duration::ZERO } else { took.min(PAUSE_MAX) };
+        self.next_batch = now + core.config.commit.min_linger.max(took + pause);
         match outcome {
             count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
             count::Outcome::TargetClosed { newest, taken_back } => {

@@ -1,6 +1,6 @@
 //! What a signal costs in requests to the Kubernetes API, in fault-free runs (protocol: Budget).
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use embedded_apiserver::Latency;
 use harness::{
@@ -64,6 +64,31 @@ async fn a_duplicate_costs_two_requests_per_batch_and_one_round_trip() {
     rest().await;
     assert_eq!(lines(&spent(&fleet)), ["patch remediationrequests/status 200"], "one projection for all");
     assert_eq!(count_of(&only(&fleet)), 52);
+}
+
+#[rstest]
+#[case::quick(10, 80)]
+#[case::slow(40, 12)]
+#[case::very_slow(400, 2)]
+#[tokio::test(start_paused = true)]
+async fn where_counts_take_long_fewer_and_larger_ones_are_written(#[case] takes_ms: u64, #[case] batches: usize) {
+    let (fleet, replicas) = fleet(1).await;
+    send(&fleet, &replicas[0], "budget").await;
+    send(&fleet, &replicas[0], "budget").await;
+    bill(&fleet).await;
+    let write = Duration::from_millis(takes_ms);
+    fleet.api.set_faults(Arc::new(Latency { write, ..Latency::default() }));
+    // One every 5 ms for a second.
+    let signals = (0..200).map(async |number| {
+        wait_ms(number * 5).await;
+        send(&fleet, &replicas[0], "budget").await.status
+    });
+    let statuses = futures::future::join_all(signals).await;
+    assert!(statuses.iter().all(|status| *status == 202), "{statuses:?}");
+    let written = lines(&spent(&fleet)).iter().filter(|line| *line == "patch leases 200").count();
+    assert!(written.abs_diff(batches) <= 1 + batches / 4, "{written} batches, about {batches} expected");
+    rest().await;
+    assert_eq!(count_of(&only(&fleet)), 202);
 }
 
 #[tokio::test(start_paused = true)]
