@@ -44,7 +44,8 @@ struct Envelope<'a> {
     #[serde(rename = "externalURL")]
     external_url: Option<String>,
     common_labels: Option<BTreeMap<String, String>>,
-    truncated_alerts: Option<u64>,
+    /// JSON knows no integers: 2.0 is as good as 2.
+    truncated_alerts: Option<f64>,
     #[serde(borrow)]
     alerts: RawAlerts<'a>,
 }
@@ -191,7 +192,12 @@ pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Rece
     let texts =
         [("receiver", Some(receiver.unwrap_or_default())), ("groupKey", group_key), ("externalURL", external_url)];
     let common = Common { rules, status, cluster, provider: provider(texts), now };
-    let truncated_alerts = truncated_alerts.unwrap_or_default().min(TRUNCATED_ALERTS_MAX);
+    let truncated_alerts = truncated_alerts.unwrap_or_default();
+    if truncated_alerts < 0.0 {
+        return Err(Rejection::new(reason::INVALID_FIELD, "truncatedAlerts is negative"));
+    }
+    // Rounds towards zero, and what is too large to the greatest.
+    let truncated_alerts = (truncated_alerts as u64).min(TRUNCATED_ALERTS_MAX);
     Ok(Received { common, texts: alerts, truncated_alerts })
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::{
     candidates::Candidates,
@@ -50,8 +50,8 @@ struct Event {
     deprecated_first_timestamp: Option<String>,
     last_timestamp: Option<String>,
     deprecated_last_timestamp: Option<String>,
-    count: Option<i64>,
-    deprecated_count: Option<i64>,
+    count: Option<Number>,
+    deprecated_count: Option<Number>,
     reporting_controller: Option<String>,
     reporting_component: Option<String>,
     /// What forwarders add.
@@ -84,7 +84,7 @@ struct Reference {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "an event series")]
 struct Series {
-    count: Option<i64>,
+    count: Option<Number>,
     last_observed_time: Option<String>,
 }
 
@@ -251,7 +251,7 @@ fn provider(event: Event, object: Reference) -> Map<String, Value> {
     let present = texts.into_iter().filter_map(|(field, text)| Some((field, text?)));
     let mut provider: Map<_, _> = present.map(|(field, text)| (field.to_owned(), provider_text(text))).collect();
     if let Some(count) = count {
-        provider.insert("count".to_owned(), count.into());
+        provider.insert("count".to_owned(), Value::Number(count));
     }
     provider
 }

@@ -96,6 +96,17 @@ fn truncated_alerts_are_reported() {
 }
 
 #[rstest]
+#[case("2.0", 2)]
+#[case("2.9", 2)]
+#[case("1e300", 1_000_000)]
+#[case("18446744073709551615", 1_000_000)]
+#[case("0", 0)]
+fn a_number_of_truncated_alerts_may_be_written_in_any_way(#[case] written: &str, #[case] read: u64) {
+    let body = format!(r#"{{"truncatedAlerts": {written}, "alerts": [{{"labels": {{"alertname": "A"}}}}]}}"#);
+    assert_eq!(self::read(&body).truncated_alerts, read);
+}
+
+#[rstest]
 #[case(json!("firing"), json!("resolved"), true)]
 #[case(json!("resolved"), json!("firing"), false)]
 #[case(json!("resolved"), Value::Null, true)]
