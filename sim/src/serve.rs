@@ -10,6 +10,7 @@ use std::{
 use clap::ValueEnum;
 use embedded_apiserver::EmbeddedApi;
 use gateway::{
+    config::AuthMode,
     context::Context,
     http::{KUBERNETES_EVENT, PROMETHEUS},
 };
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Which resources the gateways care for: all, or those labelled `kubernaut.ai/managed=true`
     #[arg(long, value_enum, default_value_t = Scope::All)]
     scope: Scope,
+    /// The bearer token that senders must show, as in a cluster; anybody may send if absent
+    #[arg(long, value_name = "TOKEN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    token: Option<String>,
     /// Where to write the kubeconfig; a new file in the temporary directory if absent
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -76,6 +80,9 @@ pub(crate) enum Error {
     Interrupt(std::io::Error),
 }
 
+/// Whose token `--token` is.
+const SENDER: &str = "system:serviceaccount:monitoring:alertmanager";
+
 /// How long the gateways may take to end; what drags on ends with this process.
 const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -100,6 +107,9 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     let (api, _) = embedded_api(Timestamp::now());
     api.bootstrap();
     seed(&api);
+    if let Some(token) = &args.token {
+        api.add_token(token, SENDER, &["system:authenticated"]);
+    }
     let ended = CancellationToken::new();
     let listener = bind(port(&args, args.replicas)?).await?;
     let server = format!("http://{}", address(&listener)?);
@@ -193,6 +203,9 @@ async fn start(args: &Args, api: &EmbeddedApi) -> Result<Vec<Served>, Error> {
         let name = pod_name(usize::from(number));
         let mut config = config();
         config.events.enabled = true;
+        if args.token.is_some() {
+            config.auth.mode = AuthMode::Kubernetes;
+        }
         config.server.listen_addr.set_port(port(args, number - 1)?);
         config.scope.require_managed_label = args.scope == Scope::Managed;
         let client = api.client(&name, NAMESPACE);
@@ -220,9 +233,10 @@ fn announce(args: &Args, gateways: &[Served], kubeconfig: &Path, server: &str) -
     for Addresses { name, api, health, metrics } in &ready.gateways {
         println!("  {name:<16} {api:<26} {:<34} {metrics}/metrics", format!("{health}/readyz"));
     }
+    let header = args.token.as_ref().map(|token| format!(" -H 'authorization: Bearer {token}'")).unwrap_or_default();
     let first = ready.gateways.first().map(|gateway| gateway.api.as_str()).unwrap_or_default();
     println!(
-        "\nSend an event:\n  curl -i {first}{KUBERNETES_EVENT} -H 'content-type: application/json' -d '{}'\n\
+        "\nSend an event:\n  curl -i {first}{KUBERNETES_EVENT} -H 'content-type: application/json'{header} -d '{}'\n\
          \nPoint Alertmanager's webhook_config at:\n  {first}{PROMETHEUS}\n\
          \nLook:\n  export KUBECONFIG={}\n  kubectl get rr,leases -A -o wide\n\nCtrl-C ends it.",
         example_event(),
