@@ -60,8 +60,10 @@ struct Pending {
     record: Arc<Record>,
     counted: Counted,
     due: Monotonic,
-    /// What the status said when it became due: who sees that another raises it waits once more.
+    /// What the status said when it became due: who sees that another raises it waits once more, if it has counted meanwhile.
     status_said: u64,
+    /// The total then.
+    total: u64,
 }
 
 impl Projection {
@@ -73,7 +75,8 @@ impl Projection {
         counted: Counted,
         due: Monotonic,
     ) -> Option<(Arc<Record>, Counted)> {
-        let fresh = || Pending { record: Arc::clone(record), counted, due, status_said: record.occurrences() };
+        let fresh =
+            || Pending { record: Arc::clone(record), counted, due, status_said: record.occurrences(), total: 0 };
         match &mut self.pending {
             Some(pending) if pending.record.uid == record.uid => {
                 pending.record = Arc::clone(record);
@@ -102,7 +105,8 @@ impl Projection {
     }
 
     /// What is to be projected now, and to what, where `viewed` is what the view knows of an object by its uid. If another
-    /// replica raises the count meanwhile, that is waited for until `again`.
+    /// replica raises the count meanwhile, and more was counted here since that was found the last time, it is waited for until
+    /// `again`: under load one of all writes at a time, and the last count is not put off for ever.
     pub(in crate::dedup) fn take(
         &mut self,
         viewed: impl FnOnce(&str) -> Option<Arc<Record>>,
@@ -116,8 +120,8 @@ impl Projection {
             return None;
         }
         let said = pending.record.occurrences();
-        if said > pending.status_said {
-            pending.status_said = said;
+        if said > pending.status_said && pending.counted.total > pending.total {
+            (pending.status_said, pending.total) = (said, pending.counted.total);
             pending.due = again;
             self.pending = Some(pending);
             return None;

@@ -78,6 +78,23 @@ fn who_sees_that_another_raises_the_count_waits_once_more() {
     assert_eq!(projection.due(), None);
 }
 
+#[rstest]
+#[case::nothing(0, true)]
+#[case::something(1, false)]
+fn who_sees_the_count_raised_again_writes_unless_it_has_counted_meanwhile(
+    #[case] meanwhile: u64,
+    #[case] writes: bool,
+) {
+    let at = |secs| Monotonic::from_start(std::time::Duration::from_secs(secs));
+    let mut projection = Projection::default();
+    let record = Arc::new(says(Some(2)));
+    let raised = |said| Some(Arc::new(Record { version: super::version(11), ..says(Some(said)) }));
+    projection.counted(&record, counted(9), at(1));
+    assert_eq!(projection.take(|_| raised(5), at(2)), None);
+    projection.counted(&record, counted(9 + meanwhile), at(1));
+    assert_eq!(projection.take(|_| raised(7), at(3)).is_some(), writes);
+}
+
 #[test]
 fn what_was_counted_on_another_object_is_projected_to_that() {
     let mut projection = Projection::default();
