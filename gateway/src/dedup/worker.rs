@@ -26,9 +26,9 @@ use crate::{
 
 /// A worker with nothing to do remembers what it knows for this long.
 const IDLE: Duration = Duration::from_secs(5);
-/// A count that takes this long has waited for those of other replicas, and the API server has tried it again after each of
-/// theirs. Whoever then pauses for as long lets signals gather, so that fewer writes do for all: otherwise the writes of a
-/// crowd keep each other slow, long after what slowed them first.
+/// A count that takes this long, and more than twice as long as the fastest, has waited for those of other replicas, and the API
+/// server has tried it again after each of theirs. Whoever then pauses lets signals gather, so that fewer writes do for all:
+/// otherwise the writes of a crowd keep each other slow, long after what slowed them first.
 const CROWDED: Duration = Duration::from_millis(20);
 /// Pause between two counts at most.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
@@ -51,6 +51,8 @@ pub(super) struct Worker {
     projecting: Arc<()>,
     /// Further signals gather until then.
     next_batch: Monotonic,
+    /// What a count takes at least: the way to the API server and back.
+    fastest: Duration,
 }
 
 /// What ends a wait.
@@ -74,6 +76,7 @@ impl Worker {
             projection: Projection::default(),
             projecting: Arc::new(()),
             next_batch: Monotonic::default(),
+            fastest: Duration::MAX,
         }
     }
 
@@ -265,7 +268,9 @@ impl Worker {
         let outcome = driver::count(core, &mut machine, &target, deadline).await;
         core.registers.remember(&target.uid, machine.own());
         let took = core.context.monotonic().since(now);
-        let pause = if took < CROWDED { Duration::ZERO } else { took.min(PAUSE_MAX) };
+        self.fastest = self.fastest.min(took);
+        let crowded = took >= CROWDED;
+        let pause = if crowded { took.saturating_sub(2 * self.fastest).min(PAUSE_MAX) } else { Duration::ZERO };
         self.next_batch = now + core.config.commit.min_linger.max(took + pause);
         match outcome {
             count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
