@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 /// Serves until Ctrl-C or SIGTERM; returns the exit code.
 pub(crate) async fn run(args: Args) -> Result<u8, runtime::Error> {
-    let config = Config::load(None, std::env::vars())?;
-    let identity = Identity::load(std::env::vars())?;
+    let config = Config::load(None, gateway::config::env::all()?)?;
+    let identity = Identity::load(gateway::config::env::all()?)?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
     let gateway = args.protocol.gateway(config, identity, client, Context::system())?;

@@ -29,6 +29,12 @@ pub enum Error {
         /// The environment variable that set it, in brackets, if one did.
         origin: String,
     },
+    /// A variable is no text.
+    #[error("{variable}: its value is not UTF-8")]
+    NotUtf8 {
+        /// Its name.
+        variable: String,
+    },
     /// A variable looks like a key's, but there is no such key.
     #[error("{variable}: no configuration key has this variable\nhint: the nearest one is {nearest}")]
     UnknownVariable {

@@ -1,6 +1,11 @@
 //! From a file and the environment to a [`Config`].
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _},
+    path::Path,
+};
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -11,7 +16,9 @@ use super::{
 };
 
 /// Behind it, two underscores separate the levels of a key, and one its words.
-const PREFIX: &str = "GATEWAY__";
+pub(super) const PREFIX: &str = "GATEWAY__";
+/// Bytes of a file: a hundred times the documented example, and what a ConfigMap holds at most.
+const BYTES_MAX: u64 = 1 << 20;
 
 impl Config {
     /// Reads `file`, lets `env` override its keys, and validates the result.
@@ -38,7 +45,7 @@ impl Config {
 
 fn read(path: &Path) -> Result<Map<String, Value>, Error> {
     let shown = || path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: shown(), source })?;
+    let text = text(path).map_err(|source| Error::Read { path: shown(), source })?;
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }
@@ -47,6 +54,16 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
         Ok(_) => Err(Error::Yaml { path: shown(), message: "it is no mapping of keys to values".to_owned() }),
         Err(error) => Err(Error::Yaml { path: shown(), message: error.to_string() }),
     }
+}
+
+/// The text of a file that may be none: a device or a pipe can have no end.
+fn text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
+    }
+    Ok(text)
 }
 
 fn deserialize(root: Value, origins: &BTreeMap<String, String>) -> Result<Config, Error> {

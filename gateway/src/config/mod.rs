@@ -9,6 +9,7 @@
 
 mod defaults;
 mod duration;
+pub mod env;
 mod error;
 mod filter;
 mod identity;

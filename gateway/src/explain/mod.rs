@@ -45,7 +45,7 @@ pub struct Options {
 /// # Errors
 /// If there is nothing to explain, or no cluster to ask.
 pub async fn run(config_file: Option<&Path>, file: &Path, options: Options) -> Result<(), Error> {
-    let config = Config::load(config_file, std::env::vars())?;
+    let config = Config::load(config_file, crate::config::env::all()?)?;
     let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
     let body = read(file, &name)?;
     let explainer = if options.offline {

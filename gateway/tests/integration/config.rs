@@ -213,3 +213,13 @@ fn a_replica_without_identity_does_not_start(#[case] variables: &[(&str, &str)],
         (result, _) => panic!("{result:?}"),
     }
 }
+
+#[test]
+fn a_configuration_file_without_end_is_not_read_to_it() {
+    for endless in ["/dev/zero", "/dev/urandom"] {
+        let error = Config::load(Some(Path::new(endless)), std::iter::empty()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot read the configuration file {endless}: ")), "{error}");
+    }
+    let error = load("long", &"# a comment\n".repeat(100_000)).unwrap_err().to_string();
+    assert!(error.contains("it has more than 1048576 bytes"), "{error}");
+}
