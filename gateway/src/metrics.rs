@@ -61,12 +61,17 @@ pub struct Metrics {
     pub audit_events: IntCounterVec,
     pub remediation_events: IntCounterVec,
     pub auth_decisions: IntCounterVec,
+    pub log_lines_lost: IntCounterVec,
     pub build_info: IntGaugeVec,
 }
 
 /// Seconds, from a millisecond to half a minute: an API round trip sits in the lower, a deadline in the upper half.
 const LATENCY_BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+
+/// The values of the label `reason` of `gateway_log_lines_lost_total`: whoever reads the log is too slow; a place in the code
+/// repeats itself.
+pub(crate) const LOST_LINES: [&str; 2] = ["slow_reader", "too_many"];
 
 impl Metrics {
     /// Metrics in a fresh registry, all at zero.
@@ -236,7 +241,7 @@ impl Metrics {
             )?,
             circuit_breaker_state: r.gauges(
                 "gateway_circuit_breaker_state",
-                "State of a circuit breaker: 0 closed, 1 half open, 2 open",
+                "State of a circuit breaker: 0 closed, 1 suspected, 2 open",
                 &["name"],
             )?,
             audit_queue_depth: r.gauge("gateway_audit_queue_depth", "Audit events waiting to be sent")?,
@@ -255,6 +260,11 @@ impl Metrics {
                 "Total number of senders authenticated and authorised, by result",
                 &["outcome"],
             )?,
+            log_lines_lost: r.counters(
+                "gateway_log_lines_lost_total",
+                "Total number of log lines that were not written, because the reader was too slow or there were too many",
+                &["reason"],
+            )?,
             build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
             registry: r.0,
         };
@@ -263,6 +273,9 @@ impl Metrics {
             metrics.http_bounds_met.with_label_values(&[bound]);
         }
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        for reason in LOST_LINES {
+            metrics.log_lines_lost.with_label_values(&[reason]);
+        }
         Ok(metrics)
     }
 

@@ -1,11 +1,26 @@
 //! Log output of the process: JSON lines or text on standard output, which is where Kubernetes collects a pod's logs.
 //!
 //! What is logged is `logging.level` and nothing else: `RUST_LOG` is not consulted, so that the configuration tells the
-//! whole truth.
+//! whole truth. Nothing waits for whoever reads it, lines have a bounded length, and warnings that repeat themselves are limited;
+//! what is lost or left out is counted in `gateway_log_lines_lost_total`.
 
-use tracing_subscriber::util::SubscriberInitExt as _;
+mod limit;
+mod line;
+mod writer;
 
-use crate::config::{InvalidFilter, LogFormat, Logging};
+use std::{fs::File, io, os::fd::AsFd as _, panic, time::Duration};
+
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use self::{limit::Limit, writer::Writer};
+use crate::{
+    config::{InvalidFilter, LogFormat, Logging},
+    context::Context,
+    metrics::{LOST_LINES, Metrics},
+};
+
+/// How long the end of the process waits for the reader of its log.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Logging cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -16,18 +31,50 @@ pub enum Error {
     /// The process has a subscriber already.
     #[error("logging: {0}")]
     Init(#[from] tracing_subscriber::util::TryInitError),
+    /// Standard output is closed, or there can be no thread that writes to it.
+    #[error("logging: {0}; is standard output open?")]
+    Output(#[from] io::Error),
 }
 
-/// Sends the process's events to standard output, as `logging` says.
+/// The log of the process: when it is dropped, what is not written yet is, within a second at most.
+pub struct Telemetry {
+    writer: Writer,
+    limit: Limit,
+}
+
+/// Sends the process's events to standard output, as `logging` says, a panic's message included.
 ///
 /// # Errors
 /// If the filter is bad, or logging was started before.
-pub fn init(logging: &Logging) -> Result<(), Error> {
-    let builder = tracing_subscriber::fmt().with_env_filter(logging.filter()?).with_writer(std::io::stdout);
-    match logging.format {
+pub fn init(logging: &Logging, context: &Context) -> Result<Telemetry, Error> {
+    let filter = logging.filter()?;
+    let writer = Writer::start(File::from(io::stdout().as_fd().try_clone_to_owned()?))?;
+    let limit = Limit::new(context.clone());
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer.clone());
+    let lines = match logging.format {
         // The innermost span names the request; the list of all would only repeat it.
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).finish().try_init()?,
-        LogFormat::Human => builder.finish().try_init()?,
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Human => lines.boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(limit.clone()).with(filter).try_init()?;
+    // Standard error may stand still as well.
+    panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a task panicked")));
+    context.spawn(limit.clone().sum_up_forever());
+    Ok(Telemetry { writer, limit })
+}
+
+impl Telemetry {
+    /// Counts in `metrics` what is lost.
+    pub fn count_in(&self, metrics: &Metrics) {
+        let [slow_reader, too_many] = LOST_LINES.map(|reason| metrics.log_lines_lost.with_label_values(&[reason]));
+        self.writer.count_in(&slow_reader);
+        self.limit.count_in(&too_many);
     }
-    Ok(())
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.limit.sum_up();
+        self.writer.flush(FLUSH_TIMEOUT);
+    }
 }

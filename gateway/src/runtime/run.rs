@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{error::Error, files, gateway::Gateway, listeners::Listeners};
 use crate::{
-    config::{Config, Identity},
+    config::{Config, Identity, env},
     context::Context,
     kubernetes::{Kubernetes, cluster},
     signal::{Rules, permissions},
@@ -22,16 +22,19 @@ const PERMISSIONS_TIMEOUT: Duration = Duration::from_secs(30);
 /// # Errors
 /// If it cannot be started; the message says what to do.
 pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
-    let mut config = Config::load(config_file, std::env::vars())?;
-    telemetry::init(&config.logging)?;
+    let mut config = Config::load(config_file, env::all()?)?;
+    let context = Context::system();
+    // Dropped last: what the end of the others says is written.
+    let telemetry = telemetry::init(&config.logging, &context)?;
     config.server.max_connections = files::connections(config.server.max_connections, files::raise_limit());
-    let identity = Identity::load(std::env::vars())?;
+    let identity = Identity::load(env::all()?)?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
-    let (context, pod) = (Context::system(), identity.pod_name.clone());
+    let pod = identity.pod_name.clone();
     let (rules, retry) = (Rules::new(&config.signal), config.processing.retry.clone());
     let gateway = Gateway::builder(config, identity, client.clone(), context.clone()).build()?;
     gateway.metrics().add_process()?;
+    telemetry.count_in(gateway.metrics());
     let kubernetes = Kubernetes::new(client, context.clone(), gateway.metrics().clone(), retry);
     context.spawn(tell_permissions(kubernetes, rules, context.clone()));
     gateway.start();

@@ -9,3 +9,4 @@ mod documents;
 mod http_server;
 mod image;
 mod imports;
+mod process;

@@ -1,0 +1,121 @@
+//! The binary as a process whose surroundings do not behave: a log that nobody reads, an environment that is no text.
+
+use std::{
+    ffi::OsStr,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::ffi::OsStrExt as _,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// For whatever should come at once, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Killed when dropped.
+struct Gateway(Child);
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An address that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Before a Kubernetes API that is not there.
+fn command(folder: &std::path::Path) -> Command {
+    let kubeconfig = folder.join("kubeconfig");
+    let nowhere = "{apiVersion: v1, kind: Config, current-context: a, users: [{name: a, user: {}}], \
+        clusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}], contexts: [{name: a, context: {cluster: a, user: a}}]}";
+    std::fs::write(&kubeconfig, nowhere).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.env_clear().env("KUBECONFIG", kubeconfig).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs([("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "kubernaut-system"), ("GATEWAY__AUTH__MODE", "none")]);
+    command
+}
+
+/// Status and body of an answer, `None` if there is none in time.
+fn ask(address: SocketAddr, head: &str) -> Option<(u16, String)> {
+    exchange(address, &format!("{head} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
+}
+
+/// The first answer's status, and all answers, to requests of which the last closes the connection.
+fn exchange(address: SocketAddr, requests: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    stream.write_all(requests.as_bytes()).ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some((text.split(' ').nth(1)?.parse().ok()?, text))
+}
+
+/// Tries until `done`.
+#[allow(clippy::disallowed_methods, reason = "a process of its own lives in real time")]
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "{what}: not in time");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_senders_nor_probes_nor_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (api, health, metrics) = (free(), free(), free());
+    let mut command = command(folder.path());
+    command.env("GATEWAY__LOGGING__LEVEL", "trace");
+    for (listener, address) in [("LISTEN", api), ("HEALTH", health), ("METRICS", metrics)] {
+        command.env(format!("GATEWAY__SERVER__{listener}_ADDR"), address.to_string());
+    }
+    // Its standard output is a pipe that nobody reads.
+    let mut gateway = Gateway(command.spawn().unwrap());
+    until("listening", || ask(health, "GET /livez").is_some());
+    let request = |connection: &str| {
+        let head = "POST /api/v1/signals/prometheus HTTP/1.1\r\nhost: a\r\ncontent-type: application/json";
+        format!("{head}\r\nconnection: {connection}\r\ncontent-length: 8\r\n\r\nnonsense")
+    };
+    let requests = request("keep-alive").repeat(199) + &request("close");
+    until("more is logged than a pipe and a queue hold", || {
+        assert_eq!(exchange(api, &requests).expect("an answer").0, 400);
+        let (_, exposed) = ask(metrics, "GET /metrics").expect("an answer");
+        let lost =
+            exposed.lines().find_map(|l| l.strip_prefix("gateway_log_lines_lost_total{reason=\"slow_reader\"} "));
+        lost.expect("the metric") != "0"
+    });
+    assert_eq!(ask(health, "GET /livez").expect("an answer").0, 200);
+    assert!(Command::new("kill").arg(gateway.0.id().to_string()).status().unwrap().success());
+    let mut ended = None;
+    until("the end", || {
+        ended = gateway.0.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(ended.unwrap().success(), "{ended:?}");
+}
+
+#[test]
+fn an_environment_that_is_no_text_is_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |variable: &[u8]| {
+        let mut command = command(folder.path());
+        command
+            .env(OsStr::from_bytes(variable), OsStr::from_bytes(b"a\xff"))
+            .env("GATEWAY__LOCK__PATIENCE", "nonsense");
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for others in [&b"LESS"[..], b"\xff\xfe", b"GATEWAY_PORT"] {
+        let (code, said) = run(others);
+        assert!(code == Some(1) && said.contains("lock.patience"), "what is wrong is told: {said}");
+    }
+    for ours in ["POD_NAME", "GATEWAY__LOGGING__LEVEL"] {
+        let (code, said) = run(ours.as_bytes());
+        assert!(code == Some(1) && said.contains(&format!("{ours}: its value is not UTF-8")), "{said}");
+    }
+}
