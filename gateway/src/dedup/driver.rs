@@ -66,7 +66,7 @@ async fn attempt(
         event = match effect {
             Effect::Read(known) => Event::Read(core.read(&mut subscription, known, deadline).await?),
             Effect::Lock => {
-                if let Some(refused) = refusals.believed(fingerprint) {
+                if let Some(refused) = refusals.believed(signal) {
                     return Err(refused);
                 }
                 Event::Lock(match config.lock.patience.is_zero() {
@@ -111,7 +111,7 @@ async fn attempt(
                 let object = build(signal, &name, &core.namespace, tag, context.now());
                 let (created, tries) = store.create(&object, machine.send_until()).await;
                 core.written(&asked, before, &created)?;
-                match created.as_ref().map_err(|error| refusals.note(fingerprint, error)) {
+                match created.as_ref().map_err(|error| refusals.note(signal, error)) {
                     Err(Some(error)) => Event::Refused { error, tries },
                     Err(None) => Event::Created(created),
                     Ok(_) => {
@@ -188,7 +188,8 @@ pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>
                 Event::Written { counter, object: Some(object) }
             }
             Effect::Sleep(pause) => {
-                context.sleep(context.jitter(pause, pause * 3 / 2)).await;
+                let left = deadline.since(context.monotonic());
+                context.sleep(context.jitter(pause, pause * 3 / 2).min(left)).await;
                 Event::Slept
             }
             Effect::Done(outcome) => return outcome,

@@ -1,10 +1,12 @@
 //! Creates that the API server has refused for good: by a quota, a policy, or for want of a right.
 //!
 //! Nothing helps but that somebody mends it. Until then each further signal would cost a lease, a claim and a create, and
-//! the claims would hold the predecessor for ever; so a refusal is believed for a while.
+//! the claims would hold the predecessor for ever; so a refusal is believed for a while. One that may be about what a signal says
+//! (all but 403) is believed of signals that say the same: others of the resource may well be stored.
 
 use std::{
     collections::BTreeMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,7 +18,7 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes,
     log_limit::LogLimit,
-    remediation::Fingerprint,
+    remediation::{Fingerprint, Signal},
 };
 
 /// A refusal is answered for so long without asking again.
@@ -37,6 +39,8 @@ pub(super) struct Refusals {
 struct Refusal {
     reason: &'static str,
     at: Monotonic,
+    /// A digest of the signal, if it may have been refused for what it says.
+    content: Option<u64>,
 }
 
 impl Refusals {
@@ -46,12 +50,13 @@ impl Refusals {
         Self { context, log, remembered, entries: Mutex::default() }
     }
 
-    /// What a signal of `fingerprint` is answered without asking.
-    pub(super) fn believed(&self, fingerprint: &Fingerprint) -> Option<Error> {
+    /// What `signal` is answered without asking.
+    pub(super) fn believed(&self, signal: &Signal) -> Option<Error> {
         let now = self.context.monotonic();
-        let refusal = *self.entries().get(fingerprint)?;
+        let refusal = *self.entries().get(&signal.fingerprint)?;
         let age = now.since(refusal.at);
-        (age < BELIEVED).then(|| Error::Refused { reason: refusal.reason, retry_after: BELIEVED - age })
+        let is_it = refusal.content.is_none_or(|refused| refused == content(signal));
+        (is_it && age < BELIEVED).then(|| Error::Refused { reason: refusal.reason, retry_after: BELIEVED - age })
     }
 
     /// What a signal of `fingerprint` is answered whose predecessor is claimed already: to renew a claim for a create that
@@ -63,10 +68,10 @@ impl Refusals {
         (now.since(refusal.at) < self.remembered).then_some(error)
     }
 
-    /// Remembers that the create for a signal of `fingerprint` failed by `error`, if that is a refusal; what the signal is
-    /// answered then.
-    pub(super) fn note(&self, fingerprint: &Fingerprint, error: &kubernetes::Error) -> Option<Error> {
-        let reason = reason(error)?;
+    /// Remembers that the create for `signal` failed by `error`, if that is a refusal; what the signal is answered then.
+    pub(super) fn note(&self, signal: &Signal, error: &kubernetes::Error) -> Option<Error> {
+        let (reason, fingerprint) = (reason(error)?, &signal.fingerprint);
+        let content = (!matches!(error, kubernetes::Error::Forbidden(_))).then(|| content(signal));
         if self.log.admits("create_refused", Level::ERROR) {
             tracing::error!(
                 %fingerprint, %error, believed_secs = BELIEVED.as_secs(),
@@ -80,7 +85,7 @@ impl Refusals {
             entries.retain(|_, refusal| now.since(refusal.at) < self.remembered);
         }
         if entries.len() < REFUSALS_MAX || entries.contains_key(fingerprint) {
-            entries.insert(fingerprint.clone(), Refusal { reason, at: now });
+            entries.insert(fingerprint.clone(), Refusal { reason, at: now, content });
         }
         Some(Error::Refused { reason, retry_after: BELIEVED })
     }
@@ -99,6 +104,14 @@ impl Refusals {
     fn entries(&self) -> MutexGuard<'_, BTreeMap<Fingerprint, Refusal>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A digest of what `signal` says.
+fn content(signal: &Signal) -> u64 {
+    let Signal { name, severity, labels, annotations, original_payload, .. } = signal;
+    let mut hasher = DefaultHasher::new();
+    (name, severity, labels, annotations, original_payload).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a sender is told of a refusal; `None` of any other failure. What the API said goes to the log.
@@ -123,7 +136,7 @@ const fn reason(error: &kubernetes::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dedup::tests::context;
+    use crate::dedup::tests::{context, signal_of};
 
     const CLEARED: Duration = Duration::from_secs(300);
 
@@ -135,20 +148,26 @@ mod tests {
         Fingerprint::of(&format!("shop:Deployment:{number}"))
     }
 
+    fn signal(number: usize) -> Signal {
+        signal_of(fingerprint(number))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_believed_for_a_minute_and_remembered_until_claims_are_cleared() {
         let context = context();
         let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
         let one = fingerprint(1);
-        assert_eq!(refusals.believed(&one), None);
-        let Some(Error::Refused { reason, retry_after }) = refusals.note(&one, &quota()) else { panic!("no refusal") };
+        assert_eq!(refusals.believed(&signal(1)), None);
+        let Some(Error::Refused { reason, retry_after }) = refusals.note(&signal(1), &quota()) else {
+            panic!("no refusal")
+        };
         assert_eq!(retry_after, BELIEVED);
         context.sleep(Duration::from_secs(59)).await;
         let soon = Error::Refused { reason, retry_after: Duration::from_secs(1) };
-        assert_eq!(refusals.believed(&one), Some(soon), "the sender is told how long it lasts");
-        assert_eq!(refusals.believed(&fingerprint(2)), None);
+        assert_eq!(refusals.believed(&signal(1)), Some(soon), "the sender is told how long it lasts");
+        assert_eq!(refusals.believed(&signal(2)), None);
         context.sleep(Duration::from_secs(1)).await;
-        assert_eq!(refusals.believed(&one), None);
+        assert_eq!(refusals.believed(&signal(1)), None);
         assert!(refusals.remembered(&one).is_some());
         context.sleep(CLEARED).await;
         assert_eq!(refusals.remembered(&one), None);
@@ -157,9 +176,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_one_signal_is_refused_for_is_not_believed_of_another_of_its_resource() {
+        let refusals = Refusals::new(context(), BELIEVED + CLEARED);
+        let (large, small) = (Signal { name: "Large".to_owned(), ..signal(1) }, signal(1));
+        for error in [kubernetes::Error::BadRequest(String::new()), kubernetes::Error::Invalid(String::new())] {
+            refusals.note(&large, &error);
+            assert!(refusals.believed(&large).is_some());
+            assert_eq!(refusals.believed(&small), None);
+        }
+        refusals.note(&large, &quota());
+        assert!(refusals.believed(&small).is_some(), "a quota is about all of them");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_create_that_succeeds_ends_a_refusal() {
         let refusals = Refusals::new(context(), BELIEVED + CLEARED);
-        refusals.note(&fingerprint(1), &quota());
+        refusals.note(&signal(1), &quota());
         refusals.forget(&fingerprint(1));
         assert_eq!(refusals.remembered(&fingerprint(1)), None);
     }
@@ -175,7 +207,7 @@ mod tests {
             kubernetes::Error::Unreachable(text()),
             kubernetes::Error::Deadline,
         ] {
-            assert_eq!(refusals.note(&fingerprint(1), &error), None);
+            assert_eq!(refusals.note(&signal(1), &error), None);
         }
         assert!(refusals.entries().is_empty());
     }
@@ -185,11 +217,11 @@ mod tests {
         let context = context();
         let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
         for number in 0..=REFUSALS_MAX {
-            refusals.note(&fingerprint(number), &quota());
+            refusals.note(&signal(number), &quota());
         }
         assert_eq!(refusals.entries().len(), REFUSALS_MAX);
         context.sleep(BELIEVED + CLEARED).await;
-        refusals.note(&fingerprint(REFUSALS_MAX), &quota());
+        refusals.note(&signal(REFUSALS_MAX), &quota());
         assert_eq!(refusals.entries().len(), 1);
     }
 }

@@ -355,11 +355,11 @@ impl Worker {
         });
     }
 
-    /// A failure of the API fails all that wait: each for itself would only find out the same. A deadline fails those
-    /// whose own has come.
+    /// A failure of the API fails all that wait: each for itself would only find out the same. A refusal may be about what one of
+    /// them says. A deadline fails those whose own has come.
     fn fail_waiting(&mut self, error: &Error) {
         let now = self.shared.core.context.monotonic();
-        let everyone = matches!(error, Error::Kubernetes(_) | Error::Refused { .. });
+        let everyone = matches!(error, Error::Kubernetes(_));
         if everyone {
             while let Ok(pending) = self.inbox.try_recv() {
                 self.waiting.push_back(pending);

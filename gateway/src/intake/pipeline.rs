@@ -22,7 +22,7 @@ use crate::{
     signal::{
         Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal,
         alertmanager::{self, Received, Unread},
-        event,
+        event, reason,
     },
 };
 
@@ -162,6 +162,12 @@ impl Intake {
         let About { alert, namespace, resource } = about;
         match result {
             Ok(accepted) => Item::Accepted(accepted, fingerprint),
+            // Sent again it would be refused again, and its neighbours counted again each time.
+            Err(dedup::Error::Refused { reason, .. }) => {
+                let rejection = Rejection::new(reason::REFUSED, reason).named(alert);
+                self.unprocessed.rejected("an alert or event", &rejection);
+                Item::Rejected(rejection)
+            }
             Err(error) => {
                 tracing::warn!(alert, namespace, resource, %error, "a signal was not accepted");
                 Item::Failed(error)

@@ -2,15 +2,17 @@
 //!
 //! All of it is stored in one RemediationRequest, and etcd takes 1.5 MiB per object. What is for people to read is cut, and
 //! marked as such, and never a reason to lose a signal: labels (at most 32 KiB), annotations (32 KiB) and the payload
-//! (`signal.maxPayloadBytes`, at most 256 KiB, where each quote gets a backslash) make less than 1 MiB, and a tenth of that
-//! by default, since every write and every watch event of the object carries them; the rest is left to
-//! the status of other controllers and to managedFields. What would become part of a name is checked instead.
+//! (`signal.maxPayloadBytes`, at most 256 KiB), and twice as much each as they are stored, where a quote has a backslash and a
+//! `<` six bytes ([`fitting`]), make less than 1 MiB, and a tenth of that by default, since every write and every watch event of
+//! the object carries them; the rest is left to the status of other controllers and to managedFields. What would become part
+//! of a name is checked instead.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::rejection::{Rejection, echo, reason, truncate};
+use crate::remediation::{fitting, stored_len};
 
 /// Alerts per webhook. A body of 1 MiB holds about 2,000 small ones; each costs several requests to the Kubernetes API.
 pub(crate) const MAX_ALERTS: usize = 1000;
@@ -63,25 +65,31 @@ impl Entries {
         marks: &mut Map<String, Value>,
     ) -> BTreeMap<String, String> {
         let bytes = |(name, value): (&String, &String)| name.len() + value.len();
+        let stored = |(name, value): (&String, &String)| stored_len(name) + stored_len(value);
         let fits = entries.len() <= MAX_ENTRIES
             && entries.iter().map(bytes).sum::<usize>() <= self.max_bytes()
+            && entries.iter().map(stored).sum::<usize>() <= 2 * self.max_bytes()
             && entries.iter().all(|(name, value)| is_name(name) && self.is_value(value));
         if fits {
             return entries;
         }
-        let (mut kept, mut left, mut shortened, mut left_out) = (BTreeMap::new(), self.max_bytes(), 0_usize, 0_usize);
+        let (mut kept, mut shortened, mut left_out) = (BTreeMap::new(), 0_usize, 0_usize);
+        let (mut left, mut left_stored) = (self.max_bytes(), 2 * self.max_bytes());
         for (name, value) in entries {
-            if !is_name(&name) || kept.len() == MAX_ENTRIES || name.len() >= left {
+            let name_stored = stored_len(&name);
+            if !is_name(&name) || kept.len() == MAX_ENTRIES || name.len() >= left || name_stored >= left_stored {
                 left_out += 1;
                 continue;
             }
             left -= name.len();
-            let limit = self.max_value_bytes().min(left);
+            left_stored -= name_stored;
+            let limit = self.max_value_bytes().min(left).min(left_stored / 2);
             let short = cut(printable(&value), limit);
             if short.len() < value.len() {
                 shortened += 1;
             }
             left -= short.len();
+            left_stored -= stored_len(&short);
             kept.insert(name, short);
         }
         let text = format!("{shortened} of them shortened, {left_out} left out: too long, too many or not printable");
@@ -90,7 +98,7 @@ impl Entries {
     }
 
     fn is_value(self, value: &str) -> bool {
-        value.len() <= self.max_value_bytes() && !value.chars().any(is_unprintable)
+        fitting(value, self.max_value_bytes()) == value.len() && !value.chars().any(is_unprintable)
     }
 }
 
@@ -102,12 +110,12 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !is_unprintable(*c)).collect()
 }
 
-/// `text` in `limit` bytes at most, and marked if it is not all of it.
+/// `text` in `limit` bytes at most, twice that as it is stored, and marked if it is not all of it.
 fn cut(mut text: String, limit: usize) -> String {
-    if text.len() <= limit {
+    if fitting(&text, limit) == text.len() {
         return text;
     }
-    truncate(&mut text, limit.saturating_sub(CUT.len()));
+    text.truncate(fitting(&text, limit.saturating_sub(CUT.len())));
     text.push_str(CUT);
     truncate(&mut text, limit);
     text
@@ -136,18 +144,17 @@ pub(crate) fn check_line(what: &str, text: &str, max_bytes: usize) -> Result<(),
 
 /// What is kept of the JSON text that was received: all of it, or its beginning with a mark of how much there was.
 pub(crate) fn payload(text: &str, max_bytes: usize) -> String {
-    if text.len() <= max_bytes {
+    if fitting(text, max_bytes) == text.len() {
         return text.to_owned();
     }
     let mark = format!("… (cut by the gateway: {} bytes in all)", text.len());
-    let limit = max_bytes.saturating_sub(mark.len());
-    let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+    let end = fitting(text, max_bytes.saturating_sub(mark.len()));
     format!("{}{mark}", text.get(..end).unwrap_or_default())
 }
 
 /// `text` as it is passed on in `providerData`.
 pub(crate) fn provider_text(mut text: String) -> Value {
-    truncate(&mut text, MAX_PROVIDER_BYTES);
+    text.truncate(fitting(&text, MAX_PROVIDER_BYTES));
     Value::String(text)
 }
 

@@ -26,6 +26,8 @@ pub mod reason {
     pub const INVALID_NAME: &str = "invalid_name";
     /// A time that is none, or absurd.
     pub const INVALID_TIME: &str = "invalid_time";
+    /// The Kubernetes API refuses to store its RemediationRequest.
+    pub const REFUSED: &str = "refused";
     /// More bytes or entries than a RemediationRequest can hold.
     pub const TOO_LARGE: &str = "too_large";
 }

@@ -10,14 +10,14 @@ mod projection;
 mod properties;
 mod view;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use crate::{
     context::{Context, SimulatedClock},
-    remediation::{Fingerprint, Phase, Record, ResourceVersion, SUCCESSION_FINALIZER},
+    remediation::{Fingerprint, Phase, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, Source, TargetResource},
 };
 
 /// What the wall clock of [`context`] shows at first.
@@ -36,6 +36,29 @@ pub(super) fn fingerprint() -> Fingerprint {
 
 pub(super) fn version(number: u64) -> ResourceVersion {
     ResourceVersion::parse(&number.to_string()).unwrap()
+}
+
+/// A signal of `fingerprint`.
+pub(super) fn signal_of(fingerprint: Fingerprint) -> Signal {
+    Signal {
+        fingerprint,
+        name: "A".to_owned(),
+        severity: "warning".to_owned(),
+        source: Source::Prometheus,
+        target: TargetResource {
+            api_version: "apps/v1".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "checkout".to_owned(),
+            namespace: "shop".to_owned(),
+        },
+        cluster_id: None,
+        firing_time: EPOCH,
+        received_time: EPOCH,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        provider_data: serde_json::Map::new(),
+        original_payload: String::new(),
+    }
 }
 
 /// An active RemediationRequest with ordinal 1 at version 10.
