@@ -34,6 +34,20 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const WATCH_GRACE: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// As [`BACKOFF_MAX`], where lists succeed and are in vain, since what is watched from them fails at once: each of them reads
+/// everything there is.
+const BACKOFF_IN_VAIN_MAX: Duration = Duration::from_secs(30);
+/// By how much pages become smaller when one is too long.
+const PAGE_STEP: u32 = 8;
+
+/// What broke a watch, or the list before it.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Api(#[from] Error),
+    #[error("the watch ended after {0:?}, before its own time")]
+    Ended(Duration),
+}
 
 /// Feeds the view until the instance ends.
 pub(super) struct Feed(pub(super) Arc<Core>);
@@ -43,21 +57,30 @@ impl Feed {
         let mut backoff = BACKOFF_MIN;
         loop {
             let began = self.0.context.monotonic();
+            let (mut backoff_max, mut asked) = (BACKOFF_MAX, Duration::ZERO);
             if let Err(error) = self.follow().await {
                 self.report(&error);
+                match error {
+                    Failure::Ended(_) | Failure::Api(Error::Gone(_) | Error::TooLong(_)) => {
+                        backoff_max = BACKOFF_IN_VAIN_MAX;
+                    }
+                    Failure::Api(Error::Throttled { retry_after, .. }) => asked = retry_after,
+                    Failure::Api(_) => {}
+                }
             }
             // Watches that have lasted show that the server is well again, however they ended. A list alone does not: history
             // may be gone again by the time that it is watched from.
             if self.0.context.monotonic().since(began) > BACKOFF_MAX {
                 backoff = BACKOFF_MIN;
             }
-            self.0.context.sleep(self.0.context.jitter(backoff / 2, backoff)).await;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
+            let asked = self.0.context.jitter(asked, asked * 3 / 2);
+            self.0.context.sleep(self.0.context.jitter(backoff / 2, backoff).max(asked)).await;
+            backoff = (backoff * 2).min(backoff_max);
         }
     }
 
     /// Lists, then watches for as long as each watch ends in its own time and the view is not dropped.
-    async fn follow(&self) -> Result<(), Error> {
+    async fn follow(&self) -> Result<(), Failure> {
         let (listed, epoch) = self.list().await?;
         loop {
             let from = self.0.view.version().unwrap_or(listed).max(listed);
@@ -69,21 +92,26 @@ impl Feed {
         }
     }
 
-    fn report(&self, error: &Error) {
+    fn report(&self, error: &Failure) {
         let reason = match error {
-            Error::Gone(_) => "gone",
-            Error::Forbidden(_) => "forbidden",
-            Error::NotFound(_) => "not_found",
-            Error::Deadline => "timeout",
-            Error::Unreachable(_) => "unreachable",
-            _ => "error",
+            Failure::Ended(_) => "ended",
+            Failure::Api(error) => match error {
+                Error::Gone(_) => "gone",
+                Error::Forbidden(_) => "forbidden",
+                Error::NotFound(_) => "not_found",
+                Error::Deadline => "timeout",
+                Error::Unreachable(_) | Error::NotSent => "unreachable",
+                Error::Throttled { .. } => "throttled",
+                Error::TooLong(_) => "too_long",
+                _ => "error",
+            },
         };
         self.0.metrics.view_restarts.with_label_values(&[reason]).inc();
         match error {
-            Error::NotFound(_) => {
+            Failure::Api(Error::NotFound(_)) => {
                 tracing::error!("the CRD remediationrequests.kubernaut.ai is not installed: apply gateway/deploy/crd");
             }
-            Error::Forbidden(_) => {
+            Failure::Api(Error::Forbidden(_)) => {
                 tracing::error!(%error, "the view needs list and watch on remediationrequests: check the gateway's roles");
             }
             _ => tracing::warn!(%error, "the watch of RemediationRequests is begun again"),
@@ -97,7 +125,14 @@ impl Feed {
         let mut records = Vec::new();
         for _ in 0..PAGES_MAX {
             let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
-            let page = self.0.store.page(&params, deadline).await?;
+            let page = match self.0.store.page(&params, deadline).await {
+                // Objects may be larger than ours are.
+                Err(Error::TooLong(_)) if params.limit > Some(1) => {
+                    params.limit = params.limit.map(|limit| (limit / PAGE_STEP).max(1));
+                    continue;
+                }
+                page => page?,
+            };
             let version = list_version(&page.metadata)?;
             records.extend(page.items.into_iter().filter_map(readable));
             if !turn_page(&mut params, &page.metadata) {
@@ -115,7 +150,7 @@ impl Feed {
     }
 
     /// Ends without error when the server ends the watch in its own time.
-    async fn watch(&self, from: ResourceVersion) -> Result<(), Error> {
+    async fn watch(&self, from: ResourceVersion) -> Result<(), Failure> {
         let timeout = self.0.config.view.watch_timeout;
         // Replicas that started together should not watch again together.
         let timeout = self.0.context.jitter(timeout - timeout / 4, timeout);
@@ -132,7 +167,7 @@ impl Feed {
         }
         let lasted = self.0.context.monotonic().since(before);
         if lasted < Duration::from_secs(u64::from(secs)) {
-            return Err(Error::Unreachable(format!("the watch ended after {lasted:?}, before its own time")));
+            return Err(Failure::Ended(lasted));
         }
         Ok(())
     }

@@ -1,18 +1,26 @@
-//! A circuit breaker: when requests go unanswered to their deadlines one after the other, further ones fail at once.
+//! A circuit breaker: when an API server answers nobody any more, requests fail at once, and one probe at a time asks whether
+//! it is back.
 //!
 //! An API server that refuses connections fails fast by itself. One that swallows them would hold every signal, and its
 //! place among the requests under way, to the end of its deadline.
+//!
+//! A request that goes unanswered to its deadline proves little while others are answered: it may have been slow alone. If
+//! nothing at all was answered since it was sent, the server is *suspected*: a probe asks it at once, for [`PATIENCE_MIN`].
+//! Only if that goes unanswered, too, the circuit *opens*: requests under way are given up, and further ones are not sent.
+//! Probes then wait longer and longer, so that a server that is merely slow closes the circuit again as well.
 
 use std::time::Duration;
 
 use crate::context::Monotonic;
 
-/// Deadlines in a row, of any requests, after which the circuit opens.
-const DEADLINES_MAX: u32 = 5;
-/// How long it stays open before one request may try.
-const OPEN: Duration = Duration::from_secs(2);
 /// A request that had less time than this says nothing about the API server when it runs out of it.
 pub(super) const MEANINGFUL_WAIT: Duration = Duration::from_secs(1);
+/// How long the first probe waits: with it, a circuit is open this long after the first unanswered deadline.
+pub(super) const PATIENCE_MIN: Duration = Duration::from_millis(500);
+/// How long a probe waits at most. A server that takes longer for one read answers no signal in its time.
+pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(10);
+/// Between two probes, before jitter.
+pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
 /// The state of a circuit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,9 +28,9 @@ pub(super) enum State {
     /// Requests are sent.
     #[default]
     Closed,
-    /// One request was let through to try; the others fail at once.
-    HalfOpen,
-    /// Requests fail at once.
+    /// Requests are sent, and the first probe is under way.
+    Suspected,
+    /// Requests fail at once, and probes are sent.
     Open,
 }
 
@@ -31,19 +39,29 @@ impl State {
     pub(super) const fn value(self) -> i64 {
         match self {
             Self::Closed => 0,
-            Self::HalfOpen => 1,
+            Self::Suspected => 1,
             Self::Open => 2,
         }
     }
+}
+
+/// What to do about a request, or a probe, that went unanswered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Nothing,
+    /// Begin to probe.
+    Probe,
 }
 
 /// A circuit breaker.
 #[derive(Debug, Default)]
 pub(super) struct Breaker {
     state: State,
-    deadlines: u32,
-    /// When an open circuit lets one request try, or a half open one another.
-    retry_at: Monotonic,
+    /// The newest answer of any kind.
+    answered: Option<Monotonic>,
+    /// Somebody sends probes.
+    probing: bool,
 }
 
 impl Breaker {
@@ -51,32 +69,36 @@ impl Breaker {
         self.state
     }
 
-    /// Whether a request may be sent at `now`.
-    pub(super) fn admits(&mut self, now: Monotonic) -> bool {
-        match self.state {
-            State::Closed => true,
-            State::Open | State::HalfOpen if now < self.retry_at => false,
-            State::Open | State::HalfOpen => {
-                self.state = State::HalfOpen;
-                // If the one that tries is dropped on the way, another may try later.
-                self.retry_at = now + OPEN;
-                true
-            }
+    /// The API server answered, whatever it said.
+    pub(super) fn answered(&mut self, now: Monotonic) {
+        self.state = State::Closed;
+        self.answered = Some(now);
+    }
+
+    /// A request that was sent at `sent` went unanswered.
+    pub(super) fn unanswered(&mut self, sent: Monotonic) -> Verdict {
+        let others_were = self.answered.is_some_and(|answered| answered >= sent);
+        if self.state != State::Closed || others_were {
+            return Verdict::Nothing;
         }
+        self.state = State::Suspected;
+        if std::mem::replace(&mut self.probing, true) { Verdict::Nothing } else { Verdict::Probe }
     }
 
-    /// The API server answered, or refused to: it is there, or fails fast.
-    pub(super) fn answered(&mut self) {
-        *self = Self::default();
-    }
-
-    /// A request went unanswered to its deadline.
-    pub(super) fn unanswered(&mut self, now: Monotonic) {
-        self.deadlines = self.deadlines.saturating_add(1);
-        if self.deadlines >= DEADLINES_MAX {
+    /// A probe that was sent at `sent` went unanswered; whether there is to be another.
+    pub(super) fn probe_failed(&mut self, sent: Monotonic) -> bool {
+        self.probing = self.state != State::Closed;
+        // What was answered meanwhile, and is suspected again, is to be asked again before it counts.
+        if self.probing && self.answered.is_none_or(|answered| answered < sent) {
             self.state = State::Open;
-            self.retry_at = now + OPEN;
         }
+        self.probing
+    }
+
+    /// A probe was answered.
+    pub(super) fn probe_answered(&mut self, now: Monotonic) {
+        self.probing = false;
+        self.answered(now);
     }
 }
 
@@ -88,49 +110,45 @@ mod tests {
         Monotonic::from_start(Duration::from_secs(secs))
     }
 
-    fn opened(now: Monotonic) -> Breaker {
-        let mut breaker = Breaker::default();
-        (0..DEADLINES_MAX).for_each(|_| breaker.unanswered(now));
-        breaker
-    }
-
     #[test]
-    fn it_opens_after_several_deadlines_in_a_row_only() {
+    fn a_request_that_was_slow_alone_says_nothing() {
         let mut breaker = Breaker::default();
-        for _ in 0..3 {
-            (1..DEADLINES_MAX).for_each(|_| breaker.unanswered(at(1)));
-            assert!(breaker.admits(at(1)));
-            breaker.answered();
-        }
-        assert_eq!(opened(at(1)).state(), State::Open);
-        assert!(!opened(at(1)).admits(at(2)));
-    }
-
-    #[test]
-    fn after_a_while_one_request_tries_for_all() {
-        let mut breaker = opened(at(1));
-        assert!(breaker.admits(at(3)));
-        assert_eq!(breaker.state(), State::HalfOpen);
-        assert!(!breaker.admits(at(3)), "the others fail at once");
-        breaker.answered();
-        assert!(breaker.admits(at(3)));
+        breaker.answered(at(2));
+        assert_eq!(breaker.unanswered(at(1)), Verdict::Nothing);
         assert_eq!(breaker.state(), State::Closed);
     }
 
     #[test]
-    fn a_try_that_goes_unanswered_opens_it_again() {
-        let mut breaker = opened(at(1));
-        assert!(breaker.admits(at(3)));
-        breaker.unanswered(at(18));
-        assert!(!breaker.admits(at(19)));
-        assert!(breaker.admits(at(20)));
+    fn the_first_unanswered_request_has_one_probe_sent_and_the_others_none() {
+        let mut breaker = Breaker::default();
+        breaker.answered(at(1));
+        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
+        assert_eq!(breaker.unanswered(at(3)), Verdict::Nothing);
+        assert_eq!(breaker.state(), State::Suspected);
     }
 
     #[test]
-    fn a_try_that_is_never_heard_of_again_does_not_block_for_good() {
-        let mut breaker = opened(at(1));
-        assert!(breaker.admits(at(3)));
-        assert!(!breaker.admits(at(4)));
-        assert!(breaker.admits(at(5)));
+    fn it_opens_when_the_probe_goes_unanswered_too_and_closes_at_the_first_answer() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
+        assert!(breaker.probe_failed(at(17)));
+        assert_eq!(breaker.state(), State::Open);
+        assert!(breaker.probe_failed(at(19)), "and is asked again");
+        breaker.answered(at(20));
+        assert_eq!(breaker.state(), State::Closed);
+        assert!(!breaker.probe_failed(at(19)), "a probe that fails late does not open it again");
+        assert_eq!(breaker.state(), State::Closed);
+    }
+
+    #[test]
+    fn there_is_one_probe_at_a_time_though_it_is_suspected_again_before_the_first_has_ended() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
+        breaker.answered(at(18));
+        assert_eq!(breaker.unanswered(at(19)), Verdict::Nothing, "the first still probes");
+        assert!(breaker.probe_failed(at(17)), "and goes on");
+        assert_eq!(breaker.state(), State::Suspected, "but what it found is older than the answer");
+        breaker.probe_answered(at(22));
+        assert_eq!(breaker.unanswered(at(23)), Verdict::Probe);
     }
 }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper_timeout::TimeoutConnector;
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -18,6 +17,7 @@ use tower::{
     util::{BoxService, MapRequestLayer},
 };
 
+use super::answers::{SafeAnswersLayer, SafeBody};
 use crate::crypto;
 
 /// Above the longest silence of a healthy watch: bookmarks come every minute.
@@ -40,7 +40,7 @@ pub enum Error {
 }
 
 /// What sends requests to a cluster.
-pub type Service = BoxService<Request<Body>, Response<Incoming>, BoxError>;
+pub type Service = BoxService<Request<Body>, Response<SafeBody>, BoxError>;
 
 /// A client for the cluster that this pod runs in, or that KUBECONFIG names. No request lives longer than `timeout`.
 ///
@@ -77,6 +77,7 @@ pub fn builder(cluster: Config, timeout: Duration) -> Result<ClientBuilder<Servi
     let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
     let secs = timeout.as_secs().max(1);
     let service = ServiceBuilder::new()
+        .layer(SafeAnswersLayer)
         .layer(cluster.base_uri_layer())
         .option_layer(cluster.auth_layer()?)
         .layer(cluster.extra_headers_layer()?)

@@ -3,91 +3,38 @@
 //! kube's own retries repeat every verb, creates included; they are switched off, and this module decides instead, the
 //! same in production and simulation.
 
-use std::{
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc};
 
+use futures::future::{Either, select};
 use kube::{Client, api::ListParams, core::ListMeta};
 
-use self::breaker::{Breaker, MEANINGFUL_WAIT};
-
+use self::{
+    circuit::Circuit,
+    error::{asked_to_wait, code, is_silence},
+};
 use crate::{
     config::Retry,
     context::{Context, Monotonic},
     metrics::Metrics,
 };
 
+mod answers;
 mod breaker;
+mod circuit;
 pub mod cluster;
+mod error;
+mod operation;
+mod probe;
+mod text;
+mod throttle;
 
-/// What became of a request to the Kubernetes API that did not succeed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Error {
-    /// 404: no such object.
-    #[error("not found: {0}")]
-    NotFound(String),
-    /// 409 with reason AlreadyExists.
-    #[error("already exists: {0}")]
-    AlreadyExists(String),
-    /// 409 for any other reason: the resourceVersion or another precondition did not hold.
-    #[error("conflict: {0}")]
-    Conflict(String),
-    /// 410: the resourceVersion is too old.
-    #[error("gone: {0}")]
-    Gone(String),
-    /// 422: the object is not valid.
-    #[error("invalid: {0}")]
-    Invalid(String),
-    /// 401 or 403.
-    #[error("permission denied: {0}")]
-    Forbidden(String),
-    /// 400 or 413: the server, or something before it, cannot use the request.
-    #[error("bad request: {0}")]
-    BadRequest(String),
-    /// 429, to the end of the deadline: nothing took effect.
-    #[error("throttled: {message}")]
-    Throttled {
-        /// What the API said.
-        message: String,
-        /// When it asks to be tried again.
-        retry_after: Duration,
-    },
-    /// 500, 503 or 504, to the end of the retries: it may have taken effect.
-    #[error("unavailable ({code}): {message}")]
-    Unavailable {
-        /// The HTTP status.
-        code: u16,
-        /// What the API said.
-        message: String,
-    },
-    /// No answer: refused, reset or cut off. It may have taken effect.
-    #[error("no connection: {0}")]
-    Unreachable(String),
-    /// No answer within the deadline. It may take effect later, within the longest life of a sent request.
-    #[error("no answer within the deadline")]
-    Deadline,
-    /// Any other answer, such as one that cannot be read.
-    #[error("unexpected answer: {0}")]
-    Unexpected(String),
-}
+pub use answers::{SafeAnswers, SafeAnswersLayer, SafeBody};
+pub use error::{Error, classify};
+pub use operation::Operation;
+pub(crate) use text::with_causes;
 
-impl Error {
-    /// Whether the request may have taken effect although it failed.
-    pub const fn is_ambiguous(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Unreachable(_) | Self::Deadline)
-    }
-}
-
-/// Verb and plural resource name of a request, for metrics and logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Operation {
-    /// create, get, list, watch, update, patch or delete.
-    pub verb: &'static str,
-    /// Such as `leases` or `remediationrequests/status`.
-    pub resource: &'static str,
-}
+/// Tries of one call that may be answered 429: beyond any sound course of events, with the backoff between them.
+const THROTTLED_MAX: u32 = 10;
 
 /// The Kubernetes API as one gateway instance uses it; cheap to clone.
 #[derive(Clone)]
@@ -96,18 +43,21 @@ pub struct Kubernetes {
     context: Context,
     metrics: Metrics,
     retry: Retry,
-    breaker: Arc<Mutex<Breaker>>,
+    circuit: Arc<Circuit>,
 }
 
-/// The label `name` of the metric that shows the circuit's state.
-const CIRCUIT: &str = "kubernetes-api";
+/// What a try came to.
+struct Tried<T> {
+    result: Result<T, Error>,
+    /// Nobody said anything.
+    silent: bool,
+}
 
 impl Kubernetes {
     /// Requests go through `client`, whose own retries must be off.
     pub fn new(client: Client, context: Context, metrics: Metrics, retry: Retry) -> Self {
-        let kubernetes = Self { client, context, metrics, retry, breaker: Arc::default() };
-        kubernetes.with_breaker(|_| ());
-        kubernetes
+        let circuit = Arc::new(Circuit::new(&metrics));
+        Self { client, context, metrics, retry, circuit }
     }
 
     /// The client, to build a `kube::Api` from.
@@ -115,7 +65,7 @@ impl Kubernetes {
         self.client.clone()
     }
 
-    /// Runs `request`, again after 503 and 504 until the tries are used up, and after 429 as often as it takes (nothing
+    /// Runs `request`, again after 503 and 504 until the tries are used up, and after 429 some more often (nothing
     /// took effect, and the server asks to come again): with backoff, `Retry-After` honoured, until `deadline` at most.
     ///
     /// # Errors
@@ -126,14 +76,17 @@ impl Kubernetes {
         Fut: Future<Output = kube::Result<T>>,
     {
         let mut backoff = self.retry.initial_backoff;
-        let mut tries = 1;
+        let (mut tries, mut throttled) = (1, 0);
         loop {
             let error = match self.once(operation, deadline, request()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             let pause = match &error {
-                Error::Throttled { retry_after, .. } => (*retry_after).max(backoff),
+                Error::Throttled { retry_after, .. } if throttled < THROTTLED_MAX => {
+                    throttled += 1;
+                    (*retry_after).max(backoff)
+                }
                 Error::Unavailable { code: 503 | 504, .. } if tries < self.retry.max_attempts => {
                     tries += 1;
                     backoff
@@ -149,41 +102,28 @@ impl Kubernetes {
         }
     }
 
-    /// Uses the circuit breaker and shows its state.
-    fn with_breaker<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = act(&mut breaker);
-        self.metrics.circuit_breaker_state.with_label_values(&[CIRCUIT]).set(breaker.state().value());
-        result
-    }
-
-    /// Runs `request` a single time, until `deadline` at most.
+    /// Runs `request` a single time, until `deadline` at most, or until it is clear that the API server answers nobody.
     ///
     /// # Errors
-    /// What the API answered, or [`Error::Deadline`].
+    /// What the API answered, [`Error::Deadline`], or that it was not sent.
     pub async fn once<T>(
         &self,
         operation: Operation,
         deadline: Monotonic,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
-        let start = self.context.monotonic();
-        if start >= deadline {
+        if self.context.monotonic() >= deadline {
             return Err(Error::Deadline);
         }
-        if !self.with_breaker(|breaker| breaker.admits(start)) {
-            return Err(Error::Unreachable("the last requests went unanswered: not tried".to_owned()));
+        let opened = self.circuit.opened();
+        if opened.is_cancelled() {
+            return Err(Error::NotSent);
         }
-        let result = self.aside(operation, deadline, request).await;
-        let now = self.context.monotonic();
-        match &result {
-            Err(Error::Deadline) if now.since(start) >= MEANINGFUL_WAIT => {
-                self.with_breaker(|breaker| breaker.unanswered(now));
-            }
-            Err(Error::Deadline) => {}
-            _ => self.with_breaker(Breaker::answered),
-        }
-        result
+        self.may_send(operation)?;
+        let sent = self.context.monotonic();
+        let tried = self.attempt(operation, deadline, request, opened.cancelled()).await;
+        self.judge(sent, &tried);
+        tried.result
     }
 
     /// Runs `request` a single time, until `deadline` at most, past the circuit breaker: what no signal waits for is to
@@ -197,11 +137,39 @@ impl Kubernetes {
         deadline: Monotonic,
         request: impl Future<Output = kube::Result<T>>,
     ) -> Result<T, Error> {
+        self.may_send(operation)?;
+        self.attempt(operation, deadline, request, std::future::pending()).await.result
+    }
+
+    /// Fails if the API server has asked to wait with `operation`.
+    fn may_send(&self, operation: Operation) -> Result<(), Error> {
+        let left = self.circuit.throttle.left(operation, self.context.monotonic());
+        let message = || "not sent: the API server has asked to wait".to_owned();
+        left.map_or(Ok(()), |retry_after| Err(Error::Throttled { message: message(), retry_after }))
+    }
+
+    async fn attempt<T>(
+        &self,
+        operation: Operation,
+        deadline: Monotonic,
+        request: impl Future<Output = kube::Result<T>>,
+        given_up: impl Future<Output = ()>,
+    ) -> Tried<T> {
         let start = self.context.monotonic();
-        let result = match self.context.timeout_at(deadline, request).await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(classify(error)),
-            Err(_) => Err(Error::Deadline),
+        let answer = pin!(self.context.timeout_at(deadline, request));
+        let (result, silent) = match select(answer, pin!(given_up)).await {
+            Either::Left((Ok(Ok(value)), _)) => (Ok(value), false),
+            Either::Left((Ok(Err(error)), _)) => {
+                if let Some(pause) = asked_to_wait(&error) {
+                    self.circuit.throttle.wait(operation, self.context.monotonic() + pause);
+                }
+                let silent = is_silence(&error);
+                (Err(classify(error)), silent)
+            }
+            Either::Left((Err(_), _)) => (Err(Error::Deadline), true),
+            Either::Right(((), _)) => {
+                (Err(Error::Unreachable("given up, since the API server answers nobody".to_owned())), false)
+            }
         };
         let Operation { verb, resource } = operation;
         let took = self.context.monotonic().since(start);
@@ -210,24 +178,7 @@ impl Kubernetes {
             .with_label_values(&[verb, resource])
             .observe(took.as_secs_f64());
         self.metrics.kubernetes_requests.with_label_values(&[verb, resource, code(&result)]).inc();
-        result
-    }
-}
-
-/// The `code` label of a result: the status where one came back, else why none did.
-fn code<T>(result: &Result<T, Error>) -> &'static str {
-    match result {
-        Ok(_) => "ok",
-        Err(Error::NotFound(_)) => "404",
-        Err(Error::AlreadyExists(_) | Error::Conflict(_)) => "409",
-        Err(Error::Gone(_)) => "410",
-        Err(Error::Invalid(_)) => "422",
-        Err(Error::Forbidden(_)) => "403",
-        Err(Error::Throttled { .. }) => "429",
-        Err(Error::Unavailable { .. }) => "5xx",
-        Err(Error::Unreachable(_)) => "unreachable",
-        Err(Error::Deadline) => "timeout",
-        Err(Error::BadRequest(_) | Error::Unexpected(_)) => "other",
+        Tried { result, silent }
     }
 }
 
@@ -235,29 +186,4 @@ fn code<T>(result: &Result<T, Error>) -> &'static str {
 pub fn turn_page(params: &mut ListParams, metadata: &ListMeta) -> bool {
     params.continue_token = metadata.continue_.clone().filter(|token| !token.is_empty());
     params.continue_token.is_some()
-}
-
-/// kube's error as this gateway tells errors apart.
-pub fn classify(error: kube::Error) -> Error {
-    let status = match error {
-        kube::Error::Api(status) => status,
-        kube::Error::SerdeError(error) => return Error::Unexpected(error.to_string()),
-        other => return Error::Unreachable(other.to_string()),
-    };
-    let message = status.message.clone();
-    match status.code {
-        400 | 413 => Error::BadRequest(message),
-        401 | 403 => Error::Forbidden(message),
-        404 => Error::NotFound(message),
-        409 if status.is_already_exists() => Error::AlreadyExists(message),
-        409 => Error::Conflict(message),
-        410 => Error::Gone(message),
-        422 => Error::Invalid(message),
-        429 => {
-            let secs = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
-            Error::Throttled { message, retry_after: Duration::from_secs(u64::from(secs)) }
-        }
-        code @ 500..=599 => Error::Unavailable { code, message },
-        code => Error::Unexpected(format!("{code}: {message}")),
-    }
 }

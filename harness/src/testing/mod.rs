@@ -4,6 +4,7 @@
 mod access;
 mod logs;
 mod objects;
+mod proxy;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,6 +23,7 @@ pub use self::{
     access::{account, forbidden, grant_on_leases, guarded_fleet, start_accounts},
     logs::{Line, Logs},
     objects::name_of,
+    proxy::{Passed, Proxy, Wrong},
 };
 use crate::{
     fleet::Fleet,

@@ -20,6 +20,7 @@ mod lock_manager;
 mod metrics;
 mod multi_replica;
 mod neighbours;
+mod outage;
 mod predecessors_crd;
 mod release_claims;
 mod risk;

@@ -94,6 +94,8 @@ async fn a_count_that_is_throttled_beyond_its_deadline_is_given_up_at_once() {
     let took = began.elapsed().as_millis();
     assert!(took < 50, "{took} ms");
     script.clear();
+    assert_eq!(send(&fleet, &replicas[0], "throttled").await.status, 503, "the API server has asked to wait");
+    wait_ms(30_000).await;
     assert_eq!(send(&fleet, &replicas[0], "throttled").await.status, 202);
     rest().await;
     assert_eq!(count_of(&only(&fleet)), 3);

@@ -1,0 +1,90 @@
+//! What each try tells of the API server, and the probes that ask whether it is back.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+
+use super::{
+    Kubernetes, Tried,
+    breaker::{MEANINGFUL_WAIT, PATIENCE_MAX, PATIENCE_MIN, PAUSE, Verdict},
+    error::Error,
+    operation::Operation,
+};
+use crate::context::Monotonic;
+
+/// A read that needs the API server and its store, which every gateway has the right to. Nothing has this name.
+const PROBE: Operation = Operation { verb: "get", resource: "leases" };
+const PROBED: &str = "gateway-probe";
+
+/// What a try tells of the API server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    /// It answers.
+    Life,
+    /// It does not: not in time, or by a failure after so long a time that it has waited in vain itself, as a
+    /// kube-apiserver does for an etcd that stands still.
+    Silence,
+    /// Neither: refused and reset connections fail fast by themselves.
+    None,
+}
+
+impl Kubernetes {
+    fn sign<T>(&self, sent: Monotonic, Tried { result, silent }: &Tried<T>) -> Sign {
+        let meaningful = self.context.monotonic().since(sent) >= MEANINGFUL_WAIT;
+        match result {
+            _ if *silent && meaningful => Sign::Silence,
+            _ if *silent => Sign::None,
+            Err(Error::Unavailable { .. }) if meaningful => Sign::Silence,
+            Err(Error::Unreachable(_) | Error::NotSent | Error::Deadline) => Sign::None,
+            Ok(_) | Err(_) => Sign::Life,
+        }
+    }
+
+    /// Takes note of what a try that was sent at `sent` tells.
+    pub(super) fn judge<T>(&self, sent: Monotonic, tried: &Tried<T>) {
+        let now = self.context.monotonic();
+        match self.sign(sent, tried) {
+            Sign::Life => self.circuit.with(|breaker| breaker.answered(now)),
+            Sign::Silence if self.circuit.with(|breaker| breaker.unanswered(sent)) == Verdict::Probe => {
+                let probing = self.clone();
+                self.context.spawn(async move { probing.probe().await });
+            }
+            Sign::Silence | Sign::None => {}
+        }
+    }
+
+    /// Asks until there is an answer, one request at a time.
+    async fn probe(&self) {
+        let leases: Api<Lease> = Api::default_namespaced(self.client());
+        let mut patience = PATIENCE_MIN;
+        loop {
+            let sent = self.context.monotonic();
+            let request = leases.get_opt(PROBED);
+            let tried = self.attempt(PROBE, sent + patience, request, std::future::pending()).await;
+            let now = self.context.monotonic();
+            let answered = match &tried.result {
+                Err(Error::Deadline | Error::Unreachable(_)) => false,
+                Err(Error::Unavailable { .. }) => now.since(sent) < MEANINGFUL_WAIT,
+                _ => true,
+            };
+            let was_open = self.circuit.opened().is_cancelled();
+            if answered {
+                self.circuit.with(|breaker| breaker.probe_answered(now));
+                if was_open {
+                    tracing::info!("the Kubernetes API server answers again");
+                }
+                return;
+            }
+            if !self.circuit.with(|breaker| breaker.probe_failed(sent)) {
+                return;
+            }
+            if !was_open && self.circuit.opened().is_cancelled() {
+                tracing::error!(
+                    hint = "is the Kubernetes API server up and reachable from this pod?",
+                    "the Kubernetes API server answers nobody: signals are answered 5xx at once until it does"
+                );
+            }
+            patience = (patience * 2).min(PATIENCE_MAX);
+            self.context.sleep(self.context.jitter(PAUSE / 2, PAUSE)).await;
+        }
+    }
+}

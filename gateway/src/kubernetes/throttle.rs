@@ -1,0 +1,37 @@
+//! Which requests an overloaded API server has asked not to send for a while.
+//!
+//! By operation, since it may be a webhook or a quota that throttles one kind of request alone. Whoever waits adds jitter,
+//! so that not all come at once when the time is over.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::operation::Operation;
+use crate::context::Monotonic;
+
+/// Until when requests are not to be sent; there are only so many operations.
+#[derive(Debug, Default)]
+pub(super) struct Throttle(Mutex<BTreeMap<Operation, Monotonic>>);
+
+impl Throttle {
+    /// `operation` is not to be sent before `until`.
+    pub(super) fn wait(&self, operation: Operation, until: Monotonic) {
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = waits.entry(operation).or_insert(until);
+        *known = (*known).max(until);
+    }
+
+    /// How long `operation` is still to wait at `now`.
+    pub(super) fn left(&self, operation: Operation, now: Monotonic) -> Option<Duration> {
+        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *waits.get(&operation)?;
+        if until <= now {
+            waits.remove(&operation);
+            return None;
+        }
+        Some(until.since(now))
+    }
+}

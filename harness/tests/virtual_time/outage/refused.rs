@@ -1,0 +1,99 @@
+//! Creates that the API server refuses for good.
+
+use embedded_apiserver::{Effect, Fault};
+use harness::{
+    fleet::Fleet,
+    load::webhook,
+    testing::{Exchange, Logs, STARTS_AT, count_of, post, rest, script, spent, wait_ms},
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn refused(code: u16, message: &str) -> Fault {
+    Fault::refused(Effect::Status { code, reason: "", message: message.to_owned(), retry_after_s: None })
+}
+
+/// A webhook with an alert on each of `resources`, whose name is the alert's as well.
+fn alerts(resources: &[(&str, &str)]) -> String {
+    let mut all = webhook("none", STARTS_AT);
+    let one = |(resource, alert): &(&str, &str)| {
+        let mut alert_on = webhook(resource, STARTS_AT)["alerts"][0].clone();
+        alert_on["labels"]["alertname"] = json!(alert);
+        alert_on
+    };
+    all["alerts"] = resources.iter().map(one).collect();
+    all.to_string()
+}
+
+fn statuses(answer: &Exchange) -> Vec<&str> {
+    let results = answer.body["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+    results.iter().map(|result| result["status"].as_str().unwrap_or_default()).collect()
+}
+
+#[rstest]
+#[case::too_large(413, "Request entity too large: limit is 3145728")]
+#[case::too_large_for_etcd(500, "etcdserver: request is too large")]
+#[case::too_large_for_grpc(500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max")]
+#[case::invalid(422, "spec.signalName: Too long")]
+#[case::forbidden(403, "exceeded quota: requests")]
+#[case::bad(400, "the object provided is unrecognized")]
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_nothing(
+    #[case] code: u16,
+    #[case] message: &str,
+) {
+    let fleet = Fleet::new(1);
+    let script = script(&fleet);
+    let replica = fleet.start(1).await;
+    let mut creates = 0;
+    script.add(usize::MAX, refused(code, message), move |request| {
+        creates += usize::from(request.verb == "create" && request.label() == "remediationrequests");
+        creates == 2
+    });
+    let (logs, _guard) = Logs::capture();
+    let answer = post(&replica, alerts(&[("one", "A"), ("bad", "A"), ("two", "A")])).await;
+    assert_eq!((answer.status.as_u16(), statuses(&answer)), (207, vec!["created", "rejected", "created"]));
+    assert!(!answer.body.to_string().contains(message), "what the API server says is for the log");
+    assert_eq!(logs.saying(message).len(), 1, "{:?}", logs.lines());
+    assert_eq!(logs.saying("is rejected").len(), 1, "{:?}", logs.lines());
+    let series = r#"gateway_signals_parse_dropped_total{reason="refused"}"#;
+    assert_eq!(replica.metric(series), Some(1.0));
+    rest().await;
+    // Alone it is final as well, and for a minute it is not asked again.
+    fleet.api.clear_requests();
+    let alone = post(&replica, alerts(&[("bad", "A")])).await;
+    alone.assert_problem(400);
+    assert_eq!(spent(&fleet).len(), 0);
+    assert!(fleet.requests().iter().all(|request| count_of(request) == 1), "nothing was counted again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_is_refused_for_what_it_says_does_not_cost_others_of_its_resource_theirs() {
+    let fleet = Fleet::new(2);
+    let script = script(&fleet);
+    let replica = fleet.start(1).await;
+    script.on(1, "create", "remediationrequests", refused(413, "too large"));
+    let answer = post(&replica, alerts(&[("same", "Large"), ("same", "Small"), ("same", "Other")])).await;
+    let mut all = statuses(&answer);
+    all.sort_unstable();
+    assert_eq!((answer.status.as_u16(), all), (207, vec!["created", "deduplicated", "rejected"]), "{}", answer.body);
+    wait_ms(1_000).await;
+    let again = post(&replica, alerts(&[("same", "Large")])).await;
+    assert_eq!(again.status.as_u16(), 202, "counting stores none of what it says");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_alerts_of_a_resource_without_quota_cost_one_create() {
+    let fleet = Fleet::new(3);
+    let script = script(&fleet);
+    let replica = fleet.start(1).await;
+    script.on(usize::MAX, "create", "remediationrequests", refused(403, "exceeded quota"));
+    let names: Vec<String> = (0..50).map(|number| format!("Alert{number}")).collect();
+    let many: Vec<(&str, &str)> = names.iter().map(|name| ("same", name.as_str())).collect();
+    let answer = post(&replica, alerts(&many)).await;
+    assert_eq!(answer.status.as_u16(), 400);
+    assert_eq!(statuses(&answer), vec!["rejected"; 50]);
+    let creates = spent(&fleet).iter().filter(|r| r.verb == "create" && r.resource == "remediationrequests").count();
+    assert_eq!(creates, 1);
+    assert_eq!(fleet.requests(), [Value::Null; 0]);
+}
