@@ -116,16 +116,6 @@ impl Event {
             event_data,
         }
     }
-
-    /// Such as `gateway.crd.created`.
-    pub const fn event_type(&self) -> &'static str {
-        self.event_type
-    }
-
-    /// The RemediationRequest's name, or the fingerprint where there is none.
-    pub fn correlation_id(&self) -> &str {
-        &self.correlation_id
-    }
 }
 
 /// `event_data`, whose own `event_type` tells DataStorage its schema.

@@ -8,9 +8,10 @@
 //! | `sent` | DataStorage has accepted it |
 //! | `rejected` | DataStorage refuses this event for good |
 //! | `failed` | DataStorage could not be reached or used, to the end of the retries |
-//! | `dropped` | the queue was full, or the process ended first |
+//! | `dropped` | the queue was full, in events or in bytes, or the process ended first |
 
 mod counts;
+mod encoded;
 mod error;
 mod event;
 mod pipeline;

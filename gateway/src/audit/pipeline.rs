@@ -1,14 +1,19 @@
 //! From the callers' hands into batches, and out of the process at its end.
 
-use tokio::sync::mpsc;
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{counts::Counts, error::Error, event::Event, sender::Sender};
+use super::{counts::Counts, encoded::Encoded, error::Error, event::Event, sender::Sender};
 use crate::{
     config::{Buffer, DataStorage},
     context::{Context, Monotonic},
     metrics::Metrics,
 };
+
+/// Bytes of events that are not settled yet, beside their number: 10,000 ordinary ones, and a small part of a pod's memory.
+const BYTES_MAX: usize = 16 << 20;
 
 /// Where audit events go; cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +23,9 @@ pub struct Recorder {
 
 #[derive(Clone, Debug)]
 struct Queue {
-    events: mpsc::Sender<Event>,
+    events: mpsc::Sender<Encoded>,
+    /// One permit for each byte.
+    room: Arc<Semaphore>,
     counts: Counts,
 }
 
@@ -38,7 +45,8 @@ impl Recorder {
         let Some(queue) = &self.queue else { return };
         // Counted before it can be taken out, so that the gauge never goes below zero.
         queue.counts.queued();
-        if queue.events.try_send(event).is_err() {
+        let encoded = Encoded::new(&event, &queue.room);
+        if encoded.is_none_or(|encoded| queue.events.try_send(encoded).is_err()) {
             queue.counts.taken(1);
             queue.counts.settled("dropped", 1);
         }
@@ -77,7 +85,8 @@ pub fn start(settings: &DataStorage, context: &Context, metrics: &Metrics) -> Re
     let counts = Counts::new(metrics);
     let sender = Sender::new(url, settings, context.clone(), counts.clone())?;
     let (events, queue) = mpsc::channel(settings.buffer.buffer_size.max(1));
-    pipeline.recorder = Recorder { queue: Some(Queue { events, counts: counts.clone() }) };
+    let room = Arc::new(Semaphore::new(BYTES_MAX));
+    pipeline.recorder = Recorder { queue: Some(Queue { events, room, counts: counts.clone() }) };
     let worker = Worker {
         queue,
         sender,
@@ -120,7 +129,7 @@ impl Pipeline {
 
 /// The task that takes events out of the queue.
 struct Worker {
-    queue: mpsc::Receiver<Event>,
+    queue: mpsc::Receiver<Encoded>,
     sender: Sender,
     counts: Counts,
     buffer: Buffer,
@@ -138,7 +147,7 @@ impl Worker {
     }
 
     /// The next event; none once the pipeline was stopped and the queue is empty.
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Encoded> {
         if let Some(next) = self.stop.run_until_cancelled(self.queue.recv()).await {
             return next;
         }
@@ -147,7 +156,7 @@ impl Worker {
     }
 
     /// The batch that begins with `first`: full, or as old as the flush interval, or all there is after a stop.
-    async fn fill(&mut self, first: Event) -> Vec<Event> {
+    async fn fill(&mut self, first: Encoded) -> Vec<Encoded> {
         let flush = self.context.monotonic() + self.buffer.flush_interval;
         let context = self.context.clone();
         let mut batch = vec![first];

@@ -2,11 +2,20 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, StatusCode, header::RETRY_AFTER, redirect};
+use bytes::Bytes;
+use reqwest::{
+    Client, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+    redirect,
+};
 use url::Url;
 
-use super::{counts::Counts, error::Error, event::Event};
-use crate::{config::DataStorage, context::Context, crypto};
+use super::{
+    counts::Counts,
+    encoded::{About, Encoded},
+    error::Error,
+};
+use crate::{config::DataStorage, context::Context, crypto, kubernetes::with_causes};
 
 /// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -76,11 +85,11 @@ impl Sender {
 
     /// Sends `batch`; every event of it is settled in the end. A batch that is refused is halved, so that an event that
     /// DataStorage does not want costs none of its neighbours.
-    pub(super) async fn send(&self, batch: Vec<Event>) {
+    pub(super) async fn send(&self, batch: Vec<Encoded>) {
         let mut todo = vec![(batch, 0)];
         while let Some((mut batch, splits)) = todo.pop() {
             let count = batch.len();
-            match self.deliver(&batch).await {
+            match self.deliver(Encoded::array(&batch)).await {
                 Delivery::Sent => self.counts.settled("sent", count),
                 Delivery::Refused(_) if count > 1 && splits < SPLITS_MAX => {
                     let second = batch.split_off(count / 2);
@@ -88,8 +97,7 @@ impl Sender {
                     todo.push((batch, splits + 1));
                 }
                 Delivery::Refused(reason) => {
-                    let (event_type, correlation_id) =
-                        batch.first().map_or(("", ""), |event| (event.event_type(), event.correlation_id()));
+                    let About { event_type, correlation_id } = batch.first().map(Encoded::about).unwrap_or_default();
                     tracing::error!(event_type, correlation_id, reason, "DataStorage rejects an audit event");
                     self.counts.settled("rejected", count);
                 }
@@ -101,10 +109,11 @@ impl Sender {
         }
     }
 
-    async fn deliver(&self, batch: &[Event]) -> Delivery {
+    async fn deliver(&self, batch: Vec<u8>) -> Delivery {
+        let batch = Bytes::from(batch);
         let mut backoff = self.first_backoff;
         for tries_left in (0..=self.max_retries).rev() {
-            let (reason, retry_after) = match self.once(batch).await {
+            let (reason, retry_after) = match self.once(batch.clone()).await {
                 Answer::Accepted => return Delivery::Sent,
                 Answer::Refused(reason) => return Delivery::Refused(reason),
                 Answer::Unusable(reason) => return Delivery::Failed(reason),
@@ -122,10 +131,11 @@ impl Sender {
         Delivery::Failed("no try was left".to_owned())
     }
 
-    async fn once(&self, batch: &[Event]) -> Answer {
-        let response = match self.client.post(self.url.clone()).json(batch).send().await {
+    async fn once(&self, batch: Bytes) -> Answer {
+        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(batch);
+        let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answer::Unavailable { reason: full_text(&error), retry_after: None },
+            Err(error) => return Answer::Unavailable { reason: with_causes(&error), retry_after: None },
         };
         let status = response.status();
         let reason = format!("status {}", status.as_u16());
@@ -149,10 +159,4 @@ impl Sender {
 fn retry_after(response: &reqwest::Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// The error with its causes: reqwest's own text ends before the interesting part.
-fn full_text(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

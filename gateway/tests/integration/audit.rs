@@ -230,6 +230,26 @@ async fn what_finds_no_room_is_dropped_and_counted() {
 }
 
 #[tokio::test]
+async fn events_that_wait_are_bounded_in_bytes_too_and_their_room_is_given_back() {
+    let many = Buffer { buffer_size: 1_000_000, batch_size: 10_000, ..patient(0) };
+    let rig = Rig::new(many).await;
+    rig.answers(201, 100).await;
+    let mut large = signal();
+    large.labels.insert("text".to_owned(), "x".repeat(4000));
+    let recorder = rig.pipeline.recorder();
+    for name in 0..6000 {
+        let accepted = accepted(&format!("rr-{name}"), Outcome::Created);
+        recorder.record(Event::crd_created(Timestamp::UNIX_EPOCH, &large, &accepted));
+    }
+    let dropped = rig.count("dropped");
+    assert!((2000..3000).contains(&dropped), "16 MiB of 4.7 kB each were kept: {dropped} dropped");
+    rig.shutdown().await;
+    assert_eq!((rig.count("sent"), rig.count("dropped")), (6000 - dropped, dropped));
+    let bytes: usize = rig.server.received_requests().await.unwrap().iter().map(|request| request.body.len()).sum();
+    assert!(bytes <= (16 << 20) + 6000, "{bytes}");
+}
+
+#[tokio::test]
 async fn a_shutdown_sends_what_is_left_without_waiting_for_a_full_batch() {
     let rig = Rig::new(patient(50)).await;
     rig.answers(200, 10).await;
