@@ -111,6 +111,7 @@ mod tests {
     use tokio::{io::AsyncReadExt, net::TcpSocket};
 
     use super::*;
+    use crate::kubernetes::error::{classify, is_silence};
 
     #[rstest]
     #[case("/api/v1/namespaces/a/pods/b", "/api/v1/namespaces/a/pods/b?timeout=15s")]
@@ -127,6 +128,35 @@ mod tests {
         let mut cluster = Config::new("http://127.0.0.1:1".parse().unwrap());
         cluster.proxy_url = Some("http://proxy.example:3128".parse().unwrap());
         assert!(matches!(builder(cluster, Duration::from_secs(1)), Err(Error::Proxy(_))));
+    }
+
+    /// The operating system takes the connection, and nobody says anything on it.
+    #[rstest]
+    #[case::without_a_handshake("https", true)]
+    #[case::without_an_answer("http", false)]
+    #[tokio::test]
+    async fn a_connection_that_cannot_be_made_in_time_is_no_answer(#[case] scheme: &str, #[case] ends_by_itself: bool) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let cluster = Config::new(format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap());
+        crypto::install_default();
+        let client = builder(cluster, Duration::from_millis(300)).unwrap().build();
+        let request = client.request_text(Request::get("/version").body(Vec::new()).unwrap());
+        let context = crate::context::Context::system();
+        match context.timeout(Duration::from_secs(3), request).await {
+            Ok(answer) => assert!(ends_by_itself && is_silence(&answer.unwrap_err())),
+            Err(_) => assert!(!ends_by_itself, "but for a deadline of its own"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_refused_is_no_silence_and_says_why() {
+        let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let client =
+            builder(Config::new(format!("http://{address}").parse().unwrap()), Duration::from_secs(3)).unwrap().build();
+        let error = client.request_text(Request::get("/version").body(Vec::new()).unwrap()).await.unwrap_err();
+        assert!(!is_silence(&error));
+        let said = classify(error).to_string();
+        assert!(said.to_lowercase().contains("connection refused"), "{said}");
     }
 
     /// An API server that stands still reads nothing: what was sent waits in buffers of the operating system, which by

@@ -187,3 +187,6 @@ pub fn turn_page(params: &mut ListParams, metadata: &ListMeta) -> bool {
     params.continue_token = metadata.continue_.clone().filter(|token| !token.is_empty());
     params.continue_token.is_some()
 }
+
+#[cfg(test)]
+mod tests;

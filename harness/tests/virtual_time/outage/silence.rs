@@ -64,7 +64,9 @@ async fn an_api_that_answers_nobody_fails_all_within_a_second_of_the_first_deadl
 
     assert_eq!(state(&replica), Some(2.0));
     assert!(told.iter().all(|told| matches!(told.status, 500 | 503 | 504)), "{told:?}");
-    let first = told.iter().map(|told| told.answered).min().unwrap();
+    // Before that a gateway may have too much under way, and say so.
+    let waited = told.iter().filter(|told| told.took() > Duration::from_secs(2));
+    let first = waited.map(|told| told.answered).min().unwrap();
     assert!(first <= began + DEADLINE, "{:?}", first - began);
     let open = first + Duration::from_secs(1);
     for told in &told {
