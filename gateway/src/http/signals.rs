@@ -29,7 +29,7 @@ use super::{
     routes::{KUBERNETES_EVENT, PROMETHEUS},
     server::Phase,
 };
-use crate::{config, context::Monotonic, intake::Item, remediation::Source, signal::Rejection};
+use crate::{config, context::Monotonic, remediation::Source};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -114,7 +114,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
-    Ok(answer(&handle(app, (place, charge), source, body, deadline).await?))
+    handle(app, (place, charge), source, body, deadline).await
 }
 
 async fn read_body(shared: &Shared, head: &Parts, body: Body, deadline: Monotonic) -> Result<(Bytes, Charge), Problem> {
@@ -146,18 +146,20 @@ async fn handle(
     source: Source,
     body: Bytes,
     deadline: Monotonic,
-) -> Result<Result<Vec<Item>, Rejection>, Problem> {
+) -> Result<Answer, Problem> {
     let (sender, receiver) = oneshot::channel();
     let handler = Arc::clone(&app.handler);
     let work = async move {
-        let result = AssertUnwindSafe(async { handler.handle(source, body, deadline).await }).catch_unwind().await;
+        // The results of many alerts take more than their text: no more of them at once than there are places.
+        let handled = async { answer(&handler.handle(source, body, deadline).await) };
+        let result = AssertUnwindSafe(handled).catch_unwind().await;
         drop(held);
         // Nobody waits any more if the client has gone.
         let _ = sender.send(result);
     };
     app.context.spawn(work.in_current_span());
     match app.context.timeout_at(deadline + HANDLER_GRACE, receiver).await {
-        Ok(Ok(Ok(result))) => Ok(result),
+        Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(panic))) => {
             tracing::error!(panic = panic_text(&*panic), "the handling of a signal panicked");
             Err(Problem::new(Kind::Internal, "the gateway failed to handle the signal"))
