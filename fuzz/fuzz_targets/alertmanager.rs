@@ -1,0 +1,25 @@
+//! A webhook's body: no panic, the same result each time, and as many results as alerts.
+#![no_main]
+
+use gateway::{
+    config::Config,
+    signal::{Parsed, Rules, alertmanager::parse},
+};
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+
+const NOW: Timestamp = Timestamp::constant(1_793_520_000, 0);
+
+fuzz_target!(|body: &[u8]| {
+    let rules = Rules::new(&Config::default().signal);
+    let parsed = parse(body, NOW, &rules);
+    assert_eq!(parsed, parse(body, NOW, &rules));
+    let Ok(webhook) = parsed else { return };
+    assert!((1..=1000).contains(&webhook.alerts.len()));
+    for alert in webhook.alerts.into_iter().flatten() {
+        if let Parsed::Signal(unresolved) = alert {
+            assert!(!unresolved.signal.name.is_empty());
+            assert!(unresolved.signal.original_payload.len() <= body.len().max(64));
+        }
+    }
+});
