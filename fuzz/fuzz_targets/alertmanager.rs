@@ -18,8 +18,8 @@ fuzz_target!(|body: &[u8]| {
     assert!((1..=1000).contains(&webhook.alerts.len()));
     for alert in webhook.alerts.into_iter().flatten() {
         if let Parsed::Signal(unresolved) = alert {
-            assert!(!unresolved.signal.name.is_empty());
-            assert!(unresolved.signal.original_payload.len() <= body.len().max(64));
+            assert!(!unresolved.as_sent().name.is_empty());
+            assert!(unresolved.as_sent().original_payload.len() <= body.len().max(64));
         }
     }
 });

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use embedded_apiserver::Caller;
 use harness::fleet::{EPOCH, embedded_api};
 use http::{Method, Request, Uri};
@@ -25,7 +26,7 @@ fuzz_target!(|text: &str| {
             let (method, uri, media_type, body) = (part(), part(), part(), part());
             let (Ok(method), Ok(uri)) = (method.parse::<Method>(), uri.parse::<Uri>()) else { return };
             let request = Request::builder().method(method).uri(uri).header("content-type", media_type);
-            let Ok(request) = request.body(Full::from(body.as_bytes().to_vec())) else { return };
+            let Ok(request) = request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))) else { return };
             let Ok(answer) = api.service(Caller::new("fuzz")).oneshot(request).await else { continue };
             let is_json = answer.headers().get("content-type").is_some_and(|kind| kind == "application/json");
             // Watches go on.

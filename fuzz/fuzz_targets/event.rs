@@ -16,7 +16,7 @@ fuzz_target!(|body: &[u8]| {
     let parsed = parse(body, NOW, &rules);
     assert_eq!(parsed, parse(body, NOW, &rules));
     if let Ok(Parsed::Signal(unresolved)) = parsed {
-        let target = &unresolved.signal.target;
+        let target = &unresolved.as_sent().target;
         assert!(is_kind(&target.kind) && is_subdomain(&target.name), "{target:?}");
         assert!(target.namespace.is_empty() || is_label(&target.namespace), "{target:?}");
     }
