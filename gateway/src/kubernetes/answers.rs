@@ -86,11 +86,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let (head, body) = answer.await.map_err(Into::into)?.into_parts();
-            if head.status.is_client_error() || head.status.is_server_error() {
-                let body = read(body, FAILURE_MAX).await;
-                return Ok(failure(head, &body));
-            }
-            if !is_json(&head.headers) {
+            if head.status.is_client_error() || head.status.is_server_error() || !is_json(&head.headers) {
                 let body = read(body, FAILURE_MAX).await;
                 return Ok(failure(head, &body));
             }

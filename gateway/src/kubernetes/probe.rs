@@ -61,13 +61,8 @@ impl Kubernetes {
             let request = leases.get_opt(PROBED);
             let tried = self.attempt(PROBE, sent + patience, request, std::future::pending()).await;
             let now = self.context.monotonic();
-            let answered = match &tried.result {
-                Err(Error::Deadline | Error::Unreachable(_)) => false,
-                Err(Error::Unavailable { .. }) => now.since(sent) < MEANINGFUL_WAIT,
-                _ => true,
-            };
             let was_open = self.circuit.opened().is_cancelled();
-            if answered {
+            if self.sign(sent, &tried) == Sign::Life {
                 self.circuit.with(|breaker| breaker.probe_answered(now));
                 if was_open {
                     tracing::info!("the Kubernetes API server answers again");
