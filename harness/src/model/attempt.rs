@@ -12,13 +12,14 @@ use gateway::{
         lock::Acquisition,
     },
     kubernetes::Error,
-    remediation::{
-        Fingerprint, Phase as Running, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name,
-    },
+    remediation::{Phase as Running, Record, SUCCESSION_FINALIZER, remediation_request_name},
 };
 use jiff::Timestamp;
 
-use super::state::{NONE, OBJECTS_MAX, Object, Phase, Uid};
+use super::{
+    blank::blank,
+    state::{NONE, OBJECTS_MAX, Object, Phase, Uid},
+};
 
 /// No time passes before that: the model has no clock, and gives attempts up at any moment.
 const DEADLINE: Monotonic = Monotonic::from_start(Duration::from_secs(1));
@@ -96,7 +97,7 @@ impl Courses {
                 Server { uid: latest, is, met }.carry_on(machine, effect)
             }
             Place::Answered { after, taken } => {
-                let (mut machine, _) = sent(after);
+                let mut machine = sent(after);
                 match taken {
                     true => course(&machine.step(Event::Created(Err(exists())), NOW)),
                     false => {
@@ -106,7 +107,7 @@ impl Courses {
                 }
             }
             Place::Asked { after, found, suppresses } => {
-                let (mut machine, _) = sent(after);
+                let mut machine = sent(after);
                 machine.step(Event::Created(Err(exists())), NOW);
                 let object = found.and_then(|(uid, is)| seen(uid, after, is)).map(|record| match suppresses {
                     true => Arc::new(Record { manual_review: true, ..Record::clone(&record) }),
@@ -161,7 +162,7 @@ fn decided(records: Vec<Arc<Record>>) -> (Attempt, Effect) {
     let mut config = Config::default();
     config.lock.patience = Duration::ZERO;
     let times = (NOW.monotonic, DEADLINE);
-    let mut machine = Attempt::new(fingerprint(), "pod/boot/1".to_owned(), Past::default(), &config, times);
+    let mut machine = Attempt::new(blank().fingerprint, "pod/boot/1".to_owned(), Past::default(), &config, times);
     let snapshot = Snapshot { records, listed: false };
     let mut effect = machine.step(Event::Begin, NOW);
     for _ in 0..EFFECTS_MAX {
@@ -176,12 +177,12 @@ fn decided(records: Vec<Arc<Record>>) -> (Attempt, Effect) {
 }
 
 /// An attempt whose create after `after` is under way.
-fn sent(after: Uid) -> (Attempt, Effect) {
+fn sent(after: Uid) -> Attempt {
     let (mut machine, effect) = decided(seen(after, NONE, Seen::Terminal { claimed: false }).into_iter().collect());
-    let Effect::Claim(predecessor) = effect else { return (machine, effect) };
+    let Effect::Claim(predecessor) = effect else { return machine };
     let claimed = Server { uid: after, is: Seen::Terminal { claimed: false }, met: false }.claim(&predecessor);
-    let effect = machine.step(Event::Claimed(claimed), NOW);
-    (machine, effect)
+    machine.step(Event::Claimed(claimed), NOW);
+    machine
 }
 
 fn course(effect: &Effect) -> Course {
@@ -204,14 +205,10 @@ fn exists() -> Error {
     Error::AlreadyExists(String::new())
 }
 
-fn fingerprint() -> Fingerprint {
-    Fingerprint::of("")
-}
-
 /// The name that is derived from `after`. A later one has a later place in the succession.
 fn name_after(after: Uid) -> String {
     let uid = after.to_string();
-    remediation_request_name(&fingerprint(), (after != NONE).then_some((after.into(), uid.as_str())))
+    remediation_request_name(&blank().fingerprint, (after != NONE).then_some((after.into(), uid.as_str())))
 }
 
 /// The object `uid`, created after `after`, as it is read; `None` if it is not there.
@@ -226,19 +223,11 @@ fn seen(uid: Uid, after: Uid, is: Seen) -> Option<Arc<Record>> {
     Some(Arc::new(Record {
         name: name_after(after),
         uid: uid.to_string(),
-        version: ResourceVersion::default(),
-        fingerprint: fingerprint(),
         phase,
-        manual_review: false,
-        next_allowed: None,
         terminating,
         ordinal: uid.into(),
-        by_another_version: false,
         created_by: Some("another/boot/1".to_owned()),
         finalizers: claimed.then(|| SUCCESSION_FINALIZER.to_owned()).into_iter().collect(),
-        claim: None,
-        created: None,
-        has_status: true,
-        deduplication: None,
+        ..blank()
     }))
 }

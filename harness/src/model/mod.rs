@@ -42,6 +42,7 @@
 
 mod agreement;
 mod attempt;
+mod blank;
 mod bounds;
 mod canonical;
 pub mod counting;

@@ -10,11 +10,14 @@ use gateway::{
         count::{Batch, Count, Effect, Event, Own},
     },
     kubernetes::Error,
-    remediation::{BootId, Counter, Fingerprint, Phase, Record, Register, ResourceVersion},
+    remediation::{BootId, Counter, Phase, Record, Register, ResourceVersion},
 };
 use jiff::Timestamp;
 
-use super::state::{Object, Shared};
+use super::{
+    super::blank::blank,
+    state::{Object, Shared},
+};
 
 /// Batches end then. Until then no time passes.
 const DEADLINE: Monotonic = Monotonic::from_start(Duration::from_secs(1));
@@ -82,22 +85,5 @@ pub(super) const fn silence() -> Error {
 fn record(phase: Phase, status: u64) -> Record {
     let deduplication =
         gateway::remediation::Deduplication { occurrences: Some(status.cast_signed()), ..Default::default() };
-    Record {
-        name: String::new(),
-        uid: String::new(),
-        version: ResourceVersion::default(),
-        fingerprint: Fingerprint::of(""),
-        phase,
-        manual_review: false,
-        next_allowed: None,
-        terminating: false,
-        ordinal: 1,
-        by_another_version: false,
-        created_by: None,
-        finalizers: Vec::new(),
-        claim: None,
-        created: None,
-        has_status: true,
-        deduplication: Some(deduplication),
-    }
+    Record { phase, deduplication: Some(deduplication), ..blank() }
 }
