@@ -11,7 +11,11 @@ use std::{
 };
 
 use embedded_apiserver::{Fault, Script};
-use harness::{fleet::Fleet, replica::Replica, testing::send};
+use harness::{
+    fleet::Fleet,
+    replica::Replica,
+    testing::{script, send},
+};
 use tokio::time::Instant;
 
 /// A request that a gateway sent while something was wrong.
@@ -43,6 +47,14 @@ impl Log {
             hit
         });
     }
+}
+
+/// A replica over an API server that does what the script says.
+pub(crate) async fn one_replica(seed: u64) -> (Fleet, Arc<Script>, Replica) {
+    let fleet = Fleet::new(seed);
+    let script = script(&fleet);
+    let replica = fleet.start(1).await;
+    (fleet, script, replica)
 }
 
 /// What a sender got, and when.

@@ -2,12 +2,13 @@
 
 use embedded_apiserver::{Effect, Fault};
 use harness::{
-    fleet::Fleet,
     load::webhook,
-    testing::{Exchange, Logs, STARTS_AT, count_of, post, rest, script, spent, wait_ms},
+    testing::{Exchange, Logs, STARTS_AT, count_of, post, rest, spent, wait_ms},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
+
+use super::one_replica;
 
 fn refused(code: u16, message: &str) -> Fault {
     Fault::refused(Effect::Status { code, reason: "", message: message.to_owned(), retry_after_s: None })
@@ -42,9 +43,7 @@ async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_not
     #[case] code: u16,
     #[case] message: &str,
 ) {
-    let fleet = Fleet::new(1);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(1).await;
     let mut creates = 0;
     script.add(usize::MAX, refused(code, message), move |request| {
         creates += usize::from(request.verb == "create" && request.label() == "remediationrequests");
@@ -69,9 +68,7 @@ async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_not
 
 #[tokio::test(start_paused = true)]
 async fn an_alert_that_is_refused_for_what_it_says_does_not_cost_others_of_its_resource_theirs() {
-    let fleet = Fleet::new(2);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (_fleet, script, replica) = one_replica(2).await;
     script.on(1, "create", "remediationrequests", refused(413, "too large"));
     let answer = post(&replica, alerts(&[("same", "Large"), ("same", "Small"), ("same", "Other")])).await;
     let mut all = statuses(&answer);
@@ -84,9 +81,7 @@ async fn an_alert_that_is_refused_for_what_it_says_does_not_cost_others_of_its_r
 
 #[tokio::test(start_paused = true)]
 async fn many_alerts_of_a_resource_without_quota_cost_one_create() {
-    let fleet = Fleet::new(3);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(3).await;
     script.on(usize::MAX, "create", "remediationrequests", refused(403, "exceeded quota"));
     let names: Vec<String> = (0..50).map(|number| format!("Alert{number}")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| ("same", name.as_str())).collect();

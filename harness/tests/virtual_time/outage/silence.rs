@@ -7,12 +7,12 @@ use futures::{StreamExt as _, stream};
 use harness::{
     fleet::Fleet,
     replica::Replica,
-    testing::{Logs, assert_quiet, rest, script, send, storm, wait, wait_ms},
+    testing::{Logs, assert_quiet, rest, send, storm, wait, wait_ms},
 };
 use rstest::rstest;
 use tokio::time::Instant;
 
-use super::{Log, Told, tell};
+use super::{Log, Told, one_replica, tell};
 
 /// The deadline of a signal, and of each request.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -54,9 +54,7 @@ async fn send_meanwhile(fleet: &Fleet, replica: &Replica) -> Vec<Told> {
 async fn an_api_that_answers_nobody_fails_all_within_a_second_of_the_first_deadline_and_then_at_once(
     #[case] fault: Fault,
 ) {
-    let fleet = Fleet::new(1);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(1).await;
     assert_eq!(send(&fleet, &replica, "known").await.status, 201);
     let (log, began) = (Log::default(), Instant::now());
     log.on(&script, fault, |_| true);
@@ -91,9 +89,7 @@ async fn an_api_that_answers_nobody_fails_all_within_a_second_of_the_first_deadl
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_slow_alone_opens_nothing() {
-    let fleet = Fleet::new(2);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(2).await;
     assert_eq!(send(&fleet, &replica, "known").await.status, 201);
     let log = Log::default();
     log.on(&script, swallowed(), |what| what == "create remediationrequests");
@@ -110,9 +106,7 @@ async fn a_request_that_is_slow_alone_opens_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn one_slow_request_with_no_other_under_way_costs_the_next_one_nothing() {
-    let fleet = Fleet::new(3);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(3).await;
     assert_eq!(send(&fleet, &replica, "known").await.status, 201);
     script.on(2, "create", "remediationrequests", swallowed());
     let (slow, next) = futures::join!(tell(&fleet, &replica, "slow"), async {
@@ -125,9 +119,7 @@ async fn one_slow_request_with_no_other_under_way_costs_the_next_one_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_api_that_takes_three_seconds_for_each_answer_is_slow_and_not_gone() {
-    let fleet = Fleet::new(4);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(4).await;
     assert_eq!(send(&fleet, &replica, "known").await.status, 201);
     script.add(usize::MAX, Fault { delay_after: Duration::from_secs(3), ..Fault::default() }, |_| true);
     for _ in 0..5 {
@@ -138,9 +130,7 @@ async fn an_api_that_takes_three_seconds_for_each_answer_is_slow_and_not_gone() 
 
 #[tokio::test(start_paused = true)]
 async fn the_log_tells_of_an_outage_once_and_of_its_end() {
-    let fleet = Fleet::new(5);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(5).await;
     let (logs, _guard) = Logs::capture();
     Log::default().on(&script, swallowed(), |_| true);
     send_meanwhile(&fleet, &replica).await;

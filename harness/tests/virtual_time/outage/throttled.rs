@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use embedded_apiserver::{Effect, Fault};
 use harness::{
-    fleet::Fleet,
     load::webhook,
-    testing::{STARTS_AT, assert_quiet, post, rest, script, send, wait, wait_ms},
+    testing::{STARTS_AT, assert_quiet, post, rest, send, wait, wait_ms},
 };
 use rstest::rstest;
 
-use super::{Log, tell};
+use super::{Log, one_replica, tell};
 
 /// As kube-apiserver says it, with its header, or without.
 fn throttled(retry_after_s: Option<u64>) -> Fault {
@@ -34,9 +33,7 @@ async fn a_signal_costs_a_bounded_number_of_throttled_requests_and_is_sent_back_
     #[case] known: bool,
     #[values(None, Some(1), Some(4), Some(90))] retry_after_s: Option<u64>,
 ) {
-    let fleet = Fleet::new(1);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(1).await;
     if known {
         assert_eq!(send(&fleet, &replica, "known").await.status, 201);
         assert_eq!(send(&fleet, &replica, "known").await.status, 202);
@@ -66,9 +63,7 @@ async fn a_signal_costs_a_bounded_number_of_throttled_requests_and_is_sent_back_
 #[tokio::test(start_paused = true)]
 async fn a_sender_is_told_to_come_again_when_the_api_server_says_so_and_within_a_minute() {
     for (secs, told) in [(20, "20"), (60, "60"), (100_000, "60")] {
-        let fleet = Fleet::new(4);
-        let script = script(&fleet);
-        let replica = fleet.start(1).await;
+        let (_fleet, script, replica) = one_replica(4).await;
         script.on(1, "create", "leases", throttled(Some(secs)));
         let answer = post(&replica, webhook("new", STARTS_AT).to_string()).await;
         answer.assert_problem(503);
@@ -78,9 +73,7 @@ async fn a_sender_is_told_to_come_again_when_the_api_server_says_so_and_within_a
 
 #[tokio::test(start_paused = true)]
 async fn what_the_api_asks_one_request_to_wait_for_the_others_wait_for_as_well() {
-    let fleet = Fleet::new(2);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(2).await;
     let log = Log::default();
     log.on(&script, throttled(Some(5)), |what| what == "create leases");
     let sends = (0..50).map(|number| {
@@ -99,9 +92,7 @@ async fn what_the_api_asks_one_request_to_wait_for_the_others_wait_for_as_well()
 
 #[tokio::test(start_paused = true)]
 async fn a_signal_that_is_throttled_for_a_moment_is_accepted_after_it() {
-    let fleet = Fleet::new(3);
-    let script = script(&fleet);
-    let replica = fleet.start(1).await;
+    let (fleet, script, replica) = one_replica(3).await;
     script.on(2, "create", "leases", throttled(Some(2)));
     let told = tell(&fleet, &replica, "new").await;
     assert_eq!(told.status, 201);
