@@ -22,7 +22,7 @@ pub fn chart_roles(namespace: &str) -> Result<Vec<Value>, Error> {
         (".Values.rbac.roleName", "gateway-role"),
         ("include \"gateway.fullname\" .", "gateway"),
         ("include \"gateway.serviceAccount\" .", "gateway"),
-        (".Release.Namespace", namespace),
+        ("include \"gateway.namespace\" .", namespace),
         (".name", "alertmanager"),
         (".namespace", "monitoring"),
     ];

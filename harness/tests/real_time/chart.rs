@@ -103,9 +103,19 @@ async fn the_api_server_accepts_every_object_as_it_is() {
         "extraEnv[0].name=RUST_BACKTRACE,extraEnv[0].value=full,nodeSelector.f=g,podDisruptionBudget.maxUnavailable=50%",
         "extraVolumes[0].name=ca,extraVolumes[0].configMap.name=ca,extraVolumeMounts[0].name=ca",
         "extraVolumeMounts[0].mountPath=/ca,imagePullSecrets[0].name=registry,tolerations[0].operator=Exists",
+        "commonAnnotations.h=i,deploymentAnnotations.j=k,revisionHistoryLimit=3,global.imageRegistry=registry:5000",
+        "autoscaling.enabled=true,autoscaling.targetMemoryUtilizationPercentage=90,podDisruptionBudget.minAvailable=1",
+        "service.nodePort=30080,service.externalTrafficPolicy=Local,service.internalTrafficPolicy=Cluster",
+        "service.appProtocol=https,service.loadBalancerClass=inner,service.trafficDistribution=PreferClose",
+        "service.loadBalancerSourceRanges[0]=10.0.0.0/8,service.ipFamilyPolicy=SingleStack,service.ipFamilies[0]=IPv4",
+        "ingress.enabled=true,ingress.className=c,ingress.tls[0].secretName=s,startupProbe.initialDelaySeconds=1",
+        "extraArgs[0]=--config=/c,extraEnvFrom[0].secretRef.name=s,dnsPolicy=None,dnsConfig.nameservers[0]=10.0.0.10",
+        "hostAliases[0].ip=10.0.0.9,hostAliases[0].hostnames[0]=a,releaseClaims.podAnnotations.l=m",
+        "extraInitContainers[0].name=i,extraInitContainers[0].image=i,extraContainers[0].name=b,extraContainers[0].image=b",
+        "extraObjects[0].apiVersion=v1,extraObjects[0].kind=ConfigMap,extraObjects[0].metadata.name=extra",
     ];
     let file = tools.plane.directory().join("chart.yaml");
-    for (settings, objects) in [(&[][..], 19), (&everything[..], 21)] {
+    for (settings, objects) in [(&[][..], 22), (&everything[..], 24)] {
         fs::write(&file, tools.helm(&["template"], "chart-dry-run", settings)).unwrap();
         let mut apply = Command::new(tools.plane.kubectl());
         // By one request for each object: other tests of this control plane apply the same ones meanwhile.

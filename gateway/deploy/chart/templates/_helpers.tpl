@@ -1,12 +1,17 @@
+{{- /* Not the chart's name, signal-gateway: releases of the first version have this one in selectors, which cannot change. */ -}}
 {{- define "gateway.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- default "gateway" .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* The release's name, with the chart's unless that is part of it; 52 characters leave room for suffixes. */ -}}
+{{- /* The release's name, with `gateway` unless that is part of it; 52 characters leave room for suffixes. */ -}}
 {{- define "gateway.fullname" -}}
 {{- $name := include "gateway.name" . }}
 {{- $full := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
 {{- default $full .Values.fullnameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "gateway.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
 {{- end }}
 
 {{- define "gateway.selector" -}}
@@ -29,14 +34,32 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default $default .Values.serviceAccount.name }}
 {{- end }}
 
-{{- define "gateway.image" -}}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
-{{- .Values.image.digest | empty | ternary (printf "%s:%s" .Values.image.repository $tag) (printf "%s@%s" .Values.image.repository .Values.image.digest) }}
+{{- /* Labels and annotations of an object: those given, those of all objects, the chart's. */ -}}
+{{- define "gateway.meta" -}}
+{{- $annotations := merge (dict) (.annotations | default dict) (.root.Values.commonAnnotations | default dict) -}}
+labels:
+  {{- merge (dict) (.labels | default dict) (include "gateway.labels" .root | fromYaml) | toYaml | nindent 2 }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- /* Whether senders are asked for tokens. */ -}}
 {{- define "gateway.authenticates" -}}
 {{- if ne (dig "auth" "mode" "kubernetes" .Values.config) "none" }}true{{ end }}
+{{- end }}
+
+{{- /* The Secret with the listener's certificate; empty for plain HTTP. */ -}}
+{{- define "gateway.tlsSecret" -}}
+{{- if .Values.tls.secretName }}{{ .Values.tls.secretName }}
+{{- else if (.Values.certificate).enabled }}{{ include "gateway.fullname" . }}-tls
+{{- end }}
+{{- end }}
+
+{{- /* Where signals are sent, within the cluster. */ -}}
+{{- define "gateway.url" -}}
+{{- include "gateway.tlsSecret" . | empty | ternary "http" "https" }}://{{ include "gateway.fullname" . }}.{{ include "gateway.namespace" . }}:{{ .Values.service.port }}
 {{- end }}
 
 {{- /* The whole configuration: the values' keys, and those that the chart decides. */ -}}
@@ -45,7 +68,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
       "listenAddr" (printf "%s:8080" .Values.bindAddress)
       "healthAddr" (printf "%s:8081" .Values.bindAddress)
       "metricsAddr" (printf "%s:9090" .Values.bindAddress) }}
-{{- if .Values.tls.secretName }}
+{{- if include "gateway.tlsSecret" . }}
   {{- $tls := dict "certFile" "/etc/gateway-tls/tls.crt" "keyFile" "/etc/gateway-tls/tls.key" }}
   {{- if .Values.tls.clientCa }}{{ $_ := set $tls "clientCaFile" "/etc/gateway-tls/ca.crt" }}{{ end }}
   {{- $_ := set $server "tls" $tls }}

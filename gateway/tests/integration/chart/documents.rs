@@ -12,8 +12,9 @@ const SEE_FILE: &str = "see values.yaml";
 /// Values by their path; maps and lists that have something in them are one, where their keys are Kubernetes' own.
 fn leaves(prefix: &str, value: &Value, all: &mut BTreeMap<String, String>) {
     let passed_on = ["resources", "podSecurityContext", "securityContext", "dashboard.labels"];
+    let passed_on = |name: &str| passed_on.contains(&name) || name.ends_with("Probe");
     match value {
-        Value::Object(map) if passed_on.contains(&prefix) && !map.is_empty() => {
+        Value::Object(map) if passed_on(prefix) && !map.is_empty() => {
             all.insert(prefix.to_owned(), SEE_FILE.to_owned());
         }
         Value::Object(map) if !map.is_empty() => {

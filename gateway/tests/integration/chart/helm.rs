@@ -11,6 +11,18 @@ use serde_json::Value;
 /// The namespace of the release in these tests; the release is called `gateway`.
 pub(crate) const NAMESPACE: &str = "kubernaut-system";
 
+/// Values with which the chart makes each object that it can make.
+pub(crate) const EVERYTHING: &str = "
+commonLabels: {team: a}
+commonAnnotations: {note: b}
+autoscaling: {enabled: true}
+ingress: {enabled: true}
+httpRoute: {enabled: true, parentRefs: [{name: edge}]}
+certificate: {enabled: true, issuerRef: {name: internal}}
+serviceMonitor: {enabled: true}
+prometheusRule: {enabled: true}
+dashboard: {enabled: true}";
+
 pub(crate) fn chart() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart")
 }

@@ -2,8 +2,10 @@
 
 mod connect;
 mod documents;
+mod exposure;
 mod helm;
 mod monitoring;
+mod pods;
 mod rbac;
 mod values;
 mod workload;

@@ -6,7 +6,7 @@ use gateway::config::Config;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::helm::{Helm, NAMESPACE};
+use super::helm::{EVERYTHING, Helm, NAMESPACE};
 
 fn load(text: &str) -> Config {
     let mut file = tempfile::NamedTempFile::new().unwrap();
@@ -180,14 +180,27 @@ fn everything_that_selects_pods_selects_these() {
 #[test]
 fn every_object_is_labelled_and_in_the_release_s_namespace_or_in_none() {
     let Some(helm) = Helm::find() else { return };
-    let release =
-        helm.render("{serviceMonitor: {enabled: true}, prometheusRule: {enabled: true}, dashboard: {enabled: true}}");
-    assert_eq!(release.objects().len(), 22);
-    for object in release.objects() {
-        let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
-        assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "gateway", "{kind}");
-        let of_the_cluster = kind.starts_with("Cluster") || kind == "CustomResourceDefinition";
-        assert_eq!(metadata["namespace"], if of_the_cluster { Value::Null } else { NAMESPACE.into() }, "{kind}");
+    for (own, namespace) in [("", NAMESPACE), ("namespaceOverride: other", "other")] {
+        let release = helm.render(&format!("{EVERYTHING}\n{own}"));
+        assert_eq!(release.objects().len(), 29);
+        for object in release.objects() {
+            let (kind, metadata) = (object["kind"].as_str().unwrap(), &object["metadata"]);
+            assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], "gateway", "{kind}");
+            assert_eq!(
+                (&metadata["labels"]["team"], &metadata["annotations"]["note"]),
+                (&json!("a"), &json!("b")),
+                "{kind}"
+            );
+            let of_the_cluster = kind.starts_with("Cluster") || kind == "CustomResourceDefinition";
+            assert_eq!(metadata["namespace"], if of_the_cluster { Value::Null } else { namespace.into() }, "{kind}");
+            let subjects = object["subjects"].as_array().into_iter().flatten();
+            assert!(subjects.into_iter().all(|subject| subject["namespace"] == namespace), "{kind}");
+        }
+        let pods = [release.pod(), &release.named("Job", "gateway-release")["spec"]["template"]];
+        for pod in pods {
+            let (labels, annotations) = (&pod["metadata"]["labels"], &pod["metadata"]["annotations"]);
+            assert_eq!((&labels["team"], &annotations["note"]), (&json!("a"), &json!("b")));
+        }
     }
 }
 
@@ -238,16 +251,4 @@ fn tls_is_configured_and_mounted_together() {
         release.pod()["spec"]["volumes"][1],
         json!({ "name": "tls", "secret": { "secretName": "certificate" } })
     );
-}
-
-#[rstest]
-#[case::version("image: {repository: r/g}", "r/g:0.1.0")]
-#[case::tag("image: {repository: r/g, tag: dev}", "r/g:dev")]
-#[case::digest(
-    "image: {repository: r/g, tag: dev, digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}",
-    "r/g@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-)]
-fn the_image_is_named_by_tag_or_digest(#[case] values: &str, #[case] image: &str) {
-    let Some(helm) = Helm::find() else { return };
-    assert_eq!(helm.render(values).container()["image"], image);
 }
