@@ -78,7 +78,7 @@ impl Tools {
 }
 
 #[track_caller]
-fn text(command: &mut Command) -> String {
+pub(super) fn text(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

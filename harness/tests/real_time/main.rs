@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a real server lives in real time")]
 
 mod chart;
+mod chart_crd;
 mod control_plane;
 mod kubectl;
 mod peer;

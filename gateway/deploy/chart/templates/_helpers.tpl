@@ -45,6 +45,22 @@ annotations:
 {{- end }}
 {{- end }}
 
+{{- /*
+The CRD that is there already and is not this release's, as helm tells them apart: installing the chart's would fail. Empty if
+there is none, where the chart does not ask (crd.install, crd.adopt), and where helm asks no cluster, as in `helm template`.
+*/ -}}
+{{- define "gateway.foreignCrd" -}}
+{{- if and .Values.crd.install (not .Values.crd.adopt) }}
+{{- $crd := lookup "apiextensions.k8s.io/v1" "CustomResourceDefinition" "" "remediationrequests.kubernaut.ai" | default dict }}
+{{- $labels := dig "metadata" "labels" dict $crd }}
+{{- $annotations := dig "metadata" "annotations" dict $crd }}
+{{- $owner := list (get $labels "app.kubernetes.io/managed-by") (get $annotations "meta.helm.sh/release-name") (get $annotations "meta.helm.sh/release-namespace") }}
+{{- if and $crd (ne (join " " $owner) (printf "Helm %s %s" .Release.Name .Release.Namespace)) }}
+{{- toYaml $crd }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- /* Whether senders are asked for tokens. */ -}}
 {{- define "gateway.authenticates" -}}
 {{- if ne (dig "auth" "mode" "kubernetes" .Values.config) "none" }}true{{ end }}
