@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use embedded_apiserver::{EmbeddedApi, Latency};
 use gateway::kubernetes;
 use harness::{
-    cluster::{self, Witness, apply_crd, leases, make_namespace, objects, remediation_requests},
+    cluster::{self, Witness, leases, make_namespace, objects, provide_crd, remediation_requests, withdraw_crd},
     fleet::embedded_api,
     oracles::{End, Oracles, Violation},
     replica::NAMESPACE,
@@ -36,6 +36,9 @@ pub(crate) enum Error {
     #[error("the cluster's watches cannot be believed: {0}; try again")]
     Witness(String),
 }
+
+/// What the names of runs' namespaces begin with.
+const NAMESPACES: &str = "gateway-storm-";
 
 /// How long gateways may take to open their watches, on a busy machine.
 const WATCH_PATIENCE: Duration = Duration::from_secs(60);
@@ -68,7 +71,7 @@ impl Backend {
         Self::Embedded { api, oracles }
     }
 
-    /// The cluster that `kubeconfig` names: applies the CRD, makes a namespace.
+    /// The cluster that `kubeconfig` names: makes a namespace, and the CRD unless there is one.
     pub(crate) async fn cluster(kubeconfig: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Kubeconfig { path: kubeconfig.display().to_string(), source };
         let file = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
@@ -76,8 +79,9 @@ impl Backend {
         let mut config = kube::Config::from_custom_kubeconfig(file, &options).await.map_err(unusable)?;
         config.default_retry = false;
         let client = Client::try_from(config.clone()).map_err(cluster::Error::from)?;
-        apply_crd(&client).await?;
-        let namespace = make_namespace(&client, "gateway-storm-").await?;
+        // In this order: another run that ends leaves the CRD to whoever has a namespace.
+        let namespace = make_namespace(&client, NAMESPACES).await?;
+        provide_crd(&client).await?;
         let oracles = Oracles::default();
         let witness = Witness::start(&client, &namespace, &oracles).await?;
         let requests = Requests::default();
@@ -179,6 +183,7 @@ impl Backend {
         if let Self::Cluster { client, namespace, .. } = self {
             let namespaces = Api::<Namespace>::all(client.clone());
             namespaces.delete(namespace, &DeleteParams::default()).await.map_err(cluster::Error::from)?;
+            withdraw_crd(client, NAMESPACES, namespace).await?;
         }
         Ok(())
     }

@@ -89,19 +89,11 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
             Backend::cluster(kubeconfig).await?
         }
     };
-    progress.step(&format!("{} gateways on loopback sockets, {}", args.replicas, backend.describe()));
-    let gateways = start(&args, &backend).await?;
-    if args.protocol.is_product() {
-        backend.watched(gateways.len()).await;
-    }
-    backend.clear_requests();
-    progress.step(&format!("posting {} webhooks at once …", args.signals));
-    let (answers, accounts) = post(&args, &gateways, bodies, &mut progress).await?;
-    let outcome = settle(&args, &backend, &gateways, answers, &accounts).await?;
-    for gateway in gateways {
-        gateway.shut_down(SHUT_DOWN_PATIENCE).await;
-    }
-    backend.clean_up().await?;
+    let outcome = storm(&args, &backend, bodies, &mut progress).await;
+    // Whatever became of it.
+    let cleaned = backend.clean_up().await;
+    let outcome = outcome?;
+    cleaned?;
     let code = if outcome.violations.is_empty() { exit::OK } else { exit::VIOLATION };
     if args.json {
         println!("{}", serde_json::to_string(&outcome)?);
@@ -113,6 +105,23 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
         std::fs::write(path, report::page(&outcome)).map_err(failed)?;
     }
     Ok(code)
+}
+
+/// From the start of the gateways to their end.
+async fn storm(args: &Args, backend: &Backend, bodies: Vec<Bytes>, progress: &mut Progress) -> Result<Outcome, Error> {
+    progress.step(&format!("{} gateways on loopback sockets, {}", args.replicas, backend.describe()));
+    let gateways = start(args, backend).await?;
+    if args.protocol.is_product() {
+        backend.watched(gateways.len()).await;
+    }
+    backend.clear_requests();
+    progress.step(&format!("posting {} webhooks at once …", args.signals));
+    let (answers, accounts) = post(args, &gateways, bodies, progress).await?;
+    let outcome = settle(args, backend, &gateways, answers, &accounts).await?;
+    for gateway in gateways {
+        gateway.shut_down(SHUT_DOWN_PATIENCE).await;
+    }
+    Ok(outcome)
 }
 
 /// The webhooks, one for each resource.

@@ -11,7 +11,7 @@ mod witness;
 pub use self::{
     chart::chart_roles,
     error::Error,
-    objects::{apply_crd, leases, make_namespace, objects, remediation_requests},
+    objects::{leases, make_namespace, objects, provide_crd, remediation_requests, withdraw_crd},
     permissions::{Permissions, permit},
     stage::Stage,
     witness::{Seen, Witness},

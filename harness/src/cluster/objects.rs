@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, CustomResourceExt, ResourceExt,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     core::ApiResource,
 };
 use serde_json::{Value, json};
@@ -18,24 +18,80 @@ use super::error::{CRD_PATIENCE, Error};
 
 const CRD_POLL: Duration = Duration::from_millis(200);
 
-/// Applies the gateway's CRD and waits until it is served.
+/// On a CRD that [`provide_crd`] made.
+const MADE_HERE: (&str, &str) = ("app.kubernetes.io/managed-by", "gateway-sim");
+
+/// Makes the gateway's CRD unless there is one, which stays as it is, and waits until it is served.
 ///
 /// # Errors
 /// If the cluster refuses it, or is too slow.
-pub async fn apply_crd(client: &Client) -> Result<(), Error> {
-    apply(client, &RemediationRequest::crd()).await
+pub async fn provide_crd(client: &Client) -> Result<(), Error> {
+    let mut crd = RemediationRequest::crd();
+    crd.labels_mut().insert(MADE_HERE.0.to_owned(), MADE_HERE.1.to_owned());
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for _ in 0..polls() {
+        let found = match crds.create(&PostParams::default(), &crd).await {
+            Ok(made) => made,
+            Err(kube::Error::Api(status)) if status.is_already_exists() => crds.get(&crd.name_any()).await?,
+            Err(error) => return Err(error.into()),
+        };
+        // Another run has just withdrawn its own.
+        if found.metadata.deletion_timestamp.is_none() {
+            return established(client, &crd.name_any()).await;
+        }
+        tokio::time::sleep(CRD_POLL).await;
+    }
+    Err(Error::CrdNotEstablished)
 }
 
-/// As [`apply_crd`], for any CRD of the RemediationRequests.
+/// Removes the CRD that [`provide_crd`] made, here or in an earlier run that was cut off, and waits until it is gone. It stays
+/// while another namespace with `prefix` or a RemediationRequest outside of `namespace` needs it, or if somebody else made it.
 ///
 /// # Errors
-/// As [`apply_crd`].
+/// If the cluster refuses it.
+pub async fn withdraw_crd(client: &Client, prefix: &str, namespace: &str) -> Result<(), Error> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let name = RemediationRequest::crd().name_any();
+    let crd = crds.get_opt(&name).await?;
+    let label = crd.as_ref().and_then(|crd| crd.labels().get(MADE_HERE.0));
+    if label.is_none_or(|label| label != MADE_HERE.1) {
+        return Ok(());
+    }
+    let namespaces = Api::<Namespace>::all(client.clone()).list(&ListParams::default()).await?;
+    let needs = |other: &Namespace| {
+        let name = other.name_any();
+        name.starts_with(prefix) && name != namespace && other.metadata.deletion_timestamp.is_none()
+    };
+    let others = Api::<DynamicObject>::all_with(client.clone(), &remediation_requests());
+    let foreign = |object: &DynamicObject| object.namespace().is_none_or(|other| !other.starts_with(prefix));
+    if namespaces.iter().any(needs) || others.list(&ListParams::default()).await?.iter().any(foreign) {
+        return Ok(());
+    }
+    crds.delete(&name, &DeleteParams::default()).await?;
+    for _ in 0..polls() {
+        if crds.get_opt(&name).await?.is_none() {
+            break;
+        }
+        tokio::time::sleep(CRD_POLL).await;
+    }
+    Ok(())
+}
+
+/// Applies `crd`, one of the RemediationRequests, and waits until it is served.
+///
+/// # Errors
+/// If the cluster refuses it, or is too slow.
 pub(super) async fn apply(client: &Client, crd: &CustomResourceDefinition) -> Result<(), Error> {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let params = PatchParams::apply("gateway-sim").force();
     crds.patch(&crd.name_any(), &params, &Patch::Apply(crd)).await?;
-    for _ in 0..CRD_PATIENCE.as_millis() / CRD_POLL.as_millis() {
-        let status = crds.get(&crd.name_any()).await?.status;
+    established(client, &crd.name_any()).await
+}
+
+async fn established(client: &Client, name: &str) -> Result<(), Error> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for _ in 0..polls() {
+        let status = crds.get(name).await?.status;
         let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
         let established = conditions.iter().any(|c| c.type_ == "Established" && c.status == "True");
         // The condition comes shortly before the first answer.
@@ -45,6 +101,10 @@ pub(super) async fn apply(client: &Client, crd: &CustomResourceDefinition) -> Re
         tokio::time::sleep(CRD_POLL).await;
     }
     Err(Error::CrdNotEstablished)
+}
+
+const fn polls() -> u128 {
+    CRD_PATIENCE.as_millis() / CRD_POLL.as_millis()
 }
 
 /// Makes a namespace whose name begins with `prefix`, and returns its name.
