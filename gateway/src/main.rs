@@ -1,80 +1,41 @@
 //! The gateway binary.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{Write as _, stdout},
+    process::ExitCode,
+};
 
-use clap::{ArgGroup, Parser, Subcommand};
-use gateway::{explain, release_claims};
-use jiff::fmt::friendly::SpanParser;
+use clap::{CommandFactory as _, FromArgMatches as _};
+use gateway::{config, explain, release_claims};
 
-/// Turns Alertmanager webhooks and Kubernetes events into one active RemediationRequest per resource.
-#[derive(Parser)]
-#[command(version)]
-struct Args {
-    /// YAML file; every key can also be set by environment, such as `GATEWAY__SERVER__LISTEN_ADDR`
-    #[arg(long, value_name = "FILE", env = "GATEWAY_CONFIG_FILE", global = true)]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
+use self::args::{Args, Command, ConfigCommand};
 
-#[derive(Subcommand)]
-enum Command {
-    /// Print the CRD as YAML
-    Crd,
-    /// Tell what would become of an alert or event, and why
-    ///
-    /// Reads an Alertmanager webhook, an alert or a list of alerts as its API shows them, or a Kubernetes Event, as JSON.
-    /// Looks up what a gateway with the same configuration would, in the cluster that KUBECONFIG names or that it runs in,
-    /// and writes nothing. The report holds what names a resource and no other part of the payload.
-    Explain {
-        /// `-` or nothing for standard input
-        #[arg(default_value = "-")]
-        file: PathBuf,
-        /// Ask no cluster: tell what would be looked up
-        #[arg(long)]
-        offline: bool,
-        /// One JSON document
-        #[arg(long)]
-        json: bool,
-        /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
-        #[arg(long, short, value_name = "NAMESPACE")]
-        namespace: Option<String>,
-    },
-    /// Free all RemediationRequests of a namespace of the gateways' finalizer, before the gateways are uninstalled
-    ///
-    /// Without it, those that carry a claim when the last gateway ends could not be deleted any more. No gateway may run
-    /// meanwhile. Exit codes: 0 done, 1 a request failed, 2 wrong arguments, 3 gateways still run, 4 claims are left.
-    #[command(group(ArgGroup::new("stopped").required(true).args(["scale_down", "yes"])))]
-    ReleaseClaims {
-        /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
-        #[arg(long, short, value_name = "NAMESPACE")]
-        namespace: Option<String>,
-        /// Scale this to zero first, and wait until its pods have ended
-        #[arg(long, value_name = "deployment/NAME")]
-        scale_down: Option<String>,
-        /// How long its pods may take to end
-        #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
-        wait: Duration,
-        /// No gateway runs in the namespace: release at once
-        #[arg(long)]
-        yes: bool,
-        /// Delete the gateways' leases, too: locks and counters
-        #[arg(long)]
-        leases: bool,
-    },
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = SpanParser::new().parse_unsigned_duration(text);
-    parsed.map_err(|_| "give a duration such as `60s` or `2m`".to_owned())
-}
+mod args;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Args { config, command } = Args::parse();
+    let matches = Args::command().get_matches();
+    let Args { config, command } = match Args::from_arg_matches(&matches) {
+        Ok(args) => args,
+        Err(error) => error.exit(),
+    };
     let config = config.as_deref();
     let result = match command {
-        Some(Command::Crd) => gateway::remediation::crd_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),
+        Some(Command::Crd) => gateway::remediation::crd_yaml().map(|yaml| say(&yaml)).map_err(|e| e.to_string()),
+        Some(Command::Config { command: ConfigCommand::Check { file, syntax_only } }) => {
+            let files = if syntax_only { config::Files::Elsewhere } else { config::Files::Required };
+            config::check(file.as_deref().or(config), files).map(|done| say(&format!("{done}\n")))
+        }
+        Some(Command::Config { command: ConfigCommand::Print { file } }) => {
+            let named_by = args::config_named_by(&matches, file.is_some());
+            config::print(file.as_deref().or(config), named_by).map(|yaml| say(&yaml))
+        }
+        Some(Command::Completions { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "gateway", &mut script);
+            say(&String::from_utf8_lossy(&script));
+            Ok(())
+        }
         Some(Command::Explain { file, offline, json, namespace }) => {
             let options = explain::Options { offline, json, namespace };
             explain::run(config, &file, options).await.map_err(|error| error.to_string())
@@ -98,4 +59,9 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints `text`: whoever reads it may have read enough.
+fn say(text: &str) {
+    let _ = stdout().write_all(text.as_bytes());
 }

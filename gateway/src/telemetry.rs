@@ -26,7 +26,7 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The filter cannot be read.
-    #[error(transparent)]
+    #[error("logging.level: {0}")]
     Filter(#[from] InvalidFilter),
     /// The process has a subscriber already.
     #[error("logging: {0}")]

@@ -2,7 +2,7 @@
 
 use std::{env, ffi::OsString};
 
-use super::{error::Error, load::PREFIX};
+use super::{error::Error, keys::PREFIX};
 
 /// The variables that are text. Any program may have set others, which are none of ours; one that is meant for the gateway
 /// must be text.

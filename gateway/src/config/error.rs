@@ -1,5 +1,7 @@
 //! Why a configuration, or the environment, is of no use.
 
+use std::fmt;
+
 /// The gateway cannot start with this configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -19,36 +21,15 @@ pub enum Error {
         /// What the parser says.
         message: String,
     },
-    /// A key is unknown, or its value of the wrong type.
-    #[error("{key}: {message}{origin}")]
-    Key {
-        /// Such as `server.listenAddr`.
-        key: String,
-        /// What is wrong with it.
-        message: String,
-        /// The environment variable that set it, in brackets, if one did.
-        origin: String,
-    },
     /// A variable is no text.
     #[error("{variable}: its value is not UTF-8")]
     NotUtf8 {
         /// Its name.
         variable: String,
     },
-    /// A variable looks like a key's, but there is no such key.
-    #[error("{variable}: no configuration key has this variable\nhint: the nearest one is {nearest}")]
-    UnknownVariable {
-        /// Its name.
-        variable: String,
-        /// The most similar one that exists.
-        nearest: String,
-    },
-    /// Values that are no good, alone or together; each message names its key.
-    #[error("{}", problems.join("\n"))]
-    Invalid {
-        /// One line each.
-        problems: Vec<String>,
-    },
+    /// Keys, variables and values that are not usable, alone or together: all of them.
+    #[error("{}", lines(.0))]
+    Invalid(Vec<Problem>),
     /// The replica does not know who it is.
     #[error(
         "{variable}: {problem}\nhint: set it by the downward API: \
@@ -62,4 +43,42 @@ pub enum Error {
         /// What the downward API calls it.
         field_path: &'static str,
     },
+}
+
+fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, such as `server.listenAddr`, or the variable that belongs to no key.
+    pub key: String,
+    /// The value that was given, and what is allowed.
+    pub message: String,
+    /// The environment variable that set the value, if one did.
+    pub variable: Option<String>,
+    /// A value that would do.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// Whether it is about `key`, or says something about it.
+    pub(super) fn mentions(&self, key: &str) -> bool {
+        self.key == key || self.message.contains(key)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, message, variable, hint } = self;
+        write!(f, "{key}: {message}")?;
+        if let Some(variable) = variable {
+            write!(f, " (set by {variable})")?;
+        }
+        if let Some(hint) = hint {
+            write!(f, "\n  hint: {hint}")?;
+        }
+        Ok(())
+    }
 }

@@ -6,7 +6,7 @@ use super::settings::Logging;
 
 /// `logging.level` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("logging.level: `{level}` is no filter such as `info` or `gateway=debug,kube=warn`: {message}")]
+#[error("`{level}` is not a filter such as `info` or `gateway=debug,kube=warn`: {message}")]
 pub struct InvalidFilter {
     level: String,
     message: String,
@@ -17,7 +17,7 @@ impl Logging {
     ///
     /// # Errors
     /// If it is none, or names a level that there is not.
-    pub(crate) fn filter(&self) -> Result<EnvFilter, InvalidFilter> {
+    pub fn filter(&self) -> Result<EnvFilter, InvalidFilter> {
         let level = self.level.as_str();
         let bad = |message: String| InvalidFilter { level: level.to_owned(), message };
         if level.trim().is_empty() {
@@ -28,7 +28,7 @@ impl Logging {
         for word in level.split(',').map(str::trim).filter(|word| !word.contains(['=', '['])) {
             let is_level = known.iter().any(|name| name.eq_ignore_ascii_case(word));
             if !is_level {
-                return Err(bad(format!("`{word}` is no level")));
+                return Err(bad(format!("`{word}` is not a level")));
             }
         }
         EnvFilter::builder().parse(level).map_err(|error| bad(error.to_string()))
@@ -47,11 +47,11 @@ mod tests {
     #[case::misspelt("inof", false)]
     #[case::bad_level("gateway=loud", false)]
     #[case::empty(" ", false)]
-    fn a_bad_filter_is_an_error_that_names_the_key(#[case] level: &str, #[case] good: bool) {
+    fn a_bad_filter_is_an_error_that_names_it(#[case] level: &str, #[case] good: bool) {
         match (Logging { level: level.to_owned(), ..Logging::default() }).filter() {
             Ok(_) => assert!(good, "{level} was taken"),
             Err(error) => {
-                assert!(!good && error.to_string().starts_with("logging.level: "), "{error}");
+                assert!(!good && error.to_string().starts_with(&format!("`{level}` is not a filter")), "{error}");
             }
         }
     }

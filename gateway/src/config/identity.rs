@@ -46,7 +46,7 @@ fn required(
 ) -> Result<String, Error> {
     let problem = match value {
         Some(value) if is_valid(&value) => return Ok(value),
-        Some(value) if !value.is_empty() => format!("`{value}` is no RFC 1123 name"),
+        Some(value) if !value.is_empty() => format!("`{value}` is not an RFC 1123 name"),
         _ => "it is not set".to_owned(),
     };
     Err(Error::Identity { variable, problem, field_path })

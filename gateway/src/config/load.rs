@@ -1,158 +1,122 @@
 //! From a file and the environment to a [`Config`].
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
-use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use super::{
-    error::Error,
-    settings::{Config, Tls},
+    error::{Error, Problem},
+    hints,
+    keys::{self, Key, PREFIX},
+    origin::{Files, Origin},
+    read,
+    settings::Config,
+    typed,
 };
 
-/// Behind it, two underscores separate the levels of a key, and one its words.
-pub(super) const PREFIX: &str = "GATEWAY__";
-/// Bytes of a file: a hundred times the documented example, and what a ConfigMap holds at most.
-const BYTES_MAX: u64 = 1 << 20;
+/// A configuration and where its values come from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The values in effect.
+    pub config: Config,
+    /// Of the keys that are not at their default, by name.
+    pub(super) origins: BTreeMap<String, Origin>,
+}
 
 impl Config {
     /// Reads `file`, lets `env` override its keys, and validates the result.
     ///
     /// # Errors
-    /// The first thing that cannot be read or is unknown, or all values that are no good; see [`Error`].
+    /// If the file cannot be read; else all that is wrong with keys and values, see [`Error::Invalid`].
     pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
-        let mut root = file.map_or_else(|| Ok(Map::new()), read)?;
-        let leaves = leaves();
-        let mut origins = BTreeMap::new();
+        Ok(Loaded::load(file, env, Files::Required)?.config)
+    }
+}
+
+impl Loaded {
+    /// As [`Config::load`].
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>, files: Files) -> Result<Self, Error> {
+        let root = file.map_or_else(|| Ok(Map::new()), |path| read::mapping(path, &read::text(path)?))?;
+        Self::of(root, env, files)
+    }
+
+    /// Lets `env` override the keys of `root`, and validates the result.
+    fn of(
+        mut root: Map<String, Value>,
+        env: impl Iterator<Item = (String, String)>,
+        files: Files,
+    ) -> Result<Self, Error> {
+        let all = keys::all();
+        let mut origins: BTreeMap<String, Origin> = all
+            .iter()
+            .filter(|key| keys::get(&root, &key.path).is_some())
+            .map(|key| (key.name(), Origin::File))
+            .collect();
+        let by_variable: BTreeMap<String, &Key> = all.iter().map(|key| (key.variable(), key)).collect();
+        let mut problems = Vec::new();
         for (variable, value) in env.filter(|(variable, _)| variable.starts_with(PREFIX)) {
-            let Some(leaf) = leaves.get(&variable) else {
-                let nearest = nearest(&variable, leaves.keys());
-                return Err(Error::UnknownVariable { variable, nearest });
-            };
-            set(&mut root, &leaf.path, leaf.value(value))?;
-            origins.insert(leaf.path.join("."), variable);
-        }
-        let config = deserialize(Value::Object(root), &origins)?;
-        config.validate()?;
-        Ok(config)
-    }
-}
-
-fn read(path: &Path) -> Result<Map<String, Value>, Error> {
-    let shown = || path.display().to_string();
-    let text = text(path).map_err(|source| Error::Read { path: shown(), source })?;
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(Map::new());
-    }
-    match serde_saphyr::from_str(&text) {
-        Ok(Value::Object(root)) => Ok(root),
-        Ok(_) => Err(Error::Yaml { path: shown(), message: "it is no mapping of keys to values".to_owned() }),
-        Err(error) => Err(Error::Yaml { path: shown(), message: error.to_string() }),
-    }
-}
-
-/// The text of a file that may be none: a device or a pipe can have no end.
-fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {BYTES_MAX} bytes")));
-    }
-    Ok(text)
-}
-
-fn deserialize(root: Value, origins: &BTreeMap<String, String>) -> Result<Config, Error> {
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(root, &mut track);
-    Config::deserialize(tracked).map_err(|error| {
-        let key = track.path().to_string();
-        let origin = origins.get(&key).map_or_else(String::new, |variable| format!(" (set by {variable})"));
-        Error::Key { key, message: error.to_string(), origin }
-    })
-}
-
-/// A key that has a value of its own.
-struct Leaf {
-    path: Vec<String>,
-    example: Value,
-}
-
-impl Leaf {
-    /// `text` in the type of this key; as text where it has none of that, for the error to name the key.
-    fn value(&self, text: String) -> Value {
-        let parsed = match &self.example {
-            Value::Bool(_) => text.parse().ok().map(Value::Bool),
-            Value::Number(_) => text.parse().ok().map(Value::Number),
-            Value::Array(_) | Value::Object(_) => serde_json::from_str(&text).ok(),
-            _ => None,
-        };
-        parsed.unwrap_or(Value::String(text))
-    }
-}
-
-/// All keys by the name of their variable.
-fn leaves() -> BTreeMap<String, Leaf> {
-    let mut all = BTreeMap::new();
-    // Optional sections are absent by default; here all of their keys must appear.
-    let mut config = Config::default();
-    config.server.tls = Some(Tls::default());
-    if let Ok(Value::Object(root)) = serde_json::to_value(config) {
-        walk(&root, &mut Vec::new(), &mut all);
-    }
-    all
-}
-
-fn walk(section: &Map<String, Value>, path: &mut Vec<String>, all: &mut BTreeMap<String, Leaf>) {
-    for (key, value) in section {
-        path.push(key.clone());
-        match value {
-            // One that is empty by default is a mapping of the operator's own keys.
-            Value::Object(section) if !section.is_empty() => walk(section, path, all),
-            example => {
-                let levels: Vec<String> = path.iter().map(|key| screaming(key)).collect();
-                let leaf = Leaf { path: path.clone(), example: example.clone() };
-                all.insert(format!("{PREFIX}{}", levels.join("__")), leaf);
+            match by_variable.get(&variable) {
+                None => problems.push(unknown_variable(variable, &by_variable)),
+                // If there is no such section, something else has its name, which is reported.
+                Some(key) if set(&mut root, &key.path, key.value(value)) => {
+                    origins.insert(key.name(), Origin::Environment(variable));
+                }
+                Some(_) => {}
             }
         }
-        path.pop();
+        let (config, mistyped) = typed::config(Value::Object(root), &all);
+        let invalid = config.problems(files);
+        // What rests on a value that could not be read may be wrong for that reason alone.
+        let follows = |problem: &Problem| mistyped.iter().any(|other| problem.mentions(&other.key));
+        problems.extend(hints::tried(&config, &all, invalid).into_iter().filter(|problem| !follows(problem)));
+        problems.splice(0..0, mistyped);
+        for problem in &mut problems {
+            // Of `signal.ignore[1]`, the list has an origin.
+            let key = problem.key.split('[').next().unwrap_or_default();
+            if let Some(Origin::Environment(variable)) = origins.get(key) {
+                problem.variable = Some(variable.clone());
+            }
+        }
+        if problems.is_empty() { Ok(Self { config, origins }) } else { Err(Error::Invalid(problems)) }
+    }
+
+    /// Where the value of the key `name` comes from.
+    pub fn origin(&self, name: &str) -> Origin {
+        self.origins.get(name).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// How many keys the file and the environment set.
+    pub fn counts(&self) -> (usize, usize) {
+        let from_file = self.origins.values().filter(|origin| **origin == Origin::File).count();
+        (from_file, self.origins.len() - from_file)
     }
 }
 
-/// `listenAddr` as `LISTEN_ADDR`.
-fn screaming(key: &str) -> String {
-    key.chars().fold(String::new(), |mut word, c| {
-        if c.is_ascii_uppercase() {
-            word.push('_');
-        }
-        word.push(c.to_ascii_uppercase());
-        word
-    })
+fn unknown_variable(variable: String, known: &BTreeMap<String, &Key>) -> Problem {
+    let nearest = keys::nearest(&variable, known.keys().map(String::as_str)).unwrap_or_default();
+    Problem {
+        hint: Some(format!("the nearest one is {nearest}")),
+        message: "no configuration key has this variable".to_owned(),
+        key: variable,
+        variable: None,
+    }
 }
 
-/// Sets the key at `path`; sections that the file left out or empty are added.
-fn set(root: &mut Map<String, Value>, path: &[String], value: Value) -> Result<(), Error> {
-    let Some((key, sections)) = path.split_last() else { return Ok(()) };
+/// Sets the key at `path`, and tells whether that could be done; sections that the file left out or empty are added.
+fn set(root: &mut Map<String, Value>, path: &[String], value: Value) -> bool {
+    let Some((key, sections)) = path.split_last() else { return false };
     let mut section = root;
-    for (depth, name) in sections.iter().enumerate() {
+    for name in sections {
         let entry = section.entry(name).or_insert(Value::Null);
         if entry.is_null() {
             *entry = Value::Object(Map::new());
         }
-        let Value::Object(inner) = entry else {
-            let key = sections[..=depth].join(".");
-            return Err(Error::Key { key, message: "it must be a mapping".to_owned(), origin: String::new() });
-        };
+        let Value::Object(inner) = entry else { return false };
         section = inner;
     }
     section.insert(key.clone(), value);
-    Ok(())
-}
-
-fn nearest<'a>(variable: &str, known: impl Iterator<Item = &'a String>) -> String {
-    known.min_by_key(|name| strsim::levenshtein(variable, name)).cloned().unwrap_or_default()
+    true
 }

@@ -4,28 +4,40 @@
 //! words: `server.listenAddr` is `GATEWAY__SERVER__LISTEN_ADDR`. Names with a single underscore behind `GATEWAY` mean
 //! nothing: Kubernetes itself sets `GATEWAY_PORT` and its like in every pod beside a Service called `gateway`.
 //!
-//! Unknown keys and variables and bad values are errors at start that name the key. The default of each key is in
+//! Unknown keys and variables and bad values are errors at start, all reported at once, each with its key. The default of each key is in
 //! `gateway/deploy/config.example.yaml`.
 
+mod command;
 mod defaults;
 mod duration;
 pub mod env;
 mod error;
 mod filter;
+mod hints;
 mod identity;
+mod keys;
 mod load;
 mod matchers;
 mod order;
+mod origin;
 mod problems;
+mod read;
+mod secret;
 mod settings;
+mod show;
 mod signals;
+mod typed;
 mod validate;
+mod yaml;
 
-pub use error::Error;
+pub use command::{check, print};
+pub use error::{Error, Problem};
 pub use filter::InvalidFilter;
 pub use identity::Identity;
+pub use load::Loaded;
 pub use matchers::{InvalidMatchers, Matchers};
 pub use order::REQUEST_LIFE;
+pub use origin::{Files, Origin};
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
     Server, Tls, View,

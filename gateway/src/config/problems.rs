@@ -27,7 +27,7 @@ impl Problems {
 
     pub(super) fn whole_seconds(&mut self, key: &str, value: Duration) {
         self.time(key, value, (SECOND, HOUR));
-        self.require(value.subsec_nanos() == 0, || format!("{key}: {value:?} is no whole number of seconds"));
+        self.require(value.subsec_nanos() == 0, || format!("{key}: {value:?} is not a whole number of seconds"));
     }
 
     /// `a` must be less than `b`; `why` ends the sentence.

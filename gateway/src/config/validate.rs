@@ -3,9 +3,11 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use super::{
-    error::Error,
+    error::{Error, Problem},
     order,
+    origin::Files,
     problems::{HOUR, MILLISECOND, Problems, SECOND},
+    secret::masked_text,
     settings::{Auth, Commit, Config, DataStorage, Retry, Scope, Server},
     signals::{Signals, TargetKind},
 };
@@ -40,13 +42,23 @@ impl Config {
     /// Checks that the values are sensible, alone and together.
     ///
     /// # Errors
-    /// [`Error::Invalid`] with all that is wrong, each line naming its key.
+    /// [`Error::Invalid`] with all that is wrong.
     pub fn validate(&self) -> Result<(), Error> {
+        let problems = self.problems(Files::Required);
+        let problem = |line: String| {
+            let (key, message) = line.split_once(": ").unwrap_or(("", &line));
+            Problem { key: key.to_owned(), message: message.to_owned(), ..Problem::default() }
+        };
+        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_iter().map(problem).collect())) }
+    }
+
+    /// What is wrong, one line each, which begins with the key.
+    pub(super) fn problems(&self, files: Files) -> Vec<String> {
         let mut problems = Problems::default();
         let p = &mut problems;
         let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, events: _, logging } =
             self;
-        check_server(p, server);
+        check_server(p, server, files);
         check_addresses(p, server);
         check_datastorage(p, datastorage);
         check_retry(p, &processing.retry);
@@ -56,14 +68,13 @@ impl Config {
         check_scope(p, scope);
         check_auth(p, auth);
         if let Err(error) = logging.filter() {
-            p.require(false, || error.to_string());
+            p.require(false, || format!("logging.level: {error}"));
         }
-        let problems = problems.all();
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid { problems }) }
+        problems.all()
     }
 }
 
-fn check_server(p: &mut Problems, server: &Server) {
+fn check_server(p: &mut Problems, server: &Server, files: Files) {
     p.count("server.maxConcurrentRequests", server.max_concurrent_requests, COUNT_MAX);
     p.count("server.maxConnections", server.max_connections, COUNT_MAX);
     p.count("server.maxConnectionsPerPeer", server.max_connections_per_peer, COUNT_MAX);
@@ -87,7 +98,7 @@ fn check_server(p: &mut Problems, server: &Server) {
     p.less(("server.maxQueueWait", server.max_queue_wait), kubernetes, ": nothing would be left for the work");
     p.at_most(kubernetes, ("server.drainTimeout", server.drain_timeout), ": a shutdown would cut off requests");
     p.time("server.drainTimeout", server.drain_timeout, (MILLISECOND, HOUR));
-    if let Some(tls) = &server.tls {
+    if let Some(tls) = server.tls.as_ref().filter(|_| files == Files::Required) {
         let client_ca = tls.client_ca_file.as_deref().map(|file| ("server.tls.clientCaFile", file));
         let files = [("server.tls.certFile", tls.cert_file.as_path()), ("server.tls.keyFile", tls.key_file.as_path())];
         for (key, file) in files.into_iter().chain(client_ca) {
@@ -122,7 +133,9 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 fn check_datastorage(p: &mut Problems, datastorage: &DataStorage) {
     if let Some(url) = &datastorage.url {
         let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        p.require(usable, || format!("datastorage.url: `{url}` is no http or https address"));
+        p.require(usable, || {
+            format!("datastorage.url: `{}` is not an http or https address", masked_text(url.as_str()))
+        });
         let plain = url.query().is_none() && url.fragment().is_none();
         p.require(plain, || "datastorage.url: it must have neither query nor fragment".to_owned());
     }

@@ -98,15 +98,15 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[rstest]
 #[case::unknown_key("server: {listenAddress: x}", "server.listenAddress: unknown field")]
 #[case::unknown_section("sever: {}", "sever: unknown field")]
-#[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: invalid type")]
+#[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: `many` is not a whole number")]
 #[case::bad_address("server: {listenAddr: localhost}", "server.listenAddr: ")]
 #[case::bad_duration("lock: {patience: 5}", "lock.patience: ")]
-#[case::duration_without_unit("lock: {patience: \"5\"}", "lock.patience: `5` is no duration")]
+#[case::duration_without_unit("lock: {patience: \"5\"}", "lock.patience: `5` is not a duration")]
 #[case::bad_mode("auth: {mode: basic}", "auth.mode: unknown variant")]
 #[case::incomplete_tls("server: {tls: {certFile: a}}", "server.tls: missing field `keyFile`")]
 #[case::bad_url("datastorage: {url: nowhere}", "datastorage.url: ")]
 #[case::twice("auth: {mode: none}\nauth: {mode: none}", "auth")]
-#[case::no_mapping("- a", "it is no mapping")]
+#[case::no_mapping("- a", "it is not a mapping")]
 #[case::no_yaml("a: [", "not usable")]
 #[case::zero("server: {maxConcurrentRequests: 0}", "server.maxConcurrentRequests: 0 is not between 1 and")]
 #[case::no_connections("server: {maxConnections: 0}", "server.maxConnections: ")]
@@ -131,7 +131,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::same_port("server: {metricsAddr: \"127.0.0.1:8080\"}", "server.metricsAddr: ")]
 #[case::no_tls_file("server: {tls: {certFile: /nowhere, keyFile: /nowhere}}", "server.tls.certFile: there is no file")]
 #[case::no_key_file("server: {tls: {certFile: /nowhere, keyFile: /nowhere}}", "server.tls.keyFile: there is no file")]
-#[case::url_scheme("datastorage: {url: \"ftp://host\"}", "datastorage.url: `ftp://host/` is no http")]
+#[case::url_scheme("datastorage: {url: \"ftp://host\"}", "datastorage.url: `ftp://host/` is not an http")]
 #[case::url_query("datastorage: {url: \"http://host?a=b\"}", "datastorage.url: ")]
 #[case::no_buffer("datastorage: {buffer: {bufferSize: 0}}", "datastorage.buffer.bufferSize: ")]
 #[case::large_batch("datastorage: {buffer: {batchSize: 20000}}", "datastorage.buffer.batchSize: 20000 is more than")]
@@ -139,7 +139,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::retries("datastorage: {buffer: {maxRetries: 11}}", "datastorage.buffer.maxRetries: ")]
 #[case::no_attempt("processing: {retry: {maxAttempts: 0}}", "processing.retry.maxAttempts: ")]
 #[case::backoff("processing: {retry: {initialBackoff: 6s}}", "processing.retry.initialBackoff: 6s is more than")]
-#[case::lock_fraction("lock: {duration: 20500ms}", "lock.duration: 20.5s is no whole number of seconds")]
+#[case::lock_fraction("lock: {duration: 20500ms}", "lock.duration: 20.5s is not a whole number of seconds")]
 #[case::lock_zero("lock: {duration: 0s}", "lock.duration: ")]
 #[case::lock_too_short("lock: {duration: 11s}", "lock.duration: 11s is not more than view.attemptTimeout")]
 #[case::patience("lock: {patience: 15s}", "lock.patience: 15s is not less than server.kubernetesRequestTimeout")]
@@ -167,8 +167,55 @@ fn a_bad_configuration_is_an_error_that_names_its_key(#[case] text: &str, #[case
 
 #[test]
 fn all_bad_values_are_reported_at_once() {
-    let error = load("all", "auth: {cacheSize: 0}\nscope: {cacheSize: 0}").unwrap_err().to_string();
+    let text = "auth: {mode: basic, cacheSize: 0}\nserver: {maxBodyBytes: many, readTimeout: 5, port: 80}\n\
+                signal: {ignore: [severity, 'a=\"b\"', '=x']}\nlock: {duration: 11s}";
+    let file = File::new("all", text);
+    let variables = [("GATEWAY__SCOPE__CACHE_SIZE", "0"), ("GATEWAY__NO_SUCH_KEY", "x")];
+    let Err(Error::Invalid(problems)) = Config::load(Some(&file.0), env(&variables)) else { panic!("it was taken") };
+    let mut keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    keys.sort_unstable();
+    let all = [
+        "GATEWAY__NO_SUCH_KEY",
+        "auth.cacheSize",
+        "auth.mode",
+        "lock.duration",
+        "scope.cacheSize",
+        "server.maxBodyBytes",
+        "server.port",
+        "server.readTimeout",
+        "signal.ignore[0]",
+        "signal.ignore[2]",
+    ];
+    assert_eq!(keys, all);
+}
+
+#[rstest]
+#[case::range("auth: {cacheSize: 0}", "auth: {cacheSize: 1000}")]
+#[case::type_of_a_value("server: {readTimeout: 5}", "server: {readTimeout: 30s}")]
+#[case::element_of_a_list("signal: {ignore: [severity]}", r#"severity="none""#)]
+#[case::missing("server: {tls: {certFile: a}}", "server: {tls: {keyFile: /etc/gateway-tls/tls.key}}")]
+#[case::misspelt("server: {listenAddress: x}", "server: {listenAddr: 0.0.0.0:8080}")]
+#[case::no_default("datastorage: {url: nowhere}", "datastorage: {url: http://datastorage:8080}")]
+#[case::the_other_one_of_two("server: {writeTimeout: 15s}", "server: {writeTimeout: 30s}")]
+#[case::mapping("signal: {targets: {vm: {version: v1}}}", "plural")]
+fn each_problem_shows_a_value_that_would_do(#[case] text: &str, #[case] example: &str) {
+    let Err(Error::Invalid(problems)) = load(&format!("example-{}", text.len()), text) else { panic!("it was taken") };
+    let [problem] = &problems[..] else { panic!("{problems:?}") };
+    assert!(problem.hint.as_ref().is_some_and(|hint| hint.contains(example)), "{problem}");
+}
+
+#[test]
+fn what_only_follows_from_a_value_that_cannot_be_read_is_not_reported() {
+    let error = load("follows", "server: {writeTimeout: fast, kubernetesRequestTimeout: 30s, drainTimeout: 60s}");
+    let error = error.unwrap_err().to_string();
+    assert!(error.starts_with("server.writeTimeout: `fast` is not a duration"), "{error}");
     assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
+fn no_error_shows_the_password_of_an_address() {
+    let error = load("password", "datastorage: {url: \"ftp://me:hunter2@host\"}").unwrap_err().to_string();
+    assert!(error.contains("`ftp://***:***@host/` is not an http or https address"), "{error}");
 }
 
 #[test]
@@ -183,7 +230,7 @@ fn a_file_that_is_not_there_is_an_error() {
 #[case::bad_value(
     "GATEWAY__LOCK__DURATION",
     "long",
-    "lock.duration: `long` is no duration such as `500ms`, `30s` or `2m` (set by GATEWAY__LOCK__DURATION)"
+    "lock.duration: `long` is not a duration such as `500ms`, `30s` or `2m` (set by GATEWAY__LOCK__DURATION)"
 )]
 #[case::no_number("GATEWAY__SERVER__MAX_CONNECTIONS", "-1", "server.maxConnections: ")]
 #[case::no_boolean("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "maybe", "scope.requireManagedLabel: ")]
@@ -203,7 +250,7 @@ fn two_listeners_may_share_port_zero() {
 #[case::without_uid(&[("POD_NAME", "gateway-0.x"), ("POD_NAMESPACE", "kubernaut"), ("POD_UID", "")], None)]
 #[case::no_name(&[("POD_NAMESPACE", "kubernaut")], Some("POD_NAME: it is not set"))]
 #[case::empty_namespace(&[("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "")], Some("fieldPath: metadata.namespace"))]
-#[case::bad_name(&[("POD_NAME", "Gateway_0"), ("POD_NAMESPACE", "a")], Some("POD_NAME: `Gateway_0` is no RFC 1123 name"))]
+#[case::bad_name(&[("POD_NAME", "Gateway_0"), ("POD_NAMESPACE", "a")], Some("POD_NAME: `Gateway_0` is not an RFC 1123 name"))]
 #[case::dotted_namespace(&[("POD_NAME", "a"), ("POD_NAMESPACE", "a.b")], Some("POD_NAMESPACE: `a.b`"))]
 #[case::dash(&[("POD_NAME", "a-"), ("POD_NAMESPACE", "a")], Some("POD_NAME: "))]
 fn a_replica_without_identity_does_not_start(#[case] variables: &[(&str, &str)], #[case] problem: Option<&str>) {

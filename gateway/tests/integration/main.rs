@@ -4,6 +4,7 @@
 mod audit;
 mod chart;
 mod config;
+mod config_command;
 mod crd;
 mod documents;
 mod http_server;

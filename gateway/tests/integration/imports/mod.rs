@@ -9,8 +9,9 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 22] = [
     "main",
+    "args",
     "runtime",
     "explain",
     "release_claims",
