@@ -12,13 +12,13 @@ pub(crate) struct Args {
     /// Decides on what goes wrong; drawn if absent
     #[arg(long)]
     seed: Option<u64>,
-    /// How long things go wrong; healing, and a restore of etcd after it, take up to six minutes more
+    /// How many seconds things go wrong, 45 to 86400; healing, and a restore of etcd after it, take up to six minutes more
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(LENGTH_MIN_MS / 1000..=86_400))]
     seconds: u64,
-    /// Signals per second
+    /// Signals per second, 1 to 100
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     rate: u32,
-    /// Resources that the signals are about
+    /// Resources that the signals are about, 1 to 1000
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     resources: u16,
     /// The gateway's binary; the one beside this program if absent

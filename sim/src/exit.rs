@@ -8,3 +8,23 @@ pub(crate) const VIOLATION: u8 = 1;
 pub(crate) const USAGE: u8 = 2;
 /// After all had healed, signals were not acknowledged.
 pub(crate) const LIVENESS: u8 = 3;
+
+/// What `--help` says of them.
+pub(crate) const CODES: &str = "\
+Exit codes: 0 all that must hold did, 1 something did not, 2 wrong arguments or it could not be carried out, 3 after all had \
+healed, signals were not acknowledged.";
+/// `storm`.
+pub(crate) const VERDICT: &str = "\
+Exit codes: 0 all oracles hold, 1 a violation, 2 wrong arguments or it could not be carried out.";
+/// `explore`, `replay`, `chaos`.
+pub(crate) const SEARCH: &str = "\
+Exit codes: 0 no violation, 1 a violation, 2 wrong arguments or it could not be carried out, 3 after all had healed, signals \
+were not acknowledged.";
+/// `serve`.
+pub(crate) const SERVED: &str = "\
+Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong arguments or it could not be carried out, such as a port that is taken.";
+/// `load`.
+pub(crate) const LOAD: &str = "\
+Exit codes: 0 every webhook was acknowledged, 1 some were not, 2 wrong arguments or it could not be carried out.";
+/// `completions`.
+pub(crate) const PRINTED: &str = "Exit codes: 0 printed, 2 wrong arguments.";

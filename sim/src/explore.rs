@@ -21,13 +21,13 @@ use crate::{
     explored::{Error, First, Outcome},
     mix::{self, options},
     protocol,
-    verdict::Story,
+    verdict::{Story, expect_folder},
 };
 
 /// Options of `sim explore`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many seeds
+    /// How many seeds, 1 or more
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed
@@ -44,13 +44,13 @@ pub(crate) struct Args {
     exhaustive: bool,
     #[command(flatten)]
     case: CaseArgs,
-    /// How often at most an order departs from the default one, in which what waits longest goes first; a number, or `any`
+    /// How often at most an order departs from the default one, in which what waits longest goes first; a number from 0, or `any`
     #[arg(long, requires = "exhaustive", default_value_t = DEPARTURES, value_name = "N")]
     departures: Departures,
-    /// Real time at most; what was not finished is said
+    /// Minutes of real time at most, 1 to 1440; what was not finished is said
     #[arg(long, requires = "exhaustive", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
-    /// Runs at once; all cores if absent
+    /// Runs at once, 1 to 1024; all cores if absent
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
     /// Go on after a violation, and count how many seeds have one
@@ -74,6 +74,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
     let Args { seeds, start, faults, protocol, exhaustive, case, departures, minutes, jobs, keep_going, out, json } =
         args;
+    expect_folder(&out)?;
     if exhaustive {
         let time_max = Duration::from_secs(minutes * 60);
         let (case, out) = (&case, &out);

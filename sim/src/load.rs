@@ -29,25 +29,25 @@ use crate::{
 /// Options of `sim load`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Base address of the gateway or of the Service before it, such as `http://10.96.0.20:8080`
-    #[arg(long)]
-    url: String,
-    /// Webhooks
+    /// Base address of the gateway or of the Service before it, such as `http://10.96.0.20:8080`; no https
+    #[arg(long, value_parser = base)]
+    url: reqwest::Url,
+    /// Webhooks, 1 to 100000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     signals: u32,
-    /// Resources that the webhooks are about
+    /// Resources that the webhooks are about, 1 to 10000
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     resources: u32,
     /// What the names of the resources begin with
     #[arg(long, default_value = "load")]
     prefix: String,
-    /// Webhooks under way at once
+    /// Webhooks under way at once, 1 to 1000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Webhooks begun per second; as fast as answers come if absent
+    /// Webhooks begun per second, 1 to 10000; as fast as answers come if absent
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
-    /// How many seconds a webhook that is answered 5xx, or not at all, is sent again
+    /// How many seconds a webhook that is answered 5xx, or not at all, is sent again, 0 to 3600
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
     patience: u64,
     /// Show the token of this file, such as a pod's own
@@ -56,6 +56,21 @@ pub(crate) struct Args {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// The base address of a gateway.
+fn base(text: &str) -> Result<reqwest::Url, String> {
+    let example = "give a base address such as `http://10.96.0.20:8080`";
+    let url: reqwest::Url = text.parse().map_err(|error| format!("{error}; {example}"))?;
+    match () {
+        // There are no certificate authorities in the image.
+        () if url.scheme() != "http" => Err(format!("only http is spoken; {example}")),
+        () if url.query().is_some() || url.fragment().is_some() => Err(format!("no query, no fragment; {example}")),
+        () if url.path().trim_end_matches('/').ends_with(PROMETHEUS) => {
+            Err(format!("{PROMETHEUS} is appended to it; {example}"))
+        }
+        () => Ok(url),
+    }
 }
 
 /// Why load could not be sent.
@@ -115,7 +130,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
 #[allow(clippy::disallowed_methods, reason = "load is sent in real time")]
 async fn send(args: &Args) -> Result<Outcome, Error> {
     let sender = Sender::through_service(token(args)?)?;
-    let url: Arc<str> = format!("{}{PROMETHEUS}", args.url.trim_end_matches('/')).into();
+    let url: Arc<str> = format!("{}{PROMETHEUS}", args.url.as_str().trim_end_matches('/')).into();
     let under_way = Arc::new(Semaphore::new(usize::from(args.concurrency)));
     let patience = Duration::from_secs(args.patience);
     let (began, starts_at) = (Instant::now(), Timestamp::now().to_string());

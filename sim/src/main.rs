@@ -1,8 +1,8 @@
 //! The simulator: several real gateways in one process, over an embedded Kubernetes API or a real cluster.
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod accounts;
 mod backend;
@@ -33,7 +33,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Several real gateways in one process, over an embedded Kubernetes API or a real cluster
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = exit::CODES)]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -45,20 +45,32 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// Post many webhooks at once, and check that every one is counted on one RemediationRequest per resource
+    #[command(after_help = exit::VERDICT)]
     Storm(storm::Args),
     /// Run scenarios drawn from seeds in virtual time, with faults, and check every committed write
+    #[command(after_help = exit::SEARCH)]
     Explore(explore::Args),
     /// Run one of them again, and tell its story
+    #[command(after_help = exit::SEARCH)]
     Replay(replay::Args),
     /// Run gateway processes on a real control plane, while they and its servers are killed and paused
+    #[command(after_help = exit::SEARCH)]
     Chaos(chaos::Args),
     /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
+    #[command(after_help = exit::SERVED)]
     Serve(serve::Args),
     /// Post webhooks to a gateway that runs elsewhere, again as Alertmanager would, and tell what was acknowledged
+    #[command(after_help = exit::LOAD)]
     Load(load::Args),
     /// One gateway, configured by environment as the product's binary is, with any protocol
     #[command(hide = true)]
     Gateway(pod::Args),
+    /// Print completions for a shell, such as `source <(sim completions bash)`
+    #[command(after_help = exit::PRINTED)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Stand in for the DataStorage service: check audit events against their schema, and report what came
     #[command(hide = true)]
     Datastorage(datastorage::Args),
@@ -78,6 +90,7 @@ async fn main() -> ExitCode {
             Command::Serve(args) => serve::run(args).await.map_err(|error| chain(&error)),
             Command::Load(args) => load::run(args).await.map_err(|error| chain(&error)),
             Command::Gateway(args) => pod::run(args).await.map_err(|error| chain(&error)),
+            Command::Completions { shell } => Ok(completions(shell)),
             Command::Datastorage(args) => datastorage::run(args).await.map_err(|error| chain(&error)),
         },
     };
@@ -88,6 +101,14 @@ async fn main() -> ExitCode {
             ExitCode::from(exit::USAGE)
         }
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> u8 {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "sim", &mut script);
+    // Whoever reads may have read enough.
+    let _ = std::io::stdout().write_all(&script);
+    exit::OK
 }
 
 /// What went wrong, and why: libraries leave the reason to the sources of their errors.
@@ -106,8 +127,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// Logs go to standard error: standard output belongs to the result.
 fn init_log(filter: &str) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter)
-        .map_err(|error| format!("--log {filter}: {error}; try `info` or `gateway=debug`"))?;
+    let logging = gateway::config::Logging { level: filter.to_owned(), ..Default::default() };
+    let filter = logging.filter().map_err(|error| format!("--log: {error}"))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clap::ArgGroup;
 use harness::{
     baselines::Protocol,
     exhaustive::{Case, Choice, NoChoice},
@@ -23,15 +24,16 @@ use crate::{
 
 /// Options of `sim replay`.
 #[derive(clap::Args)]
+#[command(group(ArgGroup::new("source").required(true).args(["seed", "scenario", "schedule"])))]
 pub(crate) struct Args {
     /// The seed that `explore` named
-    #[arg(long, required_unless_present_any = ["scenario", "schedule"], conflicts_with = "scenario")]
+    #[arg(long)]
     seed: Option<u64>,
     /// A scenario that `explore` or a property test has written down
     #[arg(long, value_name = "FILE.json")]
     scenario: Option<PathBuf>,
     /// A schedule that `explore --exhaustive` has found, with the options that it names
-    #[arg(long, value_name = "CHOICES", requires = "exhaustive", conflicts_with_all = ["seed", "scenario", "faults"])]
+    #[arg(long, value_name = "CHOICES", requires = "exhaustive", conflicts_with = "faults")]
     schedule: Option<String>,
     /// The schedule is one of a small case
     #[arg(long, requires = "schedule")]

@@ -13,6 +13,7 @@ use gateway::{
     config::AuthMode,
     context::Context,
     http::{KUBERNETES_EVENT, PROMETHEUS},
+    runtime,
 };
 use harness::{
     fleet::embedded_api,
@@ -32,10 +33,10 @@ use crate::exit;
 /// Options of `sim serve`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Gateways
+    /// Gateways, 1 to 32
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
     replicas: u16,
-    /// Port of the first gateway; the others follow, then the Kubernetes API; any free ones if 0
+    /// Port of the first gateway, 0 to 65535; the others follow, then the Kubernetes API; any free ones if 0
     #[arg(long, default_value_t = 0)]
     port: u16,
     /// Which resources the gateways care for: all, or those labelled `kubernaut.ai/managed=true`
@@ -65,9 +66,14 @@ enum Scope {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
-    Gateway(#[from] gateway::runtime::Error),
-    #[error("cannot listen on {address}: {source}; choose another --port, or none")]
-    Listen { address: SocketAddr, source: std::io::Error },
+    Gateway(#[from] runtime::Error),
+    #[error(
+        "cannot listen on {address}: {source}; --port takes {ports} ports in a row: choose another one, or leave it out for \
+         any that are free (`ss -ltnp` shows who has which)"
+    )]
+    Listen { address: SocketAddr, ports: u32, source: std::io::Error },
+    #[error("the address of the Kubernetes API is not known: {0}")]
+    Address(std::io::Error),
     #[error("--port {0} leaves no room for the ports after it; choose a lower one")]
     Port(u16),
     #[error("the kubeconfig {path} cannot be written: {source}; choose another with --kubeconfig")]
@@ -111,15 +117,15 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
         api.add_token(token, SENDER, &["system:authenticated"]);
     }
     let ended = CancellationToken::new();
-    let listener = bind(port(&args, args.replicas)?).await?;
-    let server = format!("http://{}", address(&listener)?);
+    let listener = bind(&args).await?;
+    let server = format!("http://{}", listener.local_addr().map_err(Error::Address)?);
     let serving = {
         let (api, ended) = (api.clone(), ended.clone());
         tokio::spawn(async move { api.serve(listener, ended.cancelled_owned()).await })
     };
+    let gateways = start(&args, &api).await?;
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(default_kubeconfig);
     write_kubeconfig(&kubeconfig, &server)?;
-    let gateways = start(&args, &api).await?;
     announce(&args, &gateways, &kubeconfig, &server)?;
     until_told().await.map_err(Error::Interrupt)?;
     if !args.json {
@@ -169,14 +175,14 @@ fn port(args: &Args, after: u16) -> Result<u16, Error> {
     }
 }
 
-async fn bind(port: u16) -> Result<TcpListener, Error> {
-    let address: SocketAddr = ([127, 0, 0, 1], port).into();
-    TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
+/// Listens where the Kubernetes API is to be.
+async fn bind(args: &Args) -> Result<TcpListener, Error> {
+    let address: SocketAddr = ([127, 0, 0, 1], port(args, args.replicas)?).into();
+    TcpListener::bind(address).await.map_err(|source| taken(args, address, source))
 }
 
-fn address(listener: &TcpListener) -> Result<SocketAddr, Error> {
-    let unknown = ([127, 0, 0, 1], 0).into();
-    listener.local_addr().map_err(|source| Error::Listen { address: unknown, source })
+fn taken(args: &Args, address: SocketAddr, source: std::io::Error) -> Error {
+    Error::Listen { address, ports: u32::from(args.replicas) + 1, source }
 }
 
 fn default_kubeconfig() -> PathBuf {
@@ -210,7 +216,11 @@ async fn start(args: &Args, api: &EmbeddedApi) -> Result<Vec<Served>, Error> {
         config.scope.require_managed_label = args.scope == Scope::Managed;
         let client = api.client(&name, NAMESPACE);
         let gateway = ReplicaSpec { config, ..ReplicaSpec::new(name) };
-        gateways.push(gateway.serve(client, Context::system()).await?);
+        let served = gateway.serve(client, Context::system()).await;
+        gateways.push(served.map_err(|error| match error {
+            runtime::Error::Listen { address, key: _, source } => taken(args, address, source),
+            error => Error::Gateway(error),
+        })?);
     }
     Ok(gateways)
 }

@@ -1,6 +1,6 @@
 //! `sim storm`: many webhooks at once, spread over gateways on loopback sockets.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs::OpenOptions, path::PathBuf, time::Duration};
 
 use bytes::Bytes;
 use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
@@ -26,13 +26,13 @@ use crate::{
 /// Options of `sim storm`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Gateways
+    /// Gateways, 1 to 32
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
     replicas: u16,
-    /// Webhooks, all at once
+    /// Webhooks, all at once, 1 to 10000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     signals: u32,
-    /// Resources that the webhooks are about
+    /// Resources that the webhooks are about, 1 to 10000
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     fingerprints: u32,
     /// How the gateways keep RemediationRequests unique
@@ -82,6 +82,11 @@ const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     let mut progress = Progress::new(args.json);
     let bodies = bodies(&args)?;
+    if let Some(path) = &args.report {
+        // Before the work, not after it: a folder that is not there, or that nobody may write to.
+        let failed = |source| Error::Report { path: path.display().to_string(), source };
+        OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
+    }
     let backend = match &args.kubeconfig {
         None => Backend::embedded(),
         Some(kubeconfig) => {

@@ -126,6 +126,15 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(failed)
 }
 
+/// Whether [`write()`] could make the folder `path`: known before hours of work, not after them.
+pub(crate) fn expect_folder(path: &Path) -> Result<(), Error> {
+    let Some(there) = path.ancestors().find(|ancestor| ancestor.exists()) else { return Ok(()) };
+    if there.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Write { path: path.display().to_string(), source: io::ErrorKind::NotADirectory.into() })
+}
+
 /// Runs `work` on a thread of its own: a simulation has its own runtime.
 pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| match scope.spawn(work).join() {

@@ -15,10 +15,10 @@ const EARLY_TIMERS: u8 = 1;
 #[derive(Clone, clap::Args)]
 #[group(id = "case")]
 pub(crate) struct CaseArgs {
-    /// Replicas of one case [default: three cases, 2 × 1 with any single fault, 2 × 2 and 3 × 1]
+    /// Replicas of one case, 1 to 4 [default: three cases, 2 × 1 with any single fault, 2 × 2 and 3 × 1]
     #[arg(long, requires = "exhaustive", value_parser = clap::value_parser!(u8).range(1..=4))]
     replicas: Option<u8>,
-    /// Signals for each replica, all about one resource [default: 1]
+    /// Signals for each replica, 1 to 4, all about one resource [default: 1]
     #[arg(long, requires = "exhaustive", value_parser = clap::value_parser!(u8).range(1..=4))]
     signals: Option<u8>,
     /// What goes wrong, once, at any moment or never
@@ -33,7 +33,7 @@ pub(crate) struct CaseArgs {
     /// What somebody else does, at any moment or never
     #[arg(long, requires = "exhaustive")]
     action: Option<Other>,
-    /// How often timers may fire although something else could happen [default: 1]
+    /// How often timers may fire although something else could happen, 0 to 8 [default: 1]
     #[arg(long, requires = "exhaustive", value_name = "N", value_parser = clap::value_parser!(u8).range(..=8))]
     early_timers: Option<u8>,
     /// Signals reach their replicas at any moment, not all at once

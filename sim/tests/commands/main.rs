@@ -6,3 +6,4 @@ mod load;
 mod pod;
 mod storm;
 mod storm_cluster;
+mod usage;
