@@ -37,6 +37,7 @@ pub struct Metrics {
     pub http_requests_overload: IntCounter,
     pub http_body_bytes: IntGauge,
     pub http_bounds_met: IntCounterVec,
+    pub tls_certificate_expiry_timestamp_seconds: IntGauge,
     pub owner_resolution: IntCounterVec,
     pub kubernetes_requests: IntCounterVec,
     pub kubernetes_request_duration_seconds: HistogramVec,
@@ -161,6 +162,10 @@ impl Metrics {
                 "gateway_http_bounds_met_total",
                 "Total number of connections and bodies given up or refused because a bound was met",
                 &["bound"],
+            )?,
+            tls_certificate_expiry_timestamp_seconds: r.gauge(
+                "gateway_tls_certificate_expiry_timestamp_seconds",
+                "When the first of the listener's certificates expires, in seconds since 1970; 0 without TLS",
             )?,
             owner_resolution: r.counters(
                 "gateway_owner_resolution_total",

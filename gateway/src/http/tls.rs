@@ -7,12 +7,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use prometheus::IntGauge;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
+
+use x509_parser::parse_x509_certificate;
 
 use crate::{
     config,
@@ -61,6 +64,7 @@ pub struct Tls {
 
 struct Current {
     config: Arc<ServerConfig>,
+    expiry_s: i64,
     stamps: Stamps,
     checked: Monotonic,
 }
@@ -74,7 +78,8 @@ impl Tls {
     /// # Errors
     /// If they cannot be used.
     pub fn load(files: &config::Tls, context: &Context) -> Result<Self, Error> {
-        let current = Current { stamps: stamps(files), config: read(files)?, checked: context.monotonic() };
+        let (stamps, (config, expiry_s)) = (stamps(files), read(files)?);
+        let current = Current { config, expiry_s, stamps, checked: context.monotonic() };
         Ok(Self { files: Arc::new(files.clone()), context: context.clone(), current: Arc::new(Mutex::new(current)) })
     }
 
@@ -90,6 +95,19 @@ impl Tls {
         Arc::clone(&current.config)
     }
 
+    /// Keeps `expiry` at the end of what [`Tls::current`] returns, in seconds since 1970, also while nobody connects.
+    pub async fn report_expiry(self, expiry: IntGauge) {
+        loop {
+            {
+                let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+                current.checked = self.context.monotonic();
+                self.reload(&mut current);
+                expiry.set(current.expiry_s);
+            }
+            self.context.sleep(CHECK_INTERVAL).await;
+        }
+    }
+
     /// Reading small local files does not hold up the runtime for long enough to need a thread of its own.
     fn reload(&self, current: &mut Current) {
         let stamps = stamps(&self.files);
@@ -97,9 +115,9 @@ impl Tls {
             return;
         }
         match read(&self.files) {
-            Ok(config) => {
+            Ok((config, expiry_s)) => {
                 tracing::info!("new TLS certificates are in use");
-                (current.config, current.stamps) = (config, stamps);
+                (current.config, current.expiry_s, current.stamps) = (config, expiry_s, stamps);
             }
             // Asked again at the next check: the files may have been seen half written.
             Err(error) => tracing::error!(%error, "new TLS certificates cannot be used; the old ones stay"),
@@ -113,7 +131,8 @@ fn stamps(files: &config::Tls) -> Stamps {
     [stamp(cert_file), stamp(key_file), client_ca_file.as_deref().and_then(stamp)]
 }
 
-fn read(files: &config::Tls) -> Result<Arc<ServerConfig>, Error> {
+/// What the files say, and when the first certificate of the chain ends, in seconds since 1970.
+fn read(files: &config::Tls) -> Result<(Arc<ServerConfig>, i64), Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match &files.client_ca_file {
@@ -128,6 +147,10 @@ fn read(files: &config::Tls) -> Result<Arc<ServerConfig>, Error> {
         }
     };
     let chain = certificates("server.tls.certFile", &files.cert_file)?;
+    // rustls reads them itself: one that this library cannot read is no reason to refuse it.
+    let ends =
+        chain.iter().filter_map(|der| Some(parse_x509_certificate(der).ok()?.1.validity().not_after.timestamp()));
+    let expiry_s = ends.min().unwrap_or_default();
     let path = &files.key_file;
     let key = PrivateKeyDer::from_pem_file(path).map_err(|source| Error::Read {
         key: "server.tls.keyFile",
@@ -136,7 +159,7 @@ fn read(files: &config::Tls) -> Result<Arc<ServerConfig>, Error> {
     })?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), expiry_s))
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {

@@ -41,9 +41,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the background tasks: view, collector, readiness.
+    /// Starts the background tasks: view, collector, readiness, renewal of certificates.
     pub fn start(&self) {
         self.dedup.start();
+        if let Some(tls) = self.tls.clone() {
+            self.context.spawn(tls.report_expiry(self.metrics.tls_certificate_expiry_timestamp_seconds.clone()));
+        }
         let (dedup, readiness) = (Arc::clone(&self.dedup), self.readiness.clone());
         for obstacle in dedup.obstacles() {
             self.context.spawn(tell(obstacle, readiness.clone()));

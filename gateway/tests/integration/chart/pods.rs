@@ -148,7 +148,15 @@ fn a_release_that_reuses_the_values_of_the_first_version_gets_what_it_had() {
         "tests",
     ];
     let values: String = new.iter().map(|name| format!("{name}: null\n")).collect();
-    let release = helm.render(&format!("{values}crd: {{annotations: null}}"));
+    let within = "crd: {annotations: null, adopt: null}
+podDisruptionBudget: {minAvailable: null, unhealthyPodEvictionPolicy: null, annotations: null}
+service: {metrics: null, labels: null, ipFamilies: null}
+runbookUrl: null
+prometheusRule: {enabled: true, disabled: null, silence: null, certificateExpiryDays: null, additionalRuleLabels: null}
+dashboard: {enabled: true, annotations: null, folder: null, folderAnnotation: null, namespace: null}
+serviceMonitor: {enabled: true, annotations: null, relabelings: null, namespace: null, scrapeTimeout: null}";
+    let release = helm.render(&format!("{values}{within}"));
+    assert_eq!(release.named("PodDisruptionBudget", "gateway")["spec"]["maxUnavailable"], 1);
     assert_eq!(release.pod()["spec"]["containers"][0]["image"], "signal-gateway:0.1.0");
     assert_eq!(release.all("Pod").count(), 0);
 }

@@ -255,17 +255,24 @@ struct Certificate {
 
 impl Certificate {
     fn new(name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        Self::signed(name, |_| {})
+    }
+
+    fn signed(name: &str, configure: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        configure(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
         let file = |kind: &str, text: String| {
             let path = std::env::temp_dir().join(format!("gateway-{}-{name}.{kind}", std::process::id()));
             std::fs::write(&path, text).unwrap();
             path
         };
         Self {
-            der: made.cert.der().clone(),
-            key: PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap(),
-            cert_file: file("crt", made.cert.pem()),
-            key_file: file("key", made.signing_key.serialize_pem()),
+            der: certificate.der().clone(),
+            key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            cert_file: file("crt", certificate.pem()),
+            key_file: file("key", key.serialize_pem()),
         }
     }
 
@@ -357,6 +364,26 @@ async fn renewed_certificates_are_used_and_broken_ones_are_not() {
     std::fs::copy(&new.key_file, &old.key_file).unwrap();
     context.sleep(Duration::from_secs(30)).await;
     assert!(!Arc::ptr_eq(&first, &tls.current()), "renewed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_certificate_in_use_is_told_also_while_nobody_connects() {
+    let ending = |year| {
+        Certificate::signed(&format!("ends-{year}"), |params| params.not_after = rcgen::date_time_ymd(year, 1, 1))
+    };
+    let (old, new) = (ending(2040), ending(2041));
+    let context = Context::system();
+    let gauge = Metrics::new().unwrap().tls_certificate_expiry_timestamp_seconds;
+    assert_eq!(gauge.get(), 0, "without TLS");
+    context.spawn(tls(&old, None).report_expiry(gauge.clone()));
+    context.sleep(Duration::from_secs(1)).await;
+    assert_eq!(gauge.get(), "2040-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second());
+
+    std::fs::copy(&new.cert_file, &old.cert_file).unwrap();
+    std::fs::copy(&new.key_file, &old.key_file).unwrap();
+    context.sleep(Duration::from_secs(30)).await;
+    assert_eq!(gauge.get(), "2041-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().as_second());
+    context.kill();
 }
 
 #[test]
