@@ -6,6 +6,7 @@
 mod chart;
 mod chart_crd;
 mod control_plane;
+mod dashboard;
 mod kubectl;
 mod peer;
 mod real_api;

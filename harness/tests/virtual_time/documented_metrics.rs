@@ -162,7 +162,7 @@ fn alerts_and_the_dashboard_ask_for_metrics_that_exist_by_labels_that_exist() {
         assert!(found > 15);
         for selected in selector.captures_iter(text) {
             for label in matcher.captures_iter(&selected[2]) {
-                let of_the_target = ["namespace", "pod"].contains(&&label[1]);
+                let of_the_target = ["job", "namespace", "pod"].contains(&&label[1]);
                 let metric = known(&selected[1]).unwrap();
                 assert!(of_the_target || metric.labels.contains_key(&label[1]), "{}", &selected[0]);
             }
