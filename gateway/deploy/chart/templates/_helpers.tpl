@@ -66,6 +66,14 @@ there is none, where the chart does not ask (crd.install, crd.adopt), and where 
 {{- if ne (dig "auth" "mode" "kubernetes" .Values.config) "none" }}true{{ end }}
 {{- end }}
 
+{{- /*
+Whether there is a `helm test`. Not where it could not send: senders need certificates of their own (tls.clientCa), or rights
+that this chart does not grant (rbac.create).
+*/ -}}
+{{- define "gateway.tested" -}}
+{{- if and (.Values.tests).enabled (not .Values.tls.clientCa) (or .Values.rbac.create (not (include "gateway.authenticates" .))) }}true{{ end }}
+{{- end }}
+
 {{- /* The Secret with the listener's certificate; empty for plain HTTP. */ -}}
 {{- define "gateway.tlsSecret" -}}
 {{- if .Values.tls.secretName }}{{ .Values.tls.secretName }}

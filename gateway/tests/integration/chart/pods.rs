@@ -192,5 +192,6 @@ fn the_test_of_a_release_sends_what_creates_nothing_with_the_right_to_send() {
     assert_eq!(open.named("Pod", "gateway-test")["spec"]["automountServiceAccountToken"], false);
     for without in ["tests: {enabled: false}", "tls: {secretName: s, clientCa: true}", "rbac: {create: false}"] {
         assert_eq!(helm.render(without).all("Pod").count(), 0, "{without}");
+        assert!(!helm.notes(without).contains("helm test"), "{without}");
     }
 }
