@@ -26,7 +26,8 @@ fn the_service_is_what_the_operator_says(#[case] service: &str, #[case] pointer:
 fn an_ingress_admits_what_sends_signals() {
     let Some(helm) = Helm::find() else { return };
     let values = "ingress: {enabled: true, className: c, tls: [{secretName: s, hosts: [a]}], annotations: {x: z},
-        hosts: [{host: a}, {paths: [{path: /api/v1/signals/prometheus, pathType: Exact}]}]}";
+        hosts: [{host: a}, {paths: [{path: /api/v1/signals/prometheus, pathType: Exact}]},
+        {paths: [{path: /api}]}]}";
     let release = helm.render(values);
     let ingress = release.named("Ingress", "gateway");
     let path = |path: &str, kind: &str| {
@@ -35,6 +36,7 @@ fn an_ingress_admits_what_sends_signals() {
     };
     let expected = json!({ "ingressClassName": "c", "tls": [{ "secretName": "s", "hosts": ["a"] }], "rules": [
         { "host": "a", "http": path("/api/v1/signals", "Prefix") }, { "http": path("/api/v1/signals/prometheus", "Exact") },
+        { "http": path("/api", "Prefix") },
     ] });
     assert_eq!((&ingress["spec"], &ingress["metadata"]["annotations"]["x"]), (&expected, &json!("z")));
     assert!(helm.notes(values).contains("https://a/api/v1/signals/prometheus"));

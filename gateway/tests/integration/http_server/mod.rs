@@ -6,3 +6,4 @@ mod openapi;
 mod pressure;
 mod routes;
 mod sockets;
+mod tls;
