@@ -41,7 +41,8 @@ pub(crate) struct Args {
     /// Post this webhook instead of a made-up one
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprints")]
     payload: Option<PathBuf>,
-    /// Use the cluster of this kubeconfig instead of the embedded Kubernetes API
+    /// Use the cluster of this kubeconfig instead of the embedded Kubernetes API. A namespace, and the CRD unless there is
+    /// one, are made there and removed at the end
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Print the result as JSON
