@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use jiff::fmt::friendly::SpanParser;
 
 const EXIT_CODES: &str = "\
-Signals: SIGTERM and SIGINT end it after the requests under way.
+Signals: SIGTERM and SIGINT end it after the requests under way; SIGHUP reads the configuration file again.
 Exit codes: 0 ended when told to, 1 could not start or carry out the command (the message says why), 2 wrong arguments.";
 
 /// Turns Alertmanager webhooks and Kubernetes events into one active RemediationRequest per resource

@@ -2,6 +2,7 @@
 //!
 //! Label values are bounded: never an alert's name, a fingerprint or a resource's name.
 
+use jiff::Timestamp;
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
@@ -63,6 +64,8 @@ pub struct Metrics {
     pub remediation_events: IntCounterVec,
     pub auth_decisions: IntCounterVec,
     pub log_lines_lost: IntCounterVec,
+    pub config_last_reload_successful: IntGauge,
+    pub config_last_reload_success_timestamp_seconds: Gauge,
     pub build_info: IntGaugeVec,
 }
 
@@ -270,6 +273,14 @@ impl Metrics {
                 "Total number of log lines that were not written, because the reader was too slow or there were too many",
                 &["reason"],
             )?,
+            config_last_reload_successful: r.gauge(
+                "gateway_config_last_reload_successful",
+                "Whether the last configuration that was loaded could be used: 1 if so, else 0",
+            )?,
+            config_last_reload_success_timestamp_seconds: r.float_gauge(
+                "gateway_config_last_reload_success_timestamp_seconds",
+                "When a configuration was last loaded and could be used, in seconds since 1970",
+            )?,
             build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
             registry: r.0,
         };
@@ -293,6 +304,12 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(())
+    }
+
+    /// At `now` a configuration was loaded and could be used.
+    pub fn config_loaded(&self, now: Timestamp) {
+        self.config_last_reload_successful.set(1);
+        self.config_last_reload_success_timestamp_seconds.set(now.as_millisecond() as f64 / 1000.0);
     }
 
     /// The text exposition format of all metrics.

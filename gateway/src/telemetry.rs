@@ -8,9 +8,9 @@ mod limit;
 mod line;
 mod writer;
 
-use std::{fs::File, io, os::fd::AsFd as _, panic, time::Duration};
+use std::{fs::File, io, os::fd::AsFd as _, panic, sync::Arc, time::Duration};
 
-use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
 use self::{limit::Limit, writer::Writer};
 use crate::{
@@ -31,6 +31,9 @@ pub enum Error {
     /// The process has a subscriber already.
     #[error("logging: {0}")]
     Init(#[from] tracing_subscriber::util::TryInitError),
+    /// The filter cannot be replaced.
+    #[error("logging.level: {0}")]
+    Reload(#[from] reload::Error),
     /// Standard output is closed, or there can be no thread that writes to it.
     #[error("logging: {0}; is standard output open?")]
     Output(#[from] io::Error),
@@ -40,6 +43,23 @@ pub enum Error {
 pub struct Telemetry {
     writer: Writer,
     limit: Limit,
+    level: Level,
+}
+
+/// Decides what is logged; cheap to clone.
+#[derive(Clone)]
+pub struct Level {
+    replace: Arc<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>,
+}
+
+impl Level {
+    /// From now on, what `logging` says is logged.
+    ///
+    /// # Errors
+    /// If the filter is bad.
+    pub fn set(&self, logging: &Logging) -> Result<(), Error> {
+        Ok((self.replace)(logging.filter()?)?)
+    }
 }
 
 /// Sends the process's events to standard output, as `logging` says, a panic's message included.
@@ -56,14 +76,21 @@ pub fn init(logging: &Logging, context: &Context) -> Result<Telemetry, Error> {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Human => lines.boxed(),
     };
+    let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry().with(lines).with(limit.clone()).with(filter).try_init()?;
+    let level = Level { replace: Arc::new(move |filter| handle.reload(filter)) };
     // Standard error may stand still as well.
     panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a task panicked")));
     context.spawn(limit.clone().sum_up_forever());
-    Ok(Telemetry { writer, limit })
+    Ok(Telemetry { writer, limit, level })
 }
 
 impl Telemetry {
+    /// Decides what is logged.
+    pub fn level(&self) -> Level {
+        self.level.clone()
+    }
+
     /// Counts in `metrics` what is lost.
     pub fn count_in(&self, metrics: &Metrics) {
         let [slow_reader, too_many] = LOST_LINES.map(|reason| metrics.log_lines_lost.with_label_values(&[reason]));

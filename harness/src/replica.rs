@@ -167,6 +167,11 @@ impl Replica {
         self.api.clone()
     }
 
+    /// Has it follow `config` as far as a running gateway can.
+    pub fn follow(&self, config: &Config) {
+        self.gateway.live().apply(config);
+    }
+
     /// Ends it as SIGKILL would.
     pub fn crash(&self) {
         self.context.kill();

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
+    config::{Change, Identity},
     dedup::{self, Accepted},
     remediation::Signal,
 };
@@ -86,6 +87,17 @@ impl Event {
             }
             Err(error) => vec![Self::crd_failed(at, signal, error)],
         }
+    }
+
+    /// `gateway.config.reloaded`: the gateway in the pod `identity` follows a changed configuration.
+    pub fn config_reloaded(at: Timestamp, identity: &Identity, changed: &[Change], needs_restart: &[String]) -> Self {
+        let event_type = "gateway.config.reloaded";
+        let change = |Change { key, from, to }: &Change| json!({ "key": key, "from": from, "to": to });
+        let changes: Vec<Value> = changed.iter().map(change).collect();
+        let data = json!({ "event_type": event_type, "changes": changes, "needs_restart": needs_restart });
+        let Identity { pod_name, pod_namespace, pod_uid: _ } = identity;
+        let pod = ("Pod", format!("{pod_namespace}/{pod_name}"));
+        Self::new(at, "reloaded", Outcome::Success, pod, pod_name.clone(), (event_type, data))
     }
 
     fn of_signal(at: Timestamp, action: &'static str, accepted: &Accepted, data: (&'static str, Value)) -> Self {

@@ -4,9 +4,10 @@
 //! words: `server.listenAddr` is `GATEWAY__SERVER__LISTEN_ADDR`. Names with a single underscore behind `GATEWAY` mean
 //! nothing: Kubernetes itself sets `GATEWAY_PORT` and its like in every pod beside a Service called `gateway`.
 //!
-//! Unknown keys and variables and bad values are errors at start, all reported at once, each with its key. The default of each key is in
-//! `gateway/deploy/config.example.yaml`.
+//! Unknown keys and variables and bad values are errors at start, all reported at once, each with its key. The default of
+//! each key is in `gateway/deploy/config.example.yaml`. What a running gateway follows is in [`RELOADABLE`].
 
+mod change;
 mod command;
 mod defaults;
 mod duration;
@@ -30,6 +31,7 @@ mod typed;
 mod validate;
 mod yaml;
 
+pub use change::{Change, RELOADABLE, Update};
 pub use command::{check, print};
 pub use error::{Error, Problem};
 pub use filter::InvalidFilter;
@@ -38,6 +40,8 @@ pub use load::Loaded;
 pub use matchers::{InvalidMatchers, Matchers};
 pub use order::REQUEST_LIFE;
 pub use origin::{Files, Origin};
+pub use read::text as read_text;
+pub use secret::shown_address;
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
     Server, Tls, View,

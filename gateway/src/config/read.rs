@@ -17,7 +17,7 @@ const BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// If it cannot be read.
-pub(super) fn text(path: &Path) -> Result<String, Error> {
+pub fn text(path: &Path) -> Result<String, Error> {
     bounded(path).map_err(|source| Error::Read { path: path.display().to_string(), source })
 }
 

@@ -24,11 +24,16 @@ pub(super) fn masked(name: &str, value: &Value) -> Value {
 }
 
 /// `text`; if it is an address with a user or a password, without them.
-pub(super) fn masked_text(text: &str) -> String {
+fn masked_text(text: &str) -> String {
     match text.parse::<Url>() {
         Ok(url) => masked_url(&url).unwrap_or_else(|| text.to_owned()),
         Err(_) => text.to_owned(),
     }
+}
+
+/// `url` without user and password.
+pub fn shown_address(url: &Url) -> String {
+    masked_url(url).unwrap_or_else(|| url.to_string())
 }
 
 fn masked_url(url: &Url) -> Option<String> {

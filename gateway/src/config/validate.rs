@@ -7,7 +7,7 @@ use super::{
     order,
     origin::Files,
     problems::{HOUR, MILLISECOND, Problems, SECOND},
-    secret::masked_text,
+    secret::shown_address,
     settings::{Auth, Commit, Config, DataStorage, Retry, Scope, Server},
     signals::{Signals, TargetKind},
 };
@@ -133,9 +133,7 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 fn check_datastorage(p: &mut Problems, datastorage: &DataStorage) {
     if let Some(url) = &datastorage.url {
         let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        p.require(usable, || {
-            format!("datastorage.url: `{}` is not an http or https address", masked_text(url.as_str()))
-        });
+        p.require(usable, || format!("datastorage.url: `{}` is not an http or https address", shown_address(url)));
         let plain = url.query().is_none() && url.fragment().is_none();
         p.require(plain, || "datastorage.url: it must have neither query nor fragment".to_owned());
     }

@@ -20,7 +20,7 @@ use crate::{
     metrics::Metrics,
     remediation::Source,
     signal::{
-        Parsed, Rejection, ResolveError, Resolver, Rules, UnresolvedSignal,
+        LiveRules, Parsed, Rejection, ResolveError, Resolver, UnresolvedSignal,
         alertmanager::{self, Received, Unread},
         event, reason,
     },
@@ -38,7 +38,7 @@ const SEVERITIES: [&str; 12] =
 pub struct Intake {
     context: Context,
     metrics: Metrics,
-    rules: Rules,
+    rules: LiveRules,
     resolver: Resolver,
     dedup: Arc<dyn Deduplicate>,
     audit: Recorder,
@@ -61,7 +61,7 @@ impl Intake {
     pub fn new(
         context: Context,
         metrics: Metrics,
-        rules: Rules,
+        rules: LiveRules,
         resolver: Resolver,
         dedup: Arc<dyn Deduplicate>,
         audit: Recorder,
@@ -79,7 +79,9 @@ impl Intake {
 
     /// Reads the envelope of a webhook, and has its alerts worked on: each is parsed when it is its turn.
     async fn webhook(&self, body: &[u8], deadline: Monotonic) -> Result<Vec<Item>, Rejection> {
-        let webhook = alertmanager::open(body, self.context.now(), &self.rules)?;
+        // The whole webhook is read by the same ones.
+        let rules = self.rules.current();
+        let webhook = alertmanager::open(body, self.context.now(), &rules)?;
         if webhook.truncated_alerts > 0 {
             self.metrics.alerts_truncated.inc_by(webhook.truncated_alerts);
             self.unprocessed.truncated(webhook.truncated_alerts);
@@ -110,7 +112,7 @@ impl Intake {
     async fn event(&self, body: &[u8], deadline: Monotonic) -> Vec<Item> {
         let turn = self.memory.reserve(body.len(), &self.context, deadline).await.map(|memory| {
             // A malformed event is the one item of its body.
-            Turn { parsed: event::parse(body, self.context.now(), &self.rules), _memory: memory }
+            Turn { parsed: event::parse(body, self.context.now(), &self.rules.current()), _memory: memory }
         });
         vec![self.item(turn, deadline).await]
     }

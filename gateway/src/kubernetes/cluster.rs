@@ -47,8 +47,18 @@ pub type Service = BoxService<Request<Body>, Response<SafeBody>, BoxError>;
 /// # Errors
 /// If there is none.
 pub async fn client(timeout: Duration) -> Result<Client, Error> {
+    Ok(connect(timeout).await?.0)
+}
+
+/// As [`client`], with the address of the API server.
+///
+/// # Errors
+/// As [`client`].
+pub async fn connect(timeout: Duration) -> Result<(Client, http::Uri), Error> {
     crypto::install_default();
-    Ok(builder(Config::infer().await?, timeout)?.build())
+    let config = Config::infer().await?;
+    let address = config.cluster_url.clone();
+    Ok((builder(config, timeout)?.build(), address))
 }
 
 /// A client for `cluster` to which layers can be added.

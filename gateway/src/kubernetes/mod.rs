@@ -25,6 +25,7 @@ pub mod cluster;
 mod error;
 mod operation;
 mod probe;
+pub mod rights;
 mod text;
 mod throttle;
 

@@ -7,6 +7,7 @@ use kube::Client;
 use super::{
     error::Error,
     gateway::{Gateway, VIEW},
+    live::Live,
 };
 use crate::{
     audit::{self, Pipeline, Recorder},
@@ -20,7 +21,7 @@ use crate::{
     kubernetes::Kubernetes,
     log_limit::LogLimit,
     metrics::Metrics,
-    signal::{Resolver, Rules},
+    signal::{LiveRules, Resolver, Rules},
 };
 
 /// What a deduplication is made of.
@@ -88,8 +89,11 @@ impl Builder {
         let rules = Rules::new(&config.signal);
         let scope = config.scope.clone();
         let resolver = Resolver::new(kubernetes.clone(), context.clone(), metrics.clone(), scope, &rules);
+        let live = Live { rules: LiveRules::new(rules), resolver };
+        metrics.config_loaded(context.now());
         let (judge, told) = (Arc::clone(&dedup), log.clone());
         let places = config.server.max_concurrent_requests;
+        let Live { rules, resolver } = live.clone();
         let intake = Intake::new(context.clone(), metrics.clone(), rules, resolver, judge, recorder, told, places)
             .announce(events.clone());
         let auth = match config.auth.mode {
@@ -107,7 +111,7 @@ impl Builder {
             log: log.clone(),
             readiness: readiness.clone(),
         });
-        Ok(Gateway { config, context, metrics, dedup, readiness, audit, events, log, tls, api })
+        Ok(Gateway { config, context, metrics, dedup, readiness, audit, events, log, tls, live, api })
     }
 }
 

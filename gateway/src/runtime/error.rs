@@ -35,7 +35,10 @@ pub enum Error {
         /// Why not.
         source: io::Error,
     },
+    /// The address of a listener.
+    #[error("the address of a listener is not known: {0}")]
+    Address(io::Error),
     /// Signals of the operating system.
-    #[error("termination cannot be listened for: {0}")]
+    #[error("signals such as SIGTERM cannot be listened for: {0}")]
     Termination(io::Error),
 }

@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use super::listeners::Listeners;
+use super::{listeners::Listeners, live::Live};
 use crate::{
-    audit::Pipeline,
+    audit::{Pipeline, Recorder},
     config::Config,
     context::Context,
     dedup::{Deduplicate, Obstacle},
@@ -37,6 +37,7 @@ pub struct Gateway {
     pub(super) events: Option<Announcer>,
     pub(super) log: LogLimit,
     pub(super) tls: Option<Tls>,
+    pub(super) live: Live,
     pub(super) api: Router,
 }
 
@@ -76,6 +77,16 @@ impl Gateway {
     /// The metrics, to be read in process.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Where audit events go.
+    pub fn recorder(&self) -> Recorder {
+        self.audit.as_ref().map_or_else(Recorder::disabled, Pipeline::recorder)
+    }
+
+    /// The parts that follow a changed configuration.
+    pub fn live(&self) -> Live {
+        self.live.clone()
     }
 
     /// Serves until `shutdown`, then answers what is under way, releases what is held and flushes the audit trail.

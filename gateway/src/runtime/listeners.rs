@@ -29,6 +29,15 @@ impl Listeners {
             metrics: bind(server.metrics_addr, "server.metricsAddr").await?,
         })
     }
+
+    /// Where they are, each free port that was taken for 0 included: signals, health, metrics.
+    ///
+    /// # Errors
+    /// If the system does not know.
+    pub fn addresses(&self) -> Result<[SocketAddr; 3], Error> {
+        let address = |listener: &TcpListener| listener.local_addr().map_err(Error::Address);
+        Ok([address(&self.api)?, address(&self.health)?, address(&self.metrics)?])
+    }
 }
 
 async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, Error> {

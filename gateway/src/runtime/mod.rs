@@ -10,10 +10,15 @@ mod error;
 mod files;
 mod gateway;
 mod listeners;
+mod live;
+mod reload;
 mod run;
+mod start;
 
 pub use builder::{Builder, Parts};
 pub use error::Error;
 pub use gateway::Gateway;
 pub use listeners::Listeners;
+pub use live::Live;
 pub use run::run;
+pub use start::needed as needed_rights;

@@ -1,42 +1,76 @@
 //! The gateway as a process.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{error::Error, files, gateway::Gateway, listeners::Listeners};
+use super::{
+    error::Error,
+    files,
+    gateway::Gateway,
+    listeners::Listeners,
+    live::Live,
+    reload::{self, Apply, Reload},
+    start::{self, Start},
+};
 use crate::{
-    config::{Config, Identity, env},
+    config::{Config, Identity, Update, env},
     context::Context,
     kubernetes::{Kubernetes, cluster},
-    signal::{Rules, permissions},
-    telemetry,
+    signal::Rules,
+    telemetry::{self, Level},
 };
-
-/// For asking what this gateway may do.
-const PERMISSIONS_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a gateway in a pod until it is told to end.
 ///
 /// # Errors
 /// If it cannot be started; the message says what to do.
 pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
-    let mut config = Config::load(config_file, env::all()?)?;
+    // SIGHUP ends a process that does not expect it.
+    let hangup = signal(SignalKind::hangup()).map_err(Error::Termination)?;
+    let seen = reload::look(config_file);
+    let loaded = Config::load(config_file, env::all()?)?;
+    let mut config = loaded.clone();
     let context = Context::system();
     // Dropped last: what the end of the others says is written.
     let telemetry = telemetry::init(&config.logging, &context)?;
     config.server.max_connections = files::connections(config.server.max_connections, files::raise_limit());
     let identity = Identity::load(env::all()?)?;
-    let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+    let (client, api_server) = cluster::connect(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
-    let pod = identity.pod_name.clone();
-    let (rules, retry) = (Rules::new(&config.signal), config.processing.retry.clone());
-    let gateway = Gateway::builder(config, identity, client.clone(), context.clone()).build()?;
+    let (addresses, retry) = (listeners.addresses()?, config.processing.retry.clone());
+    let gateway = Gateway::builder(config, identity.clone(), client.clone(), context.clone()).build()?;
     gateway.metrics().add_process()?;
     telemetry.count_in(gateway.metrics());
     let kubernetes = Kubernetes::new(client, context.clone(), gateway.metrics().clone(), retry);
-    context.spawn(tell_permissions(kubernetes, rules, context.clone()));
+    let start = Start {
+        config: loaded.clone(),
+        file: start::named(config_file),
+        identity: identity.clone(),
+        addresses,
+        api_server: api_server.to_string(),
+        kubernetes: kubernetes.clone(),
+        context: context.clone(),
+    };
+    context.spawn(start.tell());
+    let (tell, told) = mpsc::channel(1);
+    context.spawn(forward(hangup, tell));
+    let reload = Reload {
+        file: config_file.map(Path::to_owned),
+        seen,
+        env: env::all()?.collect(),
+        running: loaded,
+        identity,
+        context: context.clone(),
+        metrics: gateway.metrics().clone(),
+        audit: gateway.recorder(),
+        apply: follow(telemetry.level(), gateway.live(), kubernetes, context.clone()),
+    };
+    context.spawn(reload.run(told));
     gateway.start();
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Termination)?;
@@ -47,19 +81,25 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
         tracing::info!("told to end: draining");
         told.cancel();
     });
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), pod, "gateway started");
     gateway.serve(listeners, shutdown).await;
     Ok(())
 }
 
-/// Logs what this gateway may not look at; it goes on without.
-async fn tell_permissions(kubernetes: Kubernetes, rules: Rules, context: Context) {
-    match permissions::missing(&kubernetes, &rules, context.monotonic() + PERMISSIONS_TIMEOUT).await {
-        Ok(missing) if missing.is_empty() => {}
-        Ok(missing) => tracing::warn!(
-            missing = missing.join(", "),
-            "some kinds may not be read, and alerts about them will fail or miss their target: grant it (the chart does)"
-        ),
-        Err(error) => tracing::warn!(%error, "it cannot be told what this gateway may read"),
+/// Has log and signals follow a configuration.
+fn follow(level: Level, live: Live, kubernetes: Kubernetes, context: Context) -> Apply {
+    Box::new(move |Update { config, changed, needs_restart: _ }| {
+        level.set(&config.logging).map_err(|error| error.to_string())?;
+        live.apply(config);
+        if changed.iter().any(|change| change.key == "signal.targets") {
+            context.spawn(start::tell_missing(kubernetes.clone(), Rules::new(&config.signal), context.clone()));
+        }
+        Ok(())
+    })
+}
+
+/// Tells of each SIGHUP; one that comes while another waits is the same.
+async fn forward(mut hangup: Signal, tell: mpsc::Sender<()>) {
+    while hangup.recv().await.is_some() {
+        let _ = tell.try_send(());
     }
 }

@@ -44,5 +44,5 @@ pub use error::ResolveError;
 pub use explanation::{Explanation, Named, shown};
 pub use rejection::{Rejection, reason};
 pub use resolve::Resolver;
-pub use rules::Rules;
+pub use rules::{LiveRules, Rules};
 pub use unresolved::{Ignored, Parsed, UnresolvedSignal};

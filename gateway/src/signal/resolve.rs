@@ -1,6 +1,12 @@
 //! From an [`UnresolvedSignal`] to a [`Signal`]: what it is about, whether that is in scope, its fingerprint.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use serde_json::json;
 
@@ -42,17 +48,22 @@ struct Inner {
     /// None where the operator has not asked for them.
     nodes: Option<Nodes>,
     metrics: Metrics,
-    require_managed_label: bool,
+    require_managed_label: AtomicBool,
 }
 
 impl Resolver {
     /// A resolver that asks `kubernetes` what `rules` allow, and remembers what `scope` allows.
     pub fn new(kubernetes: Kubernetes, context: Context, metrics: Metrics, scope: Scope, rules: &Rules) -> Self {
-        let require_managed_label = scope.require_managed_label;
+        let require_managed_label = AtomicBool::new(scope.require_managed_label);
         let revisions = Revisions::new(kubernetes.clone(), context.clone(), &scope);
         let nodes = rules.node_by_instance().then(|| Nodes::new(kubernetes.clone(), context.clone(), &scope));
         let cache = MetadataCache::new(kubernetes, context, scope);
         Self { inner: Arc::new(Inner { cache, revisions, nodes, metrics, require_managed_label }) }
+    }
+
+    /// From now on, whether a resource is only in scope if it or its namespace is labelled.
+    pub fn require_managed_label(&self, required: bool) {
+        self.inner.require_managed_label.store(required, Ordering::Relaxed);
     }
 
     /// Resolves `unresolved`, until `deadline` at most.
@@ -134,7 +145,7 @@ impl Resolver {
         decision: &Decision,
         deadline: Monotonic,
     ) -> Result<(), ResolveError> {
-        if !self.inner.require_managed_label {
+        if !self.inner.require_managed_label.load(Ordering::Relaxed) {
             return Ok(());
         }
         let target = decision.target().unwrap_or(&unresolved.signal.target);

@@ -1,6 +1,9 @@
 //! The section `signal` of the configuration, prepared for reading signals.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use super::kind::KindRef;
 use crate::config::{Matchers, Signals};
@@ -81,6 +84,29 @@ impl Rules {
     /// Whether nodes may be found by their address.
     pub(super) fn node_by_instance(&self) -> bool {
         self.inner.settings.node_by_instance
+    }
+}
+
+/// Rules that may be replaced while signals are read; cheap to clone, all clones have the same.
+#[derive(Clone, Debug)]
+pub struct LiveRules {
+    current: Arc<RwLock<Rules>>,
+}
+
+impl LiveRules {
+    /// `rules` until they are replaced.
+    pub fn new(rules: Rules) -> Self {
+        Self { current: Arc::new(RwLock::new(rules)) }
+    }
+
+    /// Those that whatever is received now is read by.
+    pub fn current(&self) -> Rules {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What is received from now on is read by `rules`.
+    pub fn replace(&self, rules: Rules) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = rules;
     }
 }
 

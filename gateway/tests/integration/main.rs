@@ -11,3 +11,4 @@ mod http_server;
 mod image;
 mod imports;
 mod process;
+mod reload;

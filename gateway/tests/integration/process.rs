@@ -14,7 +14,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Killed when dropped.
-struct Gateway(Child);
+pub(crate) struct Gateway(pub(crate) Child);
 
 impl Drop for Gateway {
     fn drop(&mut self) {
@@ -29,7 +29,7 @@ fn free() -> SocketAddr {
 }
 
 /// Before a Kubernetes API that is not there.
-fn command(folder: &std::path::Path) -> Command {
+pub(crate) fn command(folder: &std::path::Path) -> Command {
     let kubeconfig = folder.join("kubeconfig");
     let nowhere = "{apiVersion: v1, kind: Config, current-context: a, users: [{name: a, user: {}}], \
         clusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}], contexts: [{name: a, context: {cluster: a, user: a}}]}";
@@ -41,7 +41,7 @@ fn command(folder: &std::path::Path) -> Command {
 }
 
 /// Status and body of an answer, `None` if there is none in time.
-fn ask(address: SocketAddr, head: &str) -> Option<(u16, String)> {
+pub(crate) fn ask(address: SocketAddr, head: &str) -> Option<(u16, String)> {
     exchange(address, &format!("{head} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"))
 }
 
@@ -57,7 +57,7 @@ fn exchange(address: SocketAddr, requests: &str) -> Option<(u16, String)> {
 
 /// Tries until `done`.
 #[allow(clippy::disallowed_methods, reason = "a process of its own lives in real time")]
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < PATIENCE, "{what}: not in time");

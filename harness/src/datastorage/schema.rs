@@ -90,8 +90,58 @@ struct ErrorDetails {
     message: String,
 }
 
+/// `gateway.config.reloaded`: a gateway follows a changed configuration.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reloaded {
+    version: String,
+    /// Read to tell it from others.
+    #[serde(rename = "event_type")]
+    _event_type: String,
+    #[serde(rename = "event_timestamp")]
+    _event_timestamp: Timestamp,
+    event_category: String,
+    event_action: String,
+    event_outcome: String,
+    actor_type: ActorType,
+    actor_id: String,
+    resource_type: String,
+    resource_id: String,
+    correlation_id: String,
+    event_data: ReloadedData,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReloadedData {
+    event_type: String,
+    changes: Vec<Change>,
+    #[serde(rename = "needs_restart")]
+    _needs_restart: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    key: String,
+    from: String,
+    to: String,
+}
+
+/// The type of [`Reloaded`].
+const RELOADED: &str = "gateway.config.reloaded";
+
 /// What is wrong with `event`; nothing if it matches its schema.
 pub fn fault(event: &Value) -> Option<String> {
+    if event["event_type"] == RELOADED {
+        return match Reloaded::deserialize(event) {
+            Err(error) => Some(format!("{error}: {event}")),
+            Ok(read) => rules_of_reloaded(&read)
+                .into_iter()
+                .find(|(_, holds)| !holds)
+                .map(|(rule, _)| format!("{rule}: {event}")),
+        };
+    }
     match Event::deserialize(event) {
         Err(error) => Some(format!("{error}: {event}")),
         Ok(read) => rules(&read).into_iter().find(|(_, holds)| !holds).map(|(rule, _)| format!("{rule}: {event}")),
@@ -153,6 +203,24 @@ fn rules_of_accepted(event: &Event) -> Vec<(&'static str, bool)> {
         ("deduplication_status is that of event_type", status),
         ("occurrence_count is 1 at least", data.occurrence_count.is_some_and(|count| count >= 1)),
         ("there are no error_details", data.error_details.is_none()),
+    ]
+}
+
+fn rules_of_reloaded(event: &Reloaded) -> [(&'static str, bool); 8] {
+    let data = &event.event_data;
+    let pod = event.resource_id.split_once('/').map(|(_, pod)| pod);
+    [
+        ("version is 1.0", event.version == "1.0"),
+        ("event_category is gateway", event.event_category == "gateway"),
+        ("it was reloaded", event.event_action == "reloaded" && event.event_outcome == "success"),
+        ("the gateway acts", matches!(event.actor_type, ActorType::Service) && event.actor_id == "gateway"),
+        ("resource_type is Pod", event.resource_type == "Pod"),
+        ("correlation_id is the pod's name", pod == Some(event.correlation_id.as_str())),
+        ("event_data has the event's event_type", data.event_type == RELOADED),
+        (
+            "something has changed",
+            !data.changes.is_empty() && data.changes.iter().all(|c| !c.key.is_empty() && c.from != c.to),
+        ),
     ]
 }
 

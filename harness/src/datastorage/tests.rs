@@ -2,6 +2,7 @@
 
 use gateway::{
     audit::Event,
+    config::{Change, Identity},
     dedup::{Accepted, Error, Outcome},
     remediation::{Fingerprint, Signal, Source, TargetResource},
 };
@@ -112,4 +113,31 @@ fn a_batch_with_one_faulty_event_is_refused_and_only_its_fault_is_reported() {
     assert_eq!((report.batches, report.faulty, report.faults.len()), (1, 1, 1));
     assert_eq!(report.events, one_each);
     assert_eq!(report.correlations, BTreeMap::from([("rr-0123456789ab-01234567".to_owned(), one_each)]));
+}
+
+/// What the gateway sends when it follows a changed configuration.
+fn reloaded() -> Value {
+    let pod = |name: &str| name.to_owned();
+    let identity = Identity { pod_name: pod("gateway-0"), pod_namespace: pod("kubernaut-system"), pod_uid: None };
+    let change = Change { key: "logging.level".to_owned(), from: "info".to_owned(), to: "debug".to_owned() };
+    let event = Event::config_reloaded(Timestamp::UNIX_EPOCH, &identity, &[change], &["lock.duration".to_owned()]);
+    serde_json::to_value(event).unwrap()
+}
+
+#[test]
+fn a_changed_configuration_matches_its_schema() {
+    assert_eq!(fault(&reloaded()), None);
+}
+
+#[rstest]
+#[case::outcome("/event_outcome", json!("failure"))]
+#[case::actor("/actor_type", json!("external"))]
+#[case::pod("/resource_id", json!("kubernaut-system/gateway-1"))]
+#[case::nothing_changed("/event_data/changes", json!([]))]
+#[case::the_same("/event_data/changes/0/to", json!("info"))]
+#[case::unknown_field("/event_data", json!({"event_type": "gateway.config.reloaded", "signal_name": "a"}))]
+fn a_changed_configuration_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
+    let mut event = reloaded();
+    *event.pointer_mut(field).unwrap() = value;
+    assert!(fault(&event).is_some(), "{event}");
 }

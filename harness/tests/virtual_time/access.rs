@@ -4,14 +4,15 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Body;
 use gateway::{
-    config::{AuthMode, Retry, Signals, TargetKind},
-    kubernetes::Kubernetes,
+    config::{AuthMode, Config, Retry, Signals, TargetKind},
+    kubernetes::{Kubernetes, rights},
     metrics::Metrics,
-    signal::{Rules, permissions},
+    runtime::needed_rights,
 };
 use harness::{
     fleet::Skew,
     load::webhook,
+    replica::{NAMESPACE, identity},
     testing::{
         FAILURES, Logs, PROMETHEUS, STARTS_AT, account, answered, assert_quiet, exchange, forbidden, grant_on_leases,
         guarded_fleet, post, rest, script, send, start_accounts, storm, wait_ms,
@@ -126,7 +127,7 @@ async fn signals_are_accepted_from_whom_a_role_lets_post_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gateway_knows_at_its_start_what_it_may_not_read() {
+async fn a_gateway_knows_at_its_start_what_it_may_not_do() {
     let fleet = guarded_fleet(9);
     let replica = &start_accounts(&fleet, 1).await[0];
     let metrics = Metrics::new().unwrap();
@@ -138,12 +139,17 @@ async fn a_gateway_knows_at_its_start_what_it_may_not_read() {
         plural: "virtualmachines".to_owned(),
         namespaced: true,
     };
-    let missing = async |signals: &Signals| {
+    let missing = async |signals: Signals| {
         let deadline = replica.context().monotonic() + Duration::from_secs(30);
-        permissions::missing(&kubernetes, &Rules::new(signals), deadline).await.unwrap()
+        let config = Config { signal: signals, ..Config::default() };
+        let needed = needed_rights(&config, &identity("gateway-pod-1", NAMESPACE));
+        let missing = rights::missing(&kubernetes, needed, deadline).await.unwrap();
+        missing.iter().map(rights::Right::to_string).collect::<Vec<_>>()
     };
     let granted = Signals { node_by_instance: true, ..Signals::default() };
-    assert!(missing(&granted).await.is_empty(), "the chart grants all that is looked up by default");
+    assert!(missing(granted.clone()).await.is_empty(), "the chart grants all that a gateway needs");
     let more = Signals { targets: [("vm".to_owned(), vm)].into(), ..granted };
-    assert_eq!(missing(&more).await, ["get virtualmachines.kubevirt.io"]);
+    grant_on_leases(&fleet, &["get", "create", "update", "patch", "list"]);
+    let expected = ["delete leases.coordination.k8s.io in kubernaut-system", "get virtualmachines.kubevirt.io"];
+    assert_eq!(missing(more).await, expected);
 }

@@ -23,6 +23,7 @@ mod neighbours;
 mod outage;
 mod predecessors_crd;
 mod release_claims;
+mod reload;
 mod risk;
 mod scenarios;
 mod succession;

@@ -100,6 +100,17 @@ that this chart does not grant (rbac.create).
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "server" $server)) }}
 {{- end }}
 
+{{- /* The keys of it that a running gateway does not follow: gateway/docs/configuration.md. */ -}}
+{{- define "gateway.restartConfig" -}}
+{{- $config := include "gateway.config" . | fromYaml }}
+{{- range $section, $keys := dict "logging" (list "level") "scope" (list "requireManagedLabel") "signal" (list "exporters" "ignore" "maxPayloadBytes" "targets") }}
+  {{- $values := get $config $section | default dict }}
+  {{- range $keys }}{{ $_ := unset $values . }}{{ end }}
+  {{- if not $values }}{{ $_ := unset $config $section }}{{ end }}
+{{- end }}
+{{- toYaml $config }}
+{{- end }}
+
 {{- /* A duration of the configuration, such as 500ms or 2m, in whole seconds, rounded up. */ -}}
 {{- define "gateway.seconds" -}}
 {{- $number := regexFind "^[0-9]+" . | int }}

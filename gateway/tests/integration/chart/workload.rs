@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::SocketAddr};
 
-use gateway::config::Config;
+use gateway::config::{Config, RELOADABLE};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -146,6 +146,25 @@ fn pods_are_replaced_when_their_configuration_changes_and_only_then() {
     assert!(before["metadata"]["annotations"]["checksum/config"].as_str().is_some_and(|sum| sum.len() == 64));
     assert_eq!(template("{replicaCount: 5, service: {port: 80}, podDisruptionBudget: {enabled: false}}"), before);
     assert_ne!(template("config: {lock: {patience: 1s}}"), before);
+}
+
+/// Each key that a running gateway follows, with a value that is not the chart's.
+#[test]
+fn pods_stay_when_only_that_changes_which_they_follow_anyway() {
+    let Some(helm) = Helm::find() else { return };
+    let before = helm.render("").pod().clone();
+    let target = "{vm: {group: a.b, version: v1, kind: Vm, plural: vms}}";
+    let values = ["'info,gateway=debug'", "false", "[snmp-exporter]", "['team=\"db\"']", "2048", target];
+    for (key, value) in RELOADABLE.iter().zip(values) {
+        let (section, key) = key.split_once('.').unwrap();
+        let release = helm.render(&format!("config: {{{section}: {{{key}: {value}}}}}"));
+        assert_eq!(*release.pod(), before, "{section}.{key}");
+        assert_ne!(
+            release.named("ConfigMap", "gateway"),
+            helm.render("").named("ConfigMap", "gateway"),
+            "{section}.{key}"
+        );
+    }
 }
 
 #[test]

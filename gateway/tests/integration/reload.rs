@@ -1,0 +1,165 @@
+//! The binary follows its configuration file on SIGHUP, and says in one line what it is when it starts.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command},
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+
+use super::process::{Gateway, ask, command, until};
+
+/// A gateway with a configuration file.
+struct Rig {
+    folder: TempDir,
+    gateway: Gateway,
+    lines: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Rig {
+    fn start(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.yaml");
+        std::fs::write(&file, text).unwrap();
+        let mut command = command(folder.path());
+        command.arg("--config").arg(&file);
+        for listener in ["LISTEN", "HEALTH", "METRICS"] {
+            command.env(format!("GATEWAY__SERVER__{listener}_ADDR"), "127.0.0.1:0");
+        }
+        let mut child = command.spawn().unwrap();
+        let lines = read(&mut child);
+        Self { folder, gateway: Gateway(child), lines }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("config.yaml")
+    }
+
+    /// Waits for the line with this message.
+    fn line(&self, message: &str) -> Value {
+        let mut found = Value::Null;
+        until(message, || {
+            let lines = self.lines.lock().unwrap();
+            found = lines.iter().find(|line| line["message"] == message).cloned().unwrap_or_default();
+            !found.is_null()
+        });
+        found
+    }
+
+    fn count(&self, message: &str) -> usize {
+        self.lines.lock().unwrap().iter().filter(|line| line["message"] == message).count()
+    }
+
+    fn hang_up(&self) {
+        assert!(Command::new("kill").args(["-HUP", &self.gateway.0.id().to_string()]).status().unwrap().success());
+    }
+
+    /// The value of a metric.
+    fn metric(&self, name: &str) -> f64 {
+        let metrics: SocketAddr = self.line("gateway started")["metrics"].as_str().unwrap().parse().unwrap();
+        let (_, exposed) = ask(metrics, "GET /metrics").expect("an answer");
+        exposed.lines().find_map(|line| line.strip_prefix(&format!("{name} "))?.parse().ok()).expect(name)
+    }
+}
+
+/// What it logs, line by line, as it comes.
+fn read(child: &mut Child) -> Arc<Mutex<Vec<Value>>> {
+    let lines = Arc::<Mutex<Vec<Value>>>::default();
+    let (out, all) = (child.stdout.take().unwrap(), Arc::clone(&lines));
+    thread::spawn(move || {
+        for line in BufReader::new(out).lines().map_while(Result::ok) {
+            all.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+        }
+    });
+    lines
+}
+
+#[test]
+fn the_start_is_one_line_that_tells_which_gateway_it_is_without_secrets() {
+    let rig = Rig::start("datastorage: {url: 'http://me:hunter2@127.0.0.1:9'}\nsignal: {cluster: {name: prod-eu-1}}");
+    let line = rig.line("gateway started");
+    let expected = [
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("pod", "gateway-0"),
+        ("namespace", "kubernaut-system"),
+        ("auth", "none: anyone who can connect may send"),
+        ("scope", "labelled kubernaut.ai/managed=true"),
+        ("datastorage", "http://***:***@127.0.0.1:9/"),
+        ("api_server", "http://127.0.0.1:9/"),
+        ("cluster", "prod-eu-1"),
+    ];
+    for (field, value) in expected {
+        assert_eq!(line[field], value, "{line}");
+    }
+    assert_eq!(line["config"], rig.file().to_str().unwrap());
+    assert!(line["may_not"].as_str().unwrap().starts_with("not known: "), "{line}");
+    for listener in ["signals", "health", "metrics"] {
+        let address: SocketAddr = line[listener].as_str().unwrap().parse().unwrap();
+        assert_ne!(address.port(), 0, "where it is, not what was asked for: {line}");
+    }
+    assert!(!format!("{:?}", rig.lines.lock().unwrap()).contains("hunter2"));
+}
+
+#[test]
+fn sighup_loads_the_file_and_a_bad_one_keeps_the_old_configuration() {
+    let rig = Rig::start("logging: {level: info}");
+    rig.line("gateway started");
+    let began = rig.metric("gateway_config_last_reload_success_timestamp_seconds");
+    std::fs::write(rig.file(), "logging: {level: debug}\nlock: {duration: 40s}").unwrap();
+    rig.hang_up();
+    assert_eq!(rig.line("the configuration was loaded again")["changed"], "logging.level: info is now debug");
+    let restart = "changed in the configuration, and needs a restart to take effect: `kubectl rollout restart`";
+    assert_eq!(rig.line(restart)["keys"], "lock.duration");
+    until("what was hidden is logged", || rig.lines.lock().unwrap().iter().any(|line| line["level"] == "DEBUG"));
+    until("it is counted", || rig.metric("gateway_config_last_reload_success_timestamp_seconds") > began);
+    assert_eq!(rig.metric("gateway_config_last_reload_successful"), 1.0);
+
+    std::fs::write(rig.file(), "logging: {level: loud}\nscope: {cacheSize: 0}").unwrap();
+    rig.hang_up();
+    let unusable = "the new configuration cannot be used: the old one stays in effect";
+    let line = rig.line(unusable);
+    assert!(line["error"].as_str().unwrap().contains("logging.level: `loud` is not a filter"), "{line}");
+    assert!(line["error"].as_str().unwrap().contains("scope.cacheSize: 0 is not between"), "{line}");
+    until("it is counted", || rig.metric("gateway_config_last_reload_successful") == 0.0);
+    assert_eq!(rig.count(unusable), 1, "it is told once");
+
+    std::fs::write(rig.file(), "logging: {level: info}").unwrap();
+    rig.hang_up();
+    until("a good one is loaded", || rig.count("the configuration was loaded again") == 2);
+    until("it is counted", || rig.metric("gateway_config_last_reload_successful") == 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_configuration_is_in_the_audit_trail() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST")).respond_with(ResponseTemplate::new(201)).mount(&server).await;
+    let text = |level: &str| {
+        format!(
+            "logging: {{level: {level}}}\ndatastorage: {{url: '{}', buffer: {{flushInterval: 10ms}}}}",
+            server.uri()
+        )
+    };
+    let rig = Rig::start(&text("info"));
+    rig.line("gateway started");
+    std::fs::write(rig.file(), text("warn")).unwrap();
+    rig.hang_up();
+    let mut events = Value::Null;
+    until("an event", || {
+        let requests =
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(server.received_requests()));
+        events = requests.unwrap().first().map_or(Value::Null, |request| request.body_json().unwrap());
+        !events.is_null()
+    });
+    let event = &events[0];
+    assert_eq!(event["event_type"], "gateway.config.reloaded");
+    assert_eq!(event["resource_id"], "kubernaut-system/gateway-0");
+    let change = serde_json::json!({"key": "logging.level", "from": "info", "to": "warn"});
+    assert_eq!(event["event_data"]["changes"], serde_json::json!([change]));
+    assert_eq!(rig.count("the configuration was loaded again"), 1, "logged although the new level hides it");
+}
