@@ -89,11 +89,13 @@ pub enum Error {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The API server refuses to create the RemediationRequest, and will until somebody mends that: 503.
+    /// The API server refuses to create the RemediationRequest, and will until somebody mends that: 503, or 400 if it is for good.
     #[error("{reason}; try again in {} s", retry_after.as_secs())]
     Refused {
         /// What is refused, and what is to be done.
         reason: &'static str,
+        /// Whether this signal would be refused again, whatever is mended about the gateway and its namespace.
+        is_final: bool,
         /// When it will be asked again.
         retry_after: Duration,
     },

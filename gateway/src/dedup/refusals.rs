@@ -1,8 +1,9 @@
-//! Creates that the API server has refused for good: by a quota, a policy, or for want of a right.
+//! Creates that the API server has refused: by a quota, a policy, for their size, or for want of a right.
 //!
 //! Nothing helps but that somebody mends it. Until then each further signal would cost a lease, a claim and a create, and
-//! the claims would hold the predecessor for ever; so a refusal is believed for a while. One that may be about what a signal says
-//! (all but 403) is believed of signals that say the same: others of the resource may well be stored.
+//! the claims would hold the predecessor for ever; so a refusal is believed for a while. A quota or a missing right is about the
+//! gateway: its signals are to be sent again. Any other may be about what a signal says: it is final, and believed of signals that
+//! say the same, for others of the resource may well be stored.
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,7 @@ pub(super) struct Refusals {
 #[derive(Clone, Copy)]
 struct Refusal {
     reason: &'static str,
+    is_final: bool,
     at: Monotonic,
     /// A digest of the signal, if it may have been refused for what it says.
     content: Option<u64>,
@@ -56,7 +58,7 @@ impl Refusals {
         let refusal = *self.entries().get(&signal.fingerprint)?;
         let age = now.since(refusal.at);
         let is_it = refusal.content.is_none_or(|refused| refused == content(signal));
-        (is_it && age < BELIEVED).then(|| Error::Refused { reason: refusal.reason, retry_after: BELIEVED - age })
+        (is_it && age < BELIEVED).then(|| refusal.error(BELIEVED - age))
     }
 
     /// What a signal of `fingerprint` is answered whose predecessor is claimed already: to renew a claim for a create that
@@ -64,14 +66,13 @@ impl Refusals {
     pub(super) fn remembered(&self, fingerprint: &Fingerprint) -> Option<Error> {
         let now = self.context.monotonic();
         let refusal = *self.entries().get(fingerprint)?;
-        let error = Error::Refused { reason: refusal.reason, retry_after: BELIEVED };
-        (now.since(refusal.at) < self.remembered).then_some(error)
+        (now.since(refusal.at) < self.remembered).then(|| refusal.error(BELIEVED))
     }
 
     /// Remembers that the create for `signal` failed by `error`, if that is a refusal; what the signal is answered then.
     pub(super) fn note(&self, signal: &Signal, error: &kubernetes::Error) -> Option<Error> {
-        let (reason, fingerprint) = (reason(error)?, &signal.fingerprint);
-        let content = (!matches!(error, kubernetes::Error::Forbidden(_))).then(|| content(signal));
+        let ((reason, is_final), fingerprint) = (reason(error)?, &signal.fingerprint);
+        let content = is_final.then(|| content(signal));
         if self.log.admits("create_refused", Level::ERROR) {
             tracing::error!(
                 %fingerprint, %error, believed_secs = BELIEVED.as_secs(),
@@ -80,14 +81,15 @@ impl Refusals {
             );
         }
         let now = self.context.monotonic();
+        let refusal = Refusal { reason, is_final, at: now, content };
         let mut entries = self.entries();
         if entries.len() >= REFUSALS_MAX {
             entries.retain(|_, refusal| now.since(refusal.at) < self.remembered);
         }
         if entries.len() < REFUSALS_MAX || entries.contains_key(fingerprint) {
-            entries.insert(fingerprint.clone(), Refusal { reason, at: now, content });
+            entries.insert(fingerprint.clone(), refusal);
         }
-        Some(Error::Refused { reason, retry_after: BELIEVED })
+        Some(refusal.error(BELIEVED))
     }
 
     /// Forgets what was refused of `fingerprint`: a create has succeeded.
@@ -106,6 +108,12 @@ impl Refusals {
     }
 }
 
+impl Refusal {
+    const fn error(self, retry_after: Duration) -> Error {
+        Error::Refused { reason: self.reason, is_final: self.is_final, retry_after }
+    }
+}
+
 /// A digest of what `signal` says.
 fn content(signal: &Signal) -> u64 {
     let Signal { name, severity, labels, annotations, original_payload, .. } = signal;
@@ -114,21 +122,41 @@ fn content(signal: &Signal) -> u64 {
     hasher.finish()
 }
 
-/// What a sender is told of a refusal; `None` of any other failure. What the API said goes to the log.
-const fn reason(error: &kubernetes::Error) -> Option<&'static str> {
+/// What a 403 says that is about the gateway or its namespace, not about what is to be created: Kubernetes' own words for a
+/// quota (`resourcequota`), a missing right (RBAC) or token, and a namespace that is deleted.
+const PASSING: [&str; 6] = [
+    "exceeded quota",
+    "insufficient quota",
+    "status unknown for quota",
+    "cannot create resource",
+    "Unauthorized",
+    "because it is being terminated",
+];
+
+/// What a sender is told of a refusal, and whether it is final; `None` of any other failure. What the API said goes to the log.
+fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
     match error {
-        kubernetes::Error::Forbidden(_) => Some(
-            "the Kubernetes API does not permit another RemediationRequest (403): a quota, a policy or the gateway's own \
-             rights; an operator has to mend that, see the gateway's log",
-        ),
-        kubernetes::Error::Invalid(_) => Some(
+        // To lose alerts for it would be to lose them by the thousand, until somebody mends it.
+        kubernetes::Error::Forbidden(said) if PASSING.iter().any(|words| said.contains(words)) => Some((
+            "the Kubernetes API does not permit another RemediationRequest (403): a quota, or the gateway's own rights; an \
+             operator has to mend that, see the gateway's log",
+            false,
+        )),
+        kubernetes::Error::Forbidden(_) => Some((
+            "the Kubernetes API does not admit the RemediationRequest (403): a policy; an operator has to mend that, see the \
+             gateway's log",
+            true,
+        )),
+        kubernetes::Error::Invalid(_) => Some((
             "the Kubernetes API does not admit the RemediationRequest (422): a policy or the CRD; an operator has to mend \
              that, see the gateway's log",
-        ),
-        kubernetes::Error::BadRequest(_) => Some(
+            true,
+        )),
+        kubernetes::Error::BadRequest(_) => Some((
             "the Kubernetes API cannot use the RemediationRequest (400 or 413): a webhook or a proxy before it; an operator \
              has to mend that, see the gateway's log",
-        ),
+            true,
+        )),
         _ => None,
     }
 }
@@ -158,12 +186,12 @@ mod tests {
         let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
         let one = fingerprint(1);
         assert_eq!(refusals.believed(&signal(1)), None);
-        let Some(Error::Refused { reason, retry_after }) = refusals.note(&signal(1), &quota()) else {
+        let Some(Error::Refused { reason, is_final, retry_after }) = refusals.note(&signal(1), &quota()) else {
             panic!("no refusal")
         };
-        assert_eq!(retry_after, BELIEVED);
+        assert_eq!((is_final, retry_after), (false, BELIEVED));
         context.sleep(Duration::from_secs(59)).await;
-        let soon = Error::Refused { reason, retry_after: Duration::from_secs(1) };
+        let soon = Error::Refused { reason, is_final, retry_after: Duration::from_secs(1) };
         assert_eq!(refusals.believed(&signal(1)), Some(soon), "the sender is told how long it lasts");
         assert_eq!(refusals.believed(&signal(2)), None);
         context.sleep(Duration::from_secs(1)).await;
@@ -179,13 +207,36 @@ mod tests {
     async fn what_one_signal_is_refused_for_is_not_believed_of_another_of_its_resource() {
         let refusals = Refusals::new(context(), BELIEVED + CLEARED);
         let (large, small) = (Signal { name: "Large".to_owned(), ..signal(1) }, signal(1));
-        for error in [kubernetes::Error::BadRequest(String::new()), kubernetes::Error::Invalid(String::new())] {
+        let policy = "admission webhook \"names.example\" denied the request: too long".to_owned();
+        let none = String::new;
+        for error in [
+            kubernetes::Error::BadRequest(none()),
+            kubernetes::Error::Invalid(none()),
+            kubernetes::Error::Forbidden(policy),
+        ] {
             refusals.note(&large, &error);
             assert!(refusals.believed(&large).is_some());
             assert_eq!(refusals.believed(&small), None);
         }
         refusals.note(&large, &quota());
         assert!(refusals.believed(&small).is_some(), "a quota is about all of them");
+    }
+
+    #[rstest::rstest]
+    #[case::quota(
+        "remediationrequests \"rr-1\" is forbidden: exceeded quota: small, requested: count/x=1, used: count/x=1, limited: 1"
+    )]
+    #[case::quota_not_counted_yet(
+        "remediationrequests is forbidden: status unknown for quota: small, resources: count/x"
+    )]
+    #[case::right(
+        "remediationrequests is forbidden: User \"system:x\" cannot create resource \"remediationrequests\" in API group"
+    )]
+    #[case::token("Unauthorized")]
+    #[case::namespace("unable to create new content in namespace shop because it is being terminated")]
+    fn what_is_about_the_gateway_is_not_final(#[case] said: &str) {
+        let (_, is_final) = reason(&kubernetes::Error::Forbidden(said.to_owned())).unwrap();
+        assert!(!is_final);
     }
 
     #[tokio::test(start_paused = true)]

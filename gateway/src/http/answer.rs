@@ -3,9 +3,9 @@
 //! | alerts | what became of them | answer |
 //! |---|---|---|
 //! | one | created, counted, out of scope or ignored | 201, 202, 200, 200 with the single result |
-//! | one | malformed | 400 |
+//! | one | malformed, or refused by the Kubernetes API for good | 400 |
 //! | one | failed | 500, 503 or 504 |
-//! | several | any failed | 503 if all failures were overload, 504 if all were the deadline, else 500; with the results |
+//! | several | any failed | 500 if the Kubernetes API failed for any, else 503 if any was overload, else 504; with the results |
 //! | several | all malformed | 400, with the results |
 //! | several | all out of scope or ignored | 200, with the results |
 //! | several | anything else | 207, with the results |
@@ -29,7 +29,7 @@ use crate::{
     dedup::{self, Accepted, Outcome},
     intake::Item,
     remediation::Fingerprint,
-    signal::Rejection,
+    signal::{Rejection, reason},
 };
 
 /// An answer that is ready but for its request's id and path.
@@ -67,7 +67,10 @@ fn single(item: &Item) -> Answer {
         Item::Accepted(accepted, _) if accepted.outcome == Outcome::Created => StatusCode::CREATED,
         Item::Accepted(..) => StatusCode::ACCEPTED,
         Item::OutOfScope { .. } | Item::Ignored { .. } => StatusCode::OK,
-        Item::Rejected(rejection) => return Answer::Problem(Problem::new(Kind::Malformed, &rejection.message)),
+        Item::Rejected(Rejection { reason, message, .. }) => {
+            let kind = if *reason == reason::REFUSED { Kind::NotStored } else { Kind::Malformed };
+            return Answer::Problem(Problem::new(kind, message));
+        }
         Item::Failed(error) => return Answer::Problem(failure(&[error])),
     };
     json(status, &result(item))
@@ -124,21 +127,19 @@ fn failed(item: &Item) -> Option<&dedup::Error> {
 
 /// The problem of one or more failures.
 fn failure(errors: &[&dedup::Error]) -> Problem {
-    let passing: Vec<(&str, Duration)> = errors.iter().filter_map(|error| busy(error)).collect();
-    if let [(reason, _), ..] = passing.as_slice()
-        && passing.len() == errors.len()
-    {
-        let pause = passing.iter().map(|(_, pause)| *pause).max().unwrap_or_default();
-        return Problem::new(Kind::Busy, format!("{reason}; send it again")).retry_after(pause);
+    if let Some(error) = errors.iter().find(|error| matches!(error, dedup::Error::Kubernetes(_))) {
+        return Problem::new(Kind::KubernetesApi, public_text(error));
     }
-    let deadline = errors.iter().all(|error| matches!(error, dedup::Error::Deadline));
-    let kind = if deadline { Kind::Deadline } else { Kind::KubernetesApi };
-    Problem::new(kind, public_text(errors.iter().find(|error| busy(error).is_none()).copied()))
+    // What is too busy is why others were too late.
+    match errors.iter().filter_map(|error| busy(error)).max_by_key(|(_, pause)| *pause) {
+        Some((reason, pause)) => Problem::new(Kind::Busy, format!("{reason}; send it again")).retry_after(pause),
+        None => Problem::new(Kind::Deadline, public_text(&dedup::Error::Deadline)),
+    }
 }
 
 fn busy(error: &dedup::Error) -> Option<(&'static str, Duration)> {
     match error {
-        dedup::Error::Busy { reason, retry_after } | dedup::Error::Refused { reason, retry_after } => {
+        dedup::Error::Busy { reason, retry_after } | dedup::Error::Refused { reason, retry_after, .. } => {
             Some((*reason, *retry_after))
         }
         _ => None,
@@ -146,13 +147,13 @@ fn busy(error: &dedup::Error) -> Option<(&'static str, Duration)> {
 }
 
 /// What the sender may know: what the Kubernetes API said goes to the log only.
-fn public_text(error: Option<&dedup::Error>) -> String {
+fn public_text(error: &dedup::Error) -> String {
     let text = match error {
-        Some(dedup::Error::Busy { reason, .. } | dedup::Error::Refused { reason, .. }) => {
+        dedup::Error::Busy { reason, .. } | dedup::Error::Refused { reason, .. } => {
             return format!("{reason}; send it again");
         }
-        Some(dedup::Error::Deadline) => "no result within the deadline; send it again",
-        Some(dedup::Error::Kubernetes(_)) | None => "the Kubernetes API could not be used; send it again",
+        dedup::Error::Deadline => "no result within the deadline; send it again",
+        dedup::Error::Kubernetes(_) => "the Kubernetes API could not be used; send it again",
     };
     text.to_owned()
 }
@@ -191,7 +192,7 @@ fn result(item: &Item) -> ResultBody<'_> {
         Item::Accepted(accepted, fingerprint) => return accepted_result(accepted, fingerprint),
         Item::Rejected(Rejection { message, .. }) | Item::OutOfScope { message } => ("rejected", message.into()),
         Item::Ignored { message } => ("ignored", message.into()),
-        Item::Failed(error) => ("failed", public_text(Some(error)).into()),
+        Item::Failed(error) => ("failed", public_text(error).into()),
     };
     ResultBody::Other { status, message }
 }

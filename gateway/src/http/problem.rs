@@ -20,6 +20,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 #[allow(missing_docs, reason = "the titles say it")]
 pub enum Kind {
     Malformed,
+    NotStored,
     Unauthenticated,
     Forbidden,
     NotFound,
@@ -36,8 +37,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Malformed,
+        Self::NotStored,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
@@ -55,6 +57,7 @@ impl Kind {
     const fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Malformed => (StatusCode::BAD_REQUEST, "malformed", "Malformed signal"),
+            Self::NotStored => (StatusCode::BAD_REQUEST, "not-stored", "RemediationRequest not admitted"),
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "Not authenticated"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Not allowed to send signals"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "No such path"),

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream, stream::BoxStream};
+use futures::{
+    FutureExt, StreamExt,
+    future::{self, BoxFuture},
+    stream::{self, BoxStream},
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -51,7 +55,7 @@ pub struct Intake {
 struct Turn {
     parsed: Result<Parsed, Rejection>,
     /// Held until it is done.
-    _memory: OwnedSemaphorePermit,
+    memory: OwnedSemaphorePermit,
 }
 
 impl Intake {
@@ -88,7 +92,7 @@ impl Intake {
         }
         let webhook = &webhook;
         let turns = self.turns(webhook, deadline);
-        Ok(turns.map(|turn| self.item(turn, deadline).boxed()).buffered(CONCURRENT_ALERTS).collect().await)
+        Ok(turns.map(|turn| self.item(turn, deadline)).buffered(CONCURRENT_ALERTS).collect().await)
     }
 
     fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Option<Turn>> {
@@ -104,7 +108,7 @@ impl Intake {
             }
             let alert = alert?;
             let memory = self.memory.reserve(alert.bytes(), &self.context, deadline).await?;
-            Some(Turn { parsed: alert.read(), _memory: memory })
+            Some(Turn { parsed: alert.read(), memory })
         }
         .boxed()
     }
@@ -112,18 +116,26 @@ impl Intake {
     async fn event(&self, body: &[u8], deadline: Monotonic) -> Vec<Item> {
         let turn = self.memory.reserve(body.len(), &self.context, deadline).await.map(|memory| {
             // A malformed event is the one item of its body.
-            Turn { parsed: event::parse(body, self.context.now(), &self.rules.current()), _memory: memory }
+            Turn { parsed: event::parse(body, self.context.now(), &self.rules.current()), memory }
         });
         vec![self.item(turn, deadline).await]
     }
 
-    async fn item(&self, turn: Option<Turn>, deadline: Monotonic) -> Item {
-        let Some(Turn { parsed, _memory }) = turn else {
+    /// What is not processed is done at once: the future of a signal is large, and a thousand bad alerts need none.
+    fn item(&self, turn: Option<Turn>, deadline: Monotonic) -> BoxFuture<'_, Item> {
+        let Some(Turn { parsed, memory }) = turn else {
             self.unprocessed.late();
-            return Item::Failed(dedup::Error::Deadline);
+            return future::ready(Item::Failed(dedup::Error::Deadline)).boxed();
         };
-        match parsed {
-            Ok(Parsed::Signal(unresolved)) => self.process(*unresolved, deadline).await,
+        let item = match parsed {
+            Ok(Parsed::Signal(unresolved)) => {
+                return async move {
+                    let item = self.process(*unresolved, deadline).await;
+                    drop(memory);
+                    item
+                }
+                .boxed();
+            }
             Ok(Parsed::Ignored(why)) => {
                 self.unprocessed.ignored(&why);
                 Item::Ignored { message: why.to_string() }
@@ -132,7 +144,8 @@ impl Intake {
                 self.unprocessed.rejected("an alert or event", &rejection);
                 Item::Rejected(rejection)
             }
-        }
+        };
+        future::ready(item).boxed()
     }
 
     async fn process(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Item {
@@ -169,7 +182,7 @@ impl Intake {
         match result {
             Ok(accepted) => Item::Accepted(accepted, fingerprint),
             // Sent again it would be refused again, and its neighbours counted again each time.
-            Err(dedup::Error::Refused { reason, .. }) => {
+            Err(dedup::Error::Refused { reason, is_final: true, .. }) => {
                 let rejection = Rejection::new(reason::REFUSED, reason).named(alert);
                 self.unprocessed.rejected("an alert or event", &rejection);
                 Item::Rejected(rejection)

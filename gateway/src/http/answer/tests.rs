@@ -140,7 +140,7 @@ fn several_alerts_are_answered_with_results_and_summary() {
 #[case::malformed_and_failed(vec![rejected(), busy(1)], 503)]
 #[case::all_busy(vec![busy(1), created(), busy(3)], 503)]
 #[case::all_late(vec![late(), created(), late()], 504)]
-#[case::busy_and_late(vec![busy(1), late()], 500)]
+#[case::busy_and_late(vec![busy(1), late()], 503)]
 #[case::busy_and_broken(vec![busy(1), broken()], 500)]
 fn the_status_of_several_is_final_only_if_none_is_to_be_sent_again(#[case] items: Vec<Item>, #[case] status: u16) {
     let count = items.len();

@@ -36,7 +36,7 @@ fn statuses(answer: &Exchange) -> Vec<&str> {
 #[case::too_large_for_etcd(500, "etcdserver: request is too large")]
 #[case::too_large_for_grpc(500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max")]
 #[case::invalid(422, "spec.signalName: Too long")]
-#[case::forbidden(403, "exceeded quota: requests")]
+#[case::by_a_policy(403, r#"admission webhook "names.example" denied the request: no"#)]
 #[case::bad(400, "the object provided is unrecognized")]
 #[tokio::test(start_paused = true)]
 async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_nothing(
@@ -62,8 +62,26 @@ async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_not
     fleet.api.clear_requests();
     let alone = post(&replica, alerts(&[("bad", "A")])).await;
     alone.assert_problem(400);
+    assert_eq!(alone.body["type"], "https://kubernaut.ai/problems/not-stored");
     assert_eq!(spent(&fleet).len(), 0);
     assert!(fleet.requests().iter().all(|request| count_of(request) == 1), "nothing was counted again");
+}
+
+/// The alert says nothing wrong: it must not be lost for it.
+#[rstest]
+#[case::quota(r#"remediationrequests.kubernaut.ai "rr-1" is forbidden: exceeded quota: small, requested: count/x=1"#)]
+#[case::right(
+    r#"remediationrequests.kubernaut.ai is forbidden: User "gateway" cannot create resource "remediationrequests""#
+)]
+#[tokio::test(start_paused = true)]
+async fn a_create_without_quota_or_right_is_to_be_sent_again_and_succeeds_once_that_is_mended(#[case] message: &str) {
+    let (_fleet, script, replica) = one_replica(4).await;
+    script.on(1, "create", "remediationrequests", refused(403, message));
+    let answer = post(&replica, alerts(&[("refused", "A")])).await;
+    answer.assert_problem(503);
+    assert_eq!(answer.header("retry-after"), "60");
+    wait_ms(61_000).await;
+    assert_eq!(post(&replica, alerts(&[("refused", "A")])).await.status.as_u16(), 201);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,8 +104,8 @@ async fn many_alerts_of_a_resource_without_quota_cost_one_create() {
     let names: Vec<String> = (0..50).map(|number| format!("Alert{number}")).collect();
     let many: Vec<(&str, &str)> = names.iter().map(|name| ("same", name.as_str())).collect();
     let answer = post(&replica, alerts(&many)).await;
-    assert_eq!(answer.status.as_u16(), 400);
-    assert_eq!(statuses(&answer), vec!["rejected"; 50]);
+    answer.assert_problem(503);
+    assert_eq!(statuses(&answer), vec!["failed"; 50]);
     let creates = spent(&fleet).iter().filter(|r| r.verb == "create" && r.resource == "remediationrequests").count();
     assert_eq!(creates, 1);
     assert_eq!(fleet.requests(), [Value::Null; 0]);

@@ -17,13 +17,17 @@ use serde_json::Value;
 
 use super::lineage::with_one;
 
-const QUOTA: (u16, &str) = (403, "Forbidden");
-const POLICY: (u16, &str) = (422, "Invalid");
-const MALFORMED: (u16, &str) = (400, "BadRequest");
+/// What the API server answers: status, reason, message.
+type Refusal = (u16, &'static str, &'static str);
+
+const QUOTA: Refusal =
+    (403, "Forbidden", "exceeded quota: small, requested: count/x=1, used: count/x=1, limited: count/x=1");
+const POLICY: Refusal = (422, "Invalid", "no");
+const MALFORMED: Refusal = (400, "BadRequest", "no");
 
 /// From now on each create of a RemediationRequest is refused.
-fn refuse(script: &Script, (code, reason): (u16, &'static str)) {
-    let effect = Effect::Status { code, reason, message: "no".to_owned(), retry_after_s: None };
+fn refuse(script: &Script, (code, reason, message): Refusal) {
+    let effect = Effect::Status { code, reason, message: message.to_owned(), retry_after_s: None };
     // Admission takes a while: others claim meanwhile.
     let slow = Fault { delay_before: Duration::from_millis(20), ..Fault::refused(effect) };
     script.on(usize::MAX, "create", "remediationrequests", slow);
@@ -38,23 +42,23 @@ fn is_claimed(request: &Value) -> bool {
 }
 
 #[rstest]
-#[case::quota(QUOTA)]
-#[case::policy(POLICY)]
-#[case::malformed(MALFORMED)]
+#[case::quota(QUOTA, 503)]
+#[case::policy(POLICY, 400)]
+#[case::malformed(MALFORMED, 400)]
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_and_believed_for_a_minute(#[case] refusal: (u16, &'static str)) {
+async fn a_refusal_is_told_and_believed_for_a_minute(#[case] refusal: Refusal, #[case] status: u16) {
     let fleet = Fleet::new(44);
     let script = script(&fleet);
     let replicas = fleet.start_all(1).await;
     refuse(&script, refusal);
     let answers = storm(&fleet, &replicas, "refused", 5).await;
-    assert_eq!(answered(&answers, 400), 5);
+    assert_eq!(answered(&answers, status), 5);
     assert_eq!(creates(&fleet), 1, "all that wait are answered by it");
     rest().await;
     wait_ms(20_000).await;
     fleet.api.clear_requests();
     let answer = post(&replicas[0], webhook("refused", STARTS_AT).to_string()).await;
-    answer.assert_problem(400);
+    answer.assert_problem(status);
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.contains(&refusal.0.to_string()) && detail.contains("an operator has to mend that"), "{detail}");
     assert_eq!(lines(&spent(&fleet)), Vec::<String>::new(), "nothing is asked");
@@ -90,7 +94,7 @@ async fn besiege(fleet: &Fleet, replicas: &[Replica], rounds: usize) -> usize {
     let mut claimed = 0;
     for _ in 0..rounds {
         let answers = storm(fleet, replicas, "besieged", 6).await;
-        assert_eq!(answered(&answers, 400), 6, "{answers:?}");
+        assert_eq!(answered(&answers, 503), 6, "{answers:?}");
         wait_ms(5_000).await;
         claimed += fleet.requests().iter().filter(|request| is_claimed(request)).count();
     }
@@ -146,7 +150,7 @@ async fn a_claim_on_which_an_earlier_create_may_rely_is_left_to_the_collector() 
     let unavailable = Fault::refused(Effect::unavailable());
     script.on(1, "create", "remediationrequests", unavailable);
     refuse(&script, QUOTA);
-    assert_eq!(send(&fleet, &replicas[0], "doubtful").await.status, 400);
+    assert_eq!(send(&fleet, &replicas[0], "doubtful").await.status, 503);
     assert_eq!(creates(&fleet), 3, "the first of all, one without an answer, one refused");
     rest().await;
     assert!(is_claimed(&only(&fleet)), "the one in doubt may take effect yet");
