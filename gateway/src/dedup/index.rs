@@ -27,7 +27,8 @@ pub(super) struct Index {
     epoch: u64,
     /// `None` before the first list.
     version: Option<ResourceVersion>,
-    by_fingerprint: BTreeMap<Fingerprint, BTreeMap<String, Arc<Record>>>,
+    /// Ordered by uid.
+    by_fingerprint: BTreeMap<Fingerprint, Vec<Arc<Record>>>,
     fingerprint_of: BTreeMap<String, Fingerprint>,
     /// Active ones whose count was raised since that was asked for last, by uid.
     raised: BTreeMap<String, u64>,
@@ -90,16 +91,16 @@ impl Index {
     }
 
     pub(super) fn of(&self, fingerprint: &Fingerprint) -> Vec<Arc<Record>> {
-        self.by_fingerprint.get(fingerprint).map(|records| records.values().cloned().collect()).unwrap_or_default()
+        self.by_fingerprint.get(fingerprint).cloned().unwrap_or_default()
     }
 
     pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
-        let fingerprint = self.fingerprint_of.get(uid)?;
-        self.by_fingerprint.get(fingerprint)?.get(uid).cloned()
+        let records = self.by_fingerprint.get(self.fingerprint_of.get(uid)?)?;
+        place(records, uid).ok().and_then(|place| records.get(place)).cloned()
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.by_fingerprint.values().flat_map(BTreeMap::values)
+        self.by_fingerprint.values().flatten()
     }
 
     /// Takes a list over that was asked for when the index stood where it is. If it does not continue what is known, that is
@@ -183,8 +184,7 @@ impl Index {
         self.version.is_none_or(|known| version > known)
     }
 
-    fn learn(&mut self, record: Record, change: &mut Change) {
-        let fingerprint = record.fingerprint.clone();
+    fn learn(&mut self, mut record: Record, change: &mut Change) {
         let known = self.by_uid(&record.uid);
         if known.as_deref() == Some(&record) {
             return;
@@ -196,11 +196,23 @@ impl Index {
             self.raised.insert(record.uid.clone(), record.occurrences());
         }
         let becomes_active = record.is_active() && known.is_none_or(|known| !known.is_active());
-        self.fingerprint_of.insert(record.uid.clone(), fingerprint.clone());
+        // There are many, and their fingerprints are long: each is kept once.
+        if let Some((fingerprint, _)) = self.by_fingerprint.get_key_value(&record.fingerprint) {
+            record.fingerprint = fingerprint.clone();
+        }
+        let fingerprint = record.fingerprint.clone();
         let records = self.by_fingerprint.entry(fingerprint.clone()).or_default();
-        records.insert(record.uid.clone(), Arc::new(record));
+        match place(records, &record.uid) {
+            Ok(place) => records[place] = Arc::new(record),
+            Err(place) => {
+                self.fingerprint_of.insert(record.uid.clone(), fingerprint.clone());
+                // Room for one: hardly any has a second.
+                records.reserve_exact(1);
+                records.insert(place, Arc::new(record));
+            }
+        }
         if becomes_active {
-            let active: Vec<String> = records.values().filter(|r| r.is_active()).map(|r| r.name.clone()).collect();
+            let active: Vec<String> = records.iter().filter(|r| r.is_active()).map(|r| r.name.clone()).collect();
             if active.len() > 1 {
                 change.twins.push((fingerprint.clone(), active));
             }
@@ -213,11 +225,18 @@ impl Index {
         self.fingerprint_of.remove(&record.uid);
         self.raised.remove(&record.uid);
         if let Some(records) = self.by_fingerprint.get_mut(fingerprint) {
-            records.remove(&record.uid);
+            if let Ok(place) = place(records, &record.uid) {
+                records.remove(place);
+            }
             if records.is_empty() {
                 self.by_fingerprint.remove(fingerprint);
             }
         }
         change.fingerprints.push(fingerprint.clone());
     }
+}
+
+/// Where `uid` is among `records`, or would be.
+fn place(records: &[Arc<Record>], uid: &str) -> Result<usize, usize> {
+    records.binary_search_by(|record| record.uid.as_str().cmp(uid))
 }

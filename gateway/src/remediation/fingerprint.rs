@@ -1,15 +1,16 @@
 //! The identity of an incident.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::crd::TargetResource;
 
-/// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Fingerprint(String);
+/// 64 lower-case hexadecimal digits that identify the incident a signal belongs to (contract: `signalFingerprint`); clones share
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(Arc<str>);
 
 /// The text is no fingerprint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,7 +20,7 @@ pub struct InvalidFingerprint;
 impl Fingerprint {
     /// The SHA-256 of `identity`.
     pub fn of(identity: &str) -> Self {
-        Self(hex::encode(Sha256::digest(identity.as_bytes())))
+        Self(hex::encode(Sha256::digest(identity.as_bytes())).into())
     }
 
     /// The incident of `target`: one per resource, whatever the alert's name (contract: `namespace:kind:name`, prefixed by
@@ -40,12 +41,18 @@ impl Fingerprint {
     /// If `text` is anything else.
     pub fn parse(text: &str) -> Result<Self, InvalidFingerprint> {
         let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidFingerprint) }
+        if valid { Ok(Self(text.into())) } else { Err(InvalidFingerprint) }
     }
 
     /// The 64 digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
