@@ -29,9 +29,9 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(signal: Signal, deadline: Monotonic) -> (Self, oneshot::Receiver<Result<Accepted, Error>>) {
+    pub(super) fn new(signal: Signal, deadline: Monotonic) -> (Box<Self>, oneshot::Receiver<Result<Accepted, Error>>) {
         let (reply, answer) = oneshot::channel();
-        (Self { signal: Arc::new(signal), deadline, tag: None, reply }, answer)
+        (Box::new(Self { signal: Arc::new(signal), deadline, tag: None, reply }), answer)
     }
 
     /// Answers; that nobody waits any more is no matter.
@@ -40,8 +40,8 @@ impl Pending {
     }
 }
 
-/// What a worker reads.
-pub(super) type Inbox = mpsc::Receiver<Pending>;
+/// What a worker reads. It has room for dozens even while nothing waits: of boxes, each takes a pointer.
+pub(super) type Inbox = mpsc::Receiver<Box<Pending>>;
 
 /// The other ends of all workers' inboxes.
 #[derive(Default)]
@@ -51,7 +51,7 @@ pub(super) struct Inboxes {
 
 #[derive(Default)]
 struct State {
-    senders: BTreeMap<Fingerprint, mpsc::Sender<Pending>>,
+    senders: BTreeMap<Fingerprint, mpsc::Sender<Box<Pending>>>,
     /// No more signals are taken.
     is_shut: bool,
 }
@@ -67,7 +67,7 @@ impl Inboxes {
 
     /// Sends a signal to its worker. If there is none, or it has ended as it should not, this is the inbox of another, to
     /// be started.
-    pub(super) fn send(&self, pending: Pending, max_queue: usize) -> Result<Option<Inbox>, Full> {
+    pub(super) fn send(&self, pending: Box<Pending>, max_queue: usize) -> Result<Option<Inbox>, Full> {
         let State { senders, is_shut } = &mut *self.state();
         if *is_shut {
             return Err(Full);

@@ -3,43 +3,37 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use futures::FutureExt as _;
 
+use self::pace::Pace;
 use super::{
     claims,
-    deduplicate::{Accepted, Error, Outcome},
+    deduplicate::Error,
     driver,
     inbox::{Inbox, Pending},
-    projector,
     protocol::{
         attempt::{Found, Past},
-        count::{self, Batch, Cause, Count},
+        count::Cause,
         decision::is_older_twin,
-        projection::{Counted, DELAY, Projection},
+        projection::Projection,
     },
     shared::Shared,
 };
-use crate::{
-    context::Monotonic,
-    remediation::{Counter, Fingerprint, LeaseName, Record},
-};
+use crate::remediation::{Fingerprint, LeaseName, Record};
+
+mod counting;
+mod pace;
+mod status;
 
 /// A worker with nothing to do remembers what it knows for this long.
 const IDLE: Duration = Duration::from_secs(5);
-/// A count that takes this long, and more than twice as long as the fastest, has waited for those of other replicas, and the API
-/// server has tried it again after each of theirs. Whoever then pauses lets signals gather, so that fewer writes do for all:
-/// otherwise the writes of a crowd keep each other slow, long after what slowed them first.
-const CROWDED: Duration = Duration::from_millis(20);
-/// Pause between two counts at most.
-const PAUSE_MAX: Duration = Duration::from_millis(100);
-
 pub(super) struct Worker {
     shared: Arc<Shared>,
     fingerprint: Fingerprint,
     lease: LeaseName,
     inbox: Inbox,
     /// Out of the inbox, not yet answered; a batch at most.
-    waiting: VecDeque<Pending>,
+    waiting: VecDeque<Box<Pending>>,
     /// Of the view: when that is dropped, so is what this worker knows.
     epoch: u64,
     /// The newest version of its RemediationRequest that an answer has shown.
@@ -49,15 +43,12 @@ pub(super) struct Worker {
     projection: Projection,
     /// Held by the projection under way, if there is one.
     projecting: Arc<()>,
-    /// Further signals gather until then.
-    next_batch: Monotonic,
-    /// What a count takes at least: the way to the API server and back.
-    fastest: Duration,
+    pace: Pace,
 }
 
 /// What ends a wait.
 enum Woken {
-    Arrived(Pending),
+    Arrived(Box<Pending>),
     Due,
     Over,
 }
@@ -75,8 +66,7 @@ impl Worker {
             past: Past::default(),
             projection: Projection::default(),
             projecting: Arc::new(()),
-            next_batch: Monotonic::default(),
-            fastest: Duration::MAX,
+            pace: Pace::default(),
         }
     }
 
@@ -85,7 +75,8 @@ impl Worker {
         loop {
             self.gather();
             if !self.waiting.is_empty() {
-                self.serve().await;
+                // What it takes to serve is given back: most workers wait, and there are many.
+                self.serve().boxed().await;
             }
             let now = self.shared.core.context.monotonic();
             let is_over = self.shared.is_draining() && self.inbox.is_empty() && self.waiting.is_empty();
@@ -139,7 +130,7 @@ impl Worker {
     /// One turn: find the RemediationRequest, then count on it.
     async fn serve(&mut self) {
         // Before the look at what is known: what others write meanwhile is seen.
-        self.shared.core.context.sleep_until(self.next_batch).await;
+        self.shared.core.context.sleep_until(self.pace.next_batch()).await;
         let epoch = self.shared.core.view.epoch();
         if self.epoch != epoch {
             (self.epoch, self.known, self.past) = (epoch, None, Past::default());
@@ -219,142 +210,6 @@ impl Worker {
         }
     }
 
-    fn answer_created(&mut self, record: &Arc<Record>) {
-        let Some(creator) = self.waiting.pop_front() else { return };
-        let received = creator.signal.received_time;
-        let core = &self.shared.core;
-        core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();
-        tracing::info!(name = record.name, fingerprint = %record.fingerprint, "RemediationRequest created");
-        let accepted = self.accepted(record, Outcome::Created, 1, received, received);
-        creator.answer(Ok(accepted));
-        // The first status tells of it, at once unless more is being counted.
-        let now = core.context.monotonic();
-        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now);
-    }
-
-    fn accepted(
-        &self,
-        record: &Record,
-        outcome: Outcome,
-        occurrence: u64,
-        first_occurrence: Timestamp,
-        last_occurrence: Timestamp,
-    ) -> Accepted {
-        let namespace = self.shared.core.namespace.clone();
-        let (name, uid) = (record.name.clone(), Some(record.uid.clone()));
-        let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
-        Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
-    }
-
-    /// Counts on `target` what waits.
-    async fn count(&mut self, target: Arc<Record>) {
-        let core = &self.shared.core;
-        let batch: Vec<Pending> = self.waiting.drain(..).collect();
-        let now = core.context.monotonic();
-        let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let newest = batch.iter().map(|pending| pending.signal.received_time).max();
-        let Some(deadline) = batch.iter().map(|pending| pending.deadline).max() else { return };
-        core.metrics.commit_batch_size.observe(size as f64);
-        let own = core.registers.of(&target);
-        let newest = newest.unwrap_or_else(|| core.context.now());
-        let first_sequence = core.next_sequences();
-        let mut machine = Count::new(
-            Arc::clone(&target),
-            core.store.boot().clone(),
-            own,
-            Batch { size, newest, deadline, first_sequence },
-            core.config.processing.retry.clone(),
-        );
-        let outcome = driver::count(core, &mut machine, &target, deadline).await;
-        core.registers.remember(&target.uid, machine.own());
-        let took = core.context.monotonic().since(now);
-        self.fastest = self.fastest.min(took);
-        let crowded = took >= CROWDED;
-        let pause = if crowded { took.saturating_sub(2 * self.fastest).min(PAUSE_MAX) } else { Duration::ZERO };
-        self.next_batch = now + core.config.commit.min_linger.max(took + pause);
-        match outcome {
-            count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
-            count::Outcome::TargetClosed { newest, taken_back } => {
-                if taken_back {
-                    core.metrics.counts_taken_back.inc();
-                }
-                for pending in batch.into_iter().rev() {
-                    self.waiting.push_front(pending);
-                }
-                match newest {
-                    Some(newest) => self.past.floor = self.past.floor.max(newest.version),
-                    None => self.past.gone = Some(target.uid.clone()),
-                }
-            }
-            count::Outcome::Late => self.fail(batch, &Error::Deadline),
-            count::Outcome::Refused(error) => {
-                let error = core.refused(driver::COUNT, &error);
-                self.fail(batch, &error);
-            }
-            count::Outcome::Indeterminate(cause) => {
-                core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
-                if cause == Cause::Tampered {
-                    tracing::error!(name = target.name, "the counter was changed or removed by another hand");
-                }
-                let reason = "the signal's count could not be settled in time";
-                self.fail(batch, &Error::Busy { reason, retry_after: Duration::from_secs(1) });
-            }
-        }
-    }
-
-    fn counted(&mut self, batch: Vec<Pending>, record: Arc<Record>, counter: &Counter) {
-        let core = &self.shared.core;
-        let counted = Counted::of(counter, &record, core.context.now());
-        let Counted { total, first_seen, last_seen } = counted;
-        let mut occurrence = total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
-        for pending in batch {
-            occurrence = occurrence.saturating_add(1);
-            core.metrics.signals_deduplicated.with_label_values(&[pending.signal.source.as_str()]).inc();
-            pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, occurrence, first_seen, last_seen)));
-        }
-        let soon = self.soon();
-        self.note(&record, counted, soon);
-        self.past.floor = self.past.floor.max(record.version);
-        self.known = Some(record);
-    }
-
-    /// When a count of now is projected.
-    fn soon(&self) -> Monotonic {
-        let context = &self.shared.core.context;
-        context.monotonic() + context.jitter(DELAY.0, DELAY.1)
-    }
-
-    /// Has `counted` projected at `due`. What was counted on another object is projected now.
-    fn note(&mut self, record: &Arc<Record>, counted: Counted, due: Monotonic) {
-        if let Some((other, counted)) = self.projection.counted(record, counted, due) {
-            self.write_status(other, counted);
-        }
-    }
-
-    /// Brings the status up if it is due; `at_once` if this worker ends.
-    fn project(&mut self, at_once: bool) {
-        let core = &self.shared.core;
-        if self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
-            return self.projection = Projection::default();
-        }
-        let again = self.soon();
-        let is_under_way = Arc::strong_count(&self.projecting) > 1;
-        if is_under_way && !at_once {
-            return self.projection.postpone(again);
-        }
-        if let Some((record, counted)) = self.projection.take(|uid| core.view.by_uid(uid), again) {
-            self.write_status(record, counted);
-        }
-    }
-
-    fn write_status(&self, record: Arc<Record>, counted: Counted) {
-        let (core, under_way) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting));
-        self.shared.spawn(async move {
-            projector::project(&core, record, counted).await;
-            drop(under_way);
-        });
-    }
-
     /// A failure of the API fails all that wait: each for itself would only find out the same. A refusal may be about what one of
     /// them says. A deadline fails those whose own has come.
     fn fail_waiting(&mut self, error: &Error) {
@@ -373,7 +228,7 @@ impl Worker {
         self.fail(tried.into_iter().chain(failed).collect(), error);
     }
 
-    fn fail(&self, batch: Vec<Pending>, error: &Error) {
+    fn fail(&self, batch: Vec<Box<Pending>>, error: &Error) {
         let kind = match error {
             Error::Kubernetes(_) => "kubernetes_api",
             Error::Busy { .. } => "busy",
@@ -385,5 +240,20 @@ impl Worker {
             failures.inc();
             pending.answer(Err(error.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F: Future>(_: impl FnOnce(Worker) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_worker_that_waits_takes_less_than_a_kilobyte() {
+        let bytes = size_of_future(Worker::run);
+        assert!(bytes < 1024, "{bytes} bytes");
     }
 }

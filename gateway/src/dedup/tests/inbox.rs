@@ -29,7 +29,7 @@ fn signal(identity: &str) -> Signal {
     }
 }
 
-fn pending(identity: &str) -> Pending {
+fn pending(identity: &str) -> Box<Pending> {
     Pending::new(signal(identity), Monotonic::default()).0
 }
 
