@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use embedded_apiserver::ApiService;
-use futures::{StreamExt as _, stream};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use gateway::kubernetes::SafeAnswersLayer;
 use http::{Request, Response};
 use http_body::Frame;
@@ -98,14 +98,31 @@ struct State {
 /// The proxy; cheap to clone.
 #[derive(Clone)]
 pub struct Proxy {
-    inner: ApiService,
+    inner: Inner,
     state: Arc<Mutex<State>>,
 }
 
+/// The API server.
+type Inner = Arc<dyn Fn(Request<Body>) -> BoxFuture<'static, Result<Response<AnyBody>, BoxError>> + Send + Sync>;
+
 impl Proxy {
-    /// Passes everything on to `inner`.
+    /// Passes everything on to the embedded API server behind `inner`.
     pub fn before(inner: ApiService) -> Self {
-        Self { inner, state: Arc::default() }
+        let pass = move |request| {
+            let answered = inner.clone().call(request);
+            async move { Ok(answered.await?.map(|body| body.map_err(BoxError::from).boxed_unsync())) }.boxed()
+        };
+        Self { inner: Arc::new(pass), state: Arc::default() }
+    }
+
+    /// Passes everything on to the API server that `client` talks to.
+    pub fn before_server(client: Client) -> Self {
+        let pass = move |request| {
+            let client = client.clone();
+            async move { Ok(client.send(request).await?.map(|body| body.map_err(BoxError::from).boxed_unsync())) }
+                .boxed()
+        };
+        Self { inner: Arc::new(pass), state: Arc::default() }
     }
 
     /// A client that reads what comes through it as the gateway's own does.
@@ -152,20 +169,14 @@ impl Service<Request<Body>> for Proxy {
         } += 1;
         let wrong = state.wrong.filter(|wrong| wrong.is_of_watches() == is_watch);
         drop(state);
-        let inner = self.inner.clone();
         match wrong {
-            None => Box::pin(pass(inner, request)),
-            Some(wrong) => Box::pin(spoil(wrong, inner, request)),
+            None => (self.inner)(request),
+            Some(wrong) => Box::pin(spoil(wrong, Arc::clone(&self.inner), request)),
         }
     }
 }
 
-async fn pass(mut inner: ApiService, request: Request<Body>) -> Result<Response<AnyBody>, BoxError> {
-    let response = inner.call(request).await?;
-    Ok(response.map(|body| body.map_err(BoxError::from).boxed_unsync()))
-}
-
-async fn spoil(wrong: Wrong, inner: ApiService, request: Request<Body>) -> Result<Response<AnyBody>, BoxError> {
+async fn spoil(wrong: Wrong, inner: Inner, request: Request<Body>) -> Result<Response<AnyBody>, BoxError> {
     let page = "<html><body>This is not the server you are looking for.</body></html>";
     let html = &[("content-type", "text/html")][..];
     let status = |code: u16, details: serde_json::Value| {
@@ -191,15 +202,15 @@ async fn spoil(wrong: Wrong, inner: ApiService, request: Request<Body>) -> Resul
         Wrong::WatchEnds => Ok(answer(200, &[], "")),
         Wrong::WatchStalls => Ok(Response::new(silent())),
         Wrong::WatchEndlessLine => Ok(Response::new(endless())),
-        Wrong::StallAfterHead => Ok(pass(inner, request).await?.map(|_| silent())),
-        Wrong::Endless => Ok(pass(inner, request).await?.map(|_| endless())),
+        Wrong::StallAfterHead => Ok(inner(request).await?.map(|_| silent())),
+        Wrong::Endless => Ok(inner(request).await?.map(|_| endless())),
         Wrong::OtherType => {
-            let mut response = pass(inner, request).await?;
+            let mut response = inner(request).await?;
             response.headers_mut().insert("content-type", http::HeaderValue::from_static("text/plain"));
             Ok(response)
         }
         Wrong::Truncated | Wrong::CutOff => {
-            let (head, body) = pass(inner, request).await?.into_parts();
+            let (head, body) = inner(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
             let half = stream::iter([Ok(Frame::data(body.slice(..body.len() / 2)))]);
             let end: Option<Result<_, BoxError>> = (wrong == Wrong::CutOff).then(|| Err("the connection broke".into()));

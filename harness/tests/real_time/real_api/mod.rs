@@ -4,6 +4,7 @@
 
 mod crash;
 mod deduplication;
+mod outages;
 mod predecessors_crd;
 mod risk;
 mod twins;
