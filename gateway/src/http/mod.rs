@@ -22,6 +22,7 @@ mod auth;
 mod body;
 mod gate;
 mod info;
+mod liveness;
 mod memory;
 pub mod operations;
 mod problem;
@@ -32,6 +33,7 @@ mod signals;
 pub mod tls;
 
 pub use app::App;
+pub use liveness::Liveness;
 pub use operations::Readiness;
 pub use problem::{CONTENT_TYPE as PROBLEM_JSON, Kind as ProblemKind};
 pub use request::REQUEST_ID;

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode, header};
 use prometheus::IntGauge;
 use serde_json::json;
 
-use super::problem::json_response;
+use super::{liveness::Liveness, problem::json_response};
 use crate::metrics::Metrics;
 
 /// The text exposition format of Prometheus.
@@ -78,18 +78,21 @@ impl Readiness {
     }
 }
 
-/// The routes of the health listener. `/healthz` and `/livez` say only that the process answers: a Kubernetes API that
+/// The routes of the health listener. `/healthz` and `/livez` say only that the process gets on: a Kubernetes API that
 /// is down is no reason to restart it.
-pub fn health_router(readiness: Readiness) -> Router {
+pub fn health_router(readiness: Readiness, liveness: Liveness) -> Router {
     Router::new()
         .route("/healthz", get(alive))
         .route("/livez", get(alive))
-        .route("/readyz", get(ready))
-        .with_state(readiness)
+        .with_state(liveness)
+        .merge(Router::new().route("/readyz", get(ready)).with_state(readiness))
 }
 
-async fn alive() -> &'static str {
-    "ok\n"
+async fn alive(State(liveness): State<Liveness>) -> (StatusCode, &'static str) {
+    match liveness.is_alive() {
+        true => (StatusCode::OK, "ok\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the gateway's tasks stand still\n"),
+    }
 }
 
 async fn ready(State(readiness): State<Readiness>) -> Response {

@@ -19,8 +19,8 @@ pub fn routes() -> Vec<(&'static str, &'static str, Vec<u16>)> {
     vec![
         (PROMETHEUS, "post", signal.clone()),
         (KUBERNETES_EVENT, "post", signal),
-        ("/healthz", "get", vec![200]),
-        ("/livez", "get", vec![200]),
+        ("/healthz", "get", vec![200, 503]),
+        ("/livez", "get", vec![200, 503]),
         ("/readyz", "get", vec![200, 503]),
         ("/metrics", "get", vec![200, 500]),
     ]

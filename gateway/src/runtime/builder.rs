@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     dedup::{Deduplicate, Deduplicator},
     events,
-    http::{self, App, Readiness, tls::Tls},
+    http::{self, App, Liveness, Readiness, tls::Tls},
     intake::Intake,
     kubernetes::Kubernetes,
     log_limit::LogLimit,
@@ -102,6 +102,7 @@ impl Builder {
         };
         let tls = config.server.tls.as_ref().map(|files| Tls::load(files, &context)).transpose()?;
         let readiness = Readiness::new(&[VIEW], &metrics);
+        let liveness = Liveness::new(&context);
         let api = http::router(App {
             handler: Arc::new(intake),
             auth,
@@ -111,7 +112,7 @@ impl Builder {
             log: log.clone(),
             readiness: readiness.clone(),
         });
-        Ok(Gateway { config, context, metrics, dedup, readiness, audit, events, log, tls, live, api })
+        Ok(Gateway { config, context, metrics, dedup, readiness, liveness, audit, events, log, tls, live, api })
     }
 }
 

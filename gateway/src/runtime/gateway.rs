@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
-use super::{listeners::Listeners, live::Live};
+use super::{listeners::Listeners, live::Live, operations};
 use crate::{
     audit::{Pipeline, Recorder},
     config::Config,
@@ -13,7 +13,7 @@ use crate::{
     dedup::{Deduplicate, Obstacle},
     events::Announcer,
     http::{
-        self, Readiness,
+        self, Liveness, Readiness,
         server::{Bounds, Server},
         tls::Tls,
     },
@@ -33,6 +33,7 @@ pub struct Gateway {
     pub(super) metrics: Metrics,
     pub(super) dedup: Arc<dyn Deduplicate>,
     pub(super) readiness: Readiness,
+    pub(super) liveness: Liveness,
     pub(super) audit: Option<Pipeline>,
     pub(super) events: Option<Announcer>,
     pub(super) log: LogLimit,
@@ -43,7 +44,9 @@ pub struct Gateway {
 
 impl Gateway {
     /// Starts the background tasks: view, collector, readiness, renewal of certificates.
+    /// Starts the background tasks: view, collector, readiness, liveness.
     pub fn start(&self) {
+        self.liveness.start();
         self.dedup.start();
         if let Some(tls) = self.tls.clone() {
             self.context.spawn(tls.report_expiry(self.metrics.tls_certificate_expiry_timestamp_seconds.clone()));
@@ -71,7 +74,7 @@ impl Gateway {
 
     /// The routes of the health listener.
     pub fn health(&self) -> Router {
-        http::operations::health_router(self.readiness.clone())
+        http::operations::health_router(self.readiness.clone(), self.liveness.clone())
     }
 
     /// The metrics, to be read in process.
@@ -91,7 +94,7 @@ impl Gateway {
 
     /// Serves until `shutdown`, then answers what is under way, releases what is held and flushes the audit trail.
     pub async fn serve(self, listeners: Listeners, shutdown: CancellationToken) {
-        let operations = CancellationToken::new();
+        let ended = CancellationToken::new();
         let server = |router, tls, bounds| Server {
             router,
             tls,
@@ -103,8 +106,10 @@ impl Gateway {
         let health = server(self.health(), None, Bounds::operations());
         let metrics = http::operations::metrics_router(self.metrics.clone());
         let metrics = server(metrics, None, Bounds::operations());
-        self.context.spawn(health.serve(listeners.health, operations.clone()));
-        self.context.spawn(metrics.serve(listeners.metrics, operations.clone()));
+        if let Err(error) = operations::start([(health, listeners.health), (metrics, listeners.metrics)], ended.clone())
+        {
+            tracing::error!(%error, "health and metrics are not served: raise the limits on threads and files");
+        }
         let draining = self.readiness.clone();
         let bounds = Bounds::signals(&self.config.server);
         let api = server(self.api.clone(), self.tls.clone(), bounds).serve(listeners.api, shutdown.clone());
@@ -114,7 +119,7 @@ impl Gateway {
         };
         futures::join!(api, drain);
         self.shut_down().await;
-        operations.cancel();
+        ended.cancel();
         self.context.kill();
     }
 

@@ -11,6 +11,7 @@ mod files;
 mod gateway;
 mod listeners;
 mod live;
+mod operations;
 mod reload;
 mod run;
 mod start;

@@ -8,5 +8,6 @@ mod chart_crd;
 mod control_plane;
 mod dashboard;
 mod kubectl;
+mod operations;
 mod peer;
 mod real_api;

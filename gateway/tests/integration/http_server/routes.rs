@@ -411,7 +411,8 @@ async fn a_crash_in_the_middle_is_503() {
 async fn readiness_lists_what_is_missing_and_liveness_does_not_care() {
     let metrics = Metrics::new().unwrap();
     let readiness = Readiness::new(&["view", "crd"], &metrics);
-    let router = http::operations::health_router(readiness.clone());
+    let liveness = http::Liveness::new(&Context::system());
+    let router = http::operations::health_router(readiness.clone(), liveness);
     let get = |path: &str| router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap());
     let ready = get("/readyz").await.unwrap();
     assert_eq!((ready.status(), metrics.ready.get()), (StatusCode::SERVICE_UNAVAILABLE, 0));
