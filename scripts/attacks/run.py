@@ -8,7 +8,7 @@ import time
 
 import wire
 from fleet import free_port, until_ready
-from plane import Failed
+from plane import ROOT, Failed
 
 BEFORE_SECONDS = 4
 # The longest that an attack goes on.
@@ -46,6 +46,13 @@ subjects: [{kind: ServiceAccount, name: sender, namespace: NAMESPACE}]
 NAMESPACE = "attacked"
 
 
+def build():
+    """The binary of the profile dist."""
+    if subprocess.run(["cargo", "build", "--quiet", "--profile", "dist", "-p", "gateway"], cwd=ROOT).returncode != 0:
+        raise Failed("the gateway could not be built")
+    return ROOT / "target" / "dist" / "gateway"
+
+
 class World:
     """A control plane, and a binary to be attacked."""
 
@@ -70,8 +77,8 @@ class World:
 class Gateway:
     """A process of its own."""
 
-    def __init__(self, world, name, files):
-        self.world, self.files = world, files
+    def __init__(self, world, name, files, pod="gateway-0", more=None):
+        self.world, self.files, self.pod, self.more = world, files, pod, more or {}
         self.log = world.logs / f"{name}.log"
         self.ports = {kind: free_port() for kind in ["listen", "health", "metrics"]}
 
@@ -79,13 +86,14 @@ class Gateway:
         environment = {
             "PATH": os.environ["PATH"],
             "KUBECONFIG": str(self.world.plane.kubeconfig),
-            "POD_NAME": "gateway-0",
+            "POD_NAME": self.pod,
             "POD_NAMESPACE": NAMESPACE,
             "GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL": "false",
             **{f"GATEWAY__SERVER__{kind.upper()}_ADDR": f"127.0.0.1:{port}" for kind, port in self.ports.items()},
+            **self.more,
         }
         limit = ["prlimit", f"--nofile={self.files}"] if self.files else []
-        with open(self.log, "wb") as output:
+        with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
                 [*limit, self.world.binary], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )

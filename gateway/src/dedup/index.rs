@@ -1,7 +1,9 @@
 //! The RemediationRequests that a replica knows, by fingerprint: pure state, fed by lists and watch events.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    borrow::Borrow,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -29,7 +31,7 @@ pub(super) struct Index {
     version: Option<ResourceVersion>,
     /// Ordered by uid.
     by_fingerprint: BTreeMap<Fingerprint, Vec<Arc<Record>>>,
-    fingerprint_of: BTreeMap<String, Fingerprint>,
+    by_uid: BTreeSet<ByUid>,
     /// Active ones whose count was raised since that was asked for last, by uid.
     raised: BTreeMap<String, u64>,
     marks: VecDeque<(ResourceVersion, Monotonic)>,
@@ -82,7 +84,7 @@ impl Index {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.fingerprint_of.len()
+        self.by_uid.len()
     }
 
     /// The moment of which it is certain that the view knows everything up to it.
@@ -95,8 +97,7 @@ impl Index {
     }
 
     pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
-        let records = self.by_fingerprint.get(self.fingerprint_of.get(uid)?)?;
-        place(records, uid).ok().and_then(|place| records.get(place)).cloned()
+        self.by_uid.get(uid).map(|ByUid(record)| Arc::clone(record))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Record>> {
@@ -201,15 +202,17 @@ impl Index {
             record.fingerprint = fingerprint.clone();
         }
         let fingerprint = record.fingerprint.clone();
+        let record = Arc::new(record);
+        self.by_uid.replace(ByUid(Arc::clone(&record)));
         let records = self.by_fingerprint.entry(fingerprint.clone()).or_default();
-        match place(records, &record.uid) {
-            Ok(place) => records[place] = Arc::new(record),
-            Err(place) => {
-                self.fingerprint_of.insert(record.uid.clone(), fingerprint.clone());
-                // Room for one: hardly any has a second.
-                records.reserve_exact(1);
-                records.insert(place, Arc::new(record));
-            }
+        let place = place(records, &record.uid).unwrap_or_else(|place| {
+            // Room for one: hardly any has a second.
+            records.reserve_exact(1);
+            records.insert(place, Arc::clone(&record));
+            place
+        });
+        if let Some(known) = records.get_mut(place) {
+            *known = record;
         }
         if becomes_active {
             let active: Vec<String> = records.iter().filter(|r| r.is_active()).map(|r| r.name.clone()).collect();
@@ -222,7 +225,7 @@ impl Index {
 
     fn forget(&mut self, record: &Arc<Record>, change: &mut Change) {
         let fingerprint = &record.fingerprint;
-        self.fingerprint_of.remove(&record.uid);
+        self.by_uid.remove(record.uid.as_str());
         self.raised.remove(&record.uid);
         if let Some(records) = self.by_fingerprint.get_mut(fingerprint) {
             if let Ok(place) = place(records, &record.uid) {
@@ -235,6 +238,36 @@ impl Index {
         change.fingerprints.push(fingerprint.clone());
     }
 }
+
+/// A record, in order of uids.
+#[derive(Debug)]
+struct ByUid(Arc<Record>);
+
+impl Borrow<str> for ByUid {
+    fn borrow(&self) -> &str {
+        &self.0.uid
+    }
+}
+
+impl Ord for ByUid {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.uid.cmp(&other.0.uid)
+    }
+}
+
+impl PartialOrd for ByUid {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for ByUid {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for ByUid {}
 
 /// Where `uid` is among `records`, or would be.
 fn place(records: &[Arc<Record>], uid: &str) -> Result<usize, usize> {

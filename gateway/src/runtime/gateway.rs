@@ -43,8 +43,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts the background tasks: view, collector, readiness, renewal of certificates.
-    /// Starts the background tasks: view, collector, readiness, liveness.
+    /// Starts the background tasks: view, collector, readiness, liveness, renewal of certificates.
     pub fn start(&self) {
         self.liveness.start();
         self.dedup.start();

@@ -110,10 +110,11 @@ impl Tally {
     }
 }
 
-/// All RemediationRequests that were ever written, by uid.
+/// All RemediationRequests that were ever written, by uid, and the uids of each fingerprint.
 #[derive(Debug, Default)]
 pub(super) struct Tallies {
     by_uid: BTreeMap<String, Tally>,
+    uids: BTreeMap<String, Vec<String>>,
 }
 
 impl Tallies {
@@ -126,6 +127,7 @@ impl Tallies {
                 if tally.name.is_empty() {
                     tally.name = name(object).to_owned();
                     tally.fingerprint = fingerprint(object).to_owned();
+                    self.uids.entry(tally.fingerprint.clone()).or_default().push(uid(object).to_owned());
                 }
                 // A baseline counts on the object itself.
                 tally.status = occurrences(object).max(counted_on(object));
@@ -152,7 +154,8 @@ impl Tallies {
 
     /// What is counted for a fingerprint, on what is gone too.
     pub(super) fn of(&self, fingerprint: &str) -> u64 {
-        self.all().filter(|tally| tally.fingerprint == fingerprint).map(Tally::counted).sum()
+        let uids = self.uids.get(fingerprint).into_iter().flatten();
+        uids.filter_map(|uid| self.by_uid.get(uid)).map(Tally::counted).sum()
     }
 }
 
