@@ -222,13 +222,13 @@ impl Worker {
         }
         // The one that has waited longest was tried: it must not be tried again and again.
         let tried = self.waiting.pop_front();
-        let (failed, left): (Vec<_>, Vec<_>) =
+        let (failed, left): (VecDeque<_>, VecDeque<_>) =
             self.waiting.drain(..).partition(|pending| everyone || pending.deadline <= now);
-        self.waiting = left.into();
-        self.fail(tried.into_iter().chain(failed).collect(), error);
+        self.waiting = left;
+        self.fail(tried.into_iter().chain(failed), error);
     }
 
-    fn fail(&self, batch: Vec<Box<Pending>>, error: &Error) {
+    fn fail(&self, batch: impl IntoIterator<Item = Box<Pending>>, error: &Error) {
         let kind = match error {
             Error::Kubernetes(_) => "kubernetes_api",
             Error::Busy { .. } => "busy",

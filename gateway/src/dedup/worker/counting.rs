@@ -1,6 +1,6 @@
 //! Counts a batch, and answers those in it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -49,7 +49,7 @@ impl Worker {
     /// Counts on `target` what waits.
     pub(super) async fn count(&mut self, target: Arc<Record>) {
         let core = &self.shared.core;
-        let batch: Vec<Box<Pending>> = self.waiting.drain(..).collect();
+        let batch = std::mem::take(&mut self.waiting);
         let now = core.context.monotonic();
         let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let newest = batch.iter().map(|pending| pending.signal.received_time).max();
@@ -98,7 +98,7 @@ impl Worker {
         }
     }
 
-    fn counted(&mut self, batch: Vec<Box<Pending>>, record: Arc<Record>, counter: &Counter) {
+    fn counted(&mut self, batch: VecDeque<Box<Pending>>, record: Arc<Record>, counter: &Counter) {
         let core = &self.shared.core;
         let counted = Counted::of(counter, &record, core.context.now());
         let Counted { total, first_seen, last_seen } = counted;
