@@ -104,12 +104,12 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     // It begins with the head: a sender that is slow with the body has less time left, and is told so by 503 or 504.
     let deadline = info.received + app.server.kubernetes_request_timeout;
     // No place is held while a token is reviewed or a body is awaited: how long that takes is not ours to say.
+    let peer = head.extensions.get().map(|Peer(address)| address.ip());
     if let Some(authenticator) = &app.auth {
-        let peer = head.extensions.get().map(|Peer(address)| address.ip());
         auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await?;
     }
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
-    let Some(place) = gate.enter().await else {
+    let Some(place) = gate.enter(peer).await else {
         app.metrics.http_requests_overload.inc();
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));
