@@ -92,7 +92,7 @@ async fn attempt(
                 let is_first = machine.claims() == 1;
                 if predecessor.is_claimed()
                     && is_first
-                    && let Some(refused) = refusals.remembered(fingerprint)
+                    && let Some(refused) = refusals.remembered(signal)
                 {
                     return Err(refused);
                 }

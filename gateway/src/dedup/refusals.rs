@@ -61,12 +61,14 @@ impl Refusals {
         (is_it && age < BELIEVED).then(|| refusal.error(BELIEVED - age))
     }
 
-    /// What a signal of `fingerprint` is answered whose predecessor is claimed already: to renew a claim for a create that
+    /// What `signal` is answered if the predecessor is claimed already: to renew a claim for a create that
     /// may be refused again would keep it from ever being cleared, where several replicas do so in turn.
-    pub(super) fn remembered(&self, fingerprint: &Fingerprint) -> Option<Error> {
+    /// Of another signal than the one that was refused, that is not final: it was never tried.
+    pub(super) fn remembered(&self, signal: &Signal) -> Option<Error> {
         let now = self.context.monotonic();
-        let refusal = *self.entries().get(fingerprint)?;
-        (now.since(refusal.at) < self.remembered).then(|| refusal.error(BELIEVED))
+        let refusal = *self.entries().get(&signal.fingerprint)?;
+        let is_final = refusal.is_final && refusal.content == Some(content(signal));
+        (now.since(refusal.at) < self.remembered).then(|| Refusal { is_final, ..refusal }.error(BELIEVED))
     }
 
     /// Remembers that the create for `signal` failed by `error`, if that is a refusal; what the signal is answered then.
@@ -123,21 +125,25 @@ fn content(signal: &Signal) -> u64 {
 }
 
 /// What a 403 says that is about the gateway or its namespace, not about what is to be created: Kubernetes' own words for a
-/// quota (`resourcequota`), a missing right (RBAC) or token, and a namespace that is deleted.
-const PASSING: [&str; 6] = [
+/// quota (`resourcequota`), a missing right (RBAC) or token, a namespace that is deleted, and admission that only starts.
+const PASSING: [&str; 7] = [
     "exceeded quota",
     "insufficient quota",
     "status unknown for quota",
     "cannot create resource",
     "Unauthorized",
     "because it is being terminated",
+    "not yet ready to handle request",
 ];
+
+/// What a 403 of a policy says, which may quote anything after it.
+const DENIED: [&str; 2] = ["denied the request", "denied request"];
 
 /// What a sender is told of a refusal, and whether it is final; `None` of any other failure. What the API said goes to the log.
 fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
     match error {
         // To lose alerts for it would be to lose them by the thousand, until somebody mends it.
-        kubernetes::Error::Forbidden(said) if PASSING.iter().any(|words| said.contains(words)) => Some((
+        kubernetes::Error::Forbidden(said) if is_passing(said) => Some((
             "the Kubernetes API does not permit another RemediationRequest (403): a quota, or the gateway's own rights; an \
              operator has to mend that, see the gateway's log",
             false,
@@ -159,6 +165,11 @@ fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
         )),
         _ => None,
     }
+}
+
+fn is_passing(said: &str) -> bool {
+    let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    says(&PASSING) && !says(&DENIED)
 }
 
 #[cfg(test)]
@@ -184,7 +195,6 @@ mod tests {
     async fn a_refusal_is_believed_for_a_minute_and_remembered_until_claims_are_cleared() {
         let context = context();
         let refusals = Refusals::new(context.clone(), BELIEVED + CLEARED);
-        let one = fingerprint(1);
         assert_eq!(refusals.believed(&signal(1)), None);
         let Some(Error::Refused { reason, is_final, retry_after }) = refusals.note(&signal(1), &quota()) else {
             panic!("no refusal")
@@ -196,9 +206,9 @@ mod tests {
         assert_eq!(refusals.believed(&signal(2)), None);
         context.sleep(Duration::from_secs(1)).await;
         assert_eq!(refusals.believed(&signal(1)), None);
-        assert!(refusals.remembered(&one).is_some());
+        assert!(refusals.remembered(&signal(1)).is_some());
         context.sleep(CLEARED).await;
-        assert_eq!(refusals.remembered(&one), None);
+        assert_eq!(refusals.remembered(&signal(1)), None);
         refusals.sweep();
         assert!(refusals.entries().is_empty());
     }
@@ -207,7 +217,7 @@ mod tests {
     async fn what_one_signal_is_refused_for_is_not_believed_of_another_of_its_resource() {
         let refusals = Refusals::new(context(), BELIEVED + CLEARED);
         let (large, small) = (Signal { name: "Large".to_owned(), ..signal(1) }, signal(1));
-        let policy = "admission webhook \"names.example\" denied the request: too long".to_owned();
+        let policy = r#"admission webhook "names.example" denied the request: "A" cannot create resource"#.to_owned();
         let none = String::new;
         for error in [
             kubernetes::Error::BadRequest(none()),
@@ -217,6 +227,11 @@ mod tests {
             refusals.note(&large, &error);
             assert!(refusals.believed(&large).is_some());
             assert_eq!(refusals.believed(&small), None);
+            let is_final = |signal| match refusals.remembered(signal) {
+                Some(Error::Refused { is_final, .. }) => is_final,
+                other => panic!("{other:?}"),
+            };
+            assert!(is_final(&large) && !is_final(&small), "that one was never tried");
         }
         refusals.note(&large, &quota());
         assert!(refusals.believed(&small).is_some(), "a quota is about all of them");
@@ -233,6 +248,8 @@ mod tests {
         "remediationrequests is forbidden: User \"system:x\" cannot create resource \"remediationrequests\" in API group"
     )]
     #[case::token("Unauthorized")]
+    #[case::token_by_a_proxy("Unauthorized: sign in first")]
+    #[case::starting("remediationrequests.kubernaut.ai is forbidden: not yet ready to handle request")]
     #[case::namespace("unable to create new content in namespace shop because it is being terminated")]
     fn what_is_about_the_gateway_is_not_final(#[case] said: &str) {
         let (_, is_final) = reason(&kubernetes::Error::Forbidden(said.to_owned())).unwrap();
@@ -244,7 +261,7 @@ mod tests {
         let refusals = Refusals::new(context(), BELIEVED + CLEARED);
         refusals.note(&signal(1), &quota());
         refusals.forget(&fingerprint(1));
-        assert_eq!(refusals.remembered(&fingerprint(1)), None);
+        assert_eq!(refusals.remembered(&signal(1)), None);
     }
 
     #[tokio::test(start_paused = true)]

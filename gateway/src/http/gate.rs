@@ -114,6 +114,8 @@ impl Lines {
 
     /// Who is to have the place that has become free; it stays free if nobody waits.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
+        // Who has given up takes nobody's turn.
+        self.forget_those_who_gave_up();
         let Some(address) = self.turns.pop_front() else {
             self.free += 1;
             return None;

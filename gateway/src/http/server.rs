@@ -44,6 +44,7 @@ mod phase;
 mod timed;
 
 pub use connections::Bounds;
+pub(super) use connections::network;
 pub(super) use phase::Phase;
 
 /// Head and, piece by piece, body are read into a buffer of this size; hyper's own default is 400 KiB. Each connection may have

@@ -27,7 +27,7 @@ use super::{
     problem::{Kind, Problem},
     request::{observe, panic_text},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
-    server::Phase,
+    server::{Phase, network},
 };
 use crate::{config, context::Monotonic, remediation::Source};
 
@@ -109,7 +109,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await?;
     }
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
-    let Some(place) = gate.enter(peer).await else {
+    let Some(place) = gate.enter(peer.map(network)).await else {
         app.metrics.http_requests_overload.inc();
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));

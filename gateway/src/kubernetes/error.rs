@@ -118,6 +118,8 @@ pub fn classify(error: kube::Error) -> Error {
     };
     let message = excerpt(&status.message);
     match status.code {
+        // Whatever stands before the API server may say it in other words.
+        401 if !message.contains("Unauthorized") => Error::Forbidden(format!("Unauthorized: {message}")),
         401 | 403 => Error::Forbidden(message),
         404 => Error::NotFound(message),
         408 => Error::Unavailable { code: 408, message },

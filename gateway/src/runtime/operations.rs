@@ -12,7 +12,6 @@ use crate::http::server::Server;
 /// # Errors
 /// If there can be no such thread.
 pub(super) fn start(servers: [(Server, TcpListener); 2], shutdown: CancellationToken) -> io::Result<()> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let [health, metrics] = servers.map(|(server, listener)| listener.into_std().map(|listener| (server, listener)));
     let servers = [health?, metrics?];
     let serve = async move {
@@ -25,6 +24,13 @@ pub(super) fn start(servers: [(Server, TcpListener); 2], shutdown: CancellationT
         });
         futures::join!(health, metrics);
     };
-    thread::Builder::new().name("operations".to_owned()).spawn(move || runtime.block_on(serve))?;
+    // Built there: a runtime must not be dropped where it cannot wait for its tasks, as here.
+    let run = move || match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(serve),
+        Err(error) => {
+            tracing::error!(%error, "health and metrics are not served: raise the limits on threads and files")
+        }
+    };
+    thread::Builder::new().name("operations".to_owned()).spawn(run)?;
     Ok(())
 }
