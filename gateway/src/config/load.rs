@@ -24,6 +24,15 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// As [`Config::load`], of a `file` that has been read already.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(file: Option<&Path>, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let root = file.map_or_else(|| Ok(Map::new()), |path| read::mapping(path, text))?;
+        Ok(Loaded::of(root, env, Files::Required)?.config)
+    }
+
     /// Reads `file`, lets `env` override its keys, and validates the result.
     ///
     /// # Errors

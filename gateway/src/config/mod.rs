@@ -41,7 +41,7 @@ pub use matchers::{InvalidMatchers, Matchers};
 pub use order::REQUEST_LIFE;
 pub use origin::{Files, Origin};
 pub use read::text as read_text;
-pub use secret::shown_address;
+pub use secret::{masked_text, shown_address};
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
     Server, Tls, View,

@@ -40,7 +40,9 @@ pub(super) fn mapping(path: &Path, text: &str) -> Result<Map<String, Value>, Err
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }
-    match serde_saphyr::from_str(text) {
+    // The line that is wrong may hold a password.
+    let options = serde_saphyr::options! { with_snippet: false };
+    match serde_saphyr::from_str_with_options(text, options) {
         Ok(Value::Object(root)) => Ok(root),
         Ok(_) => Err(unusable("it is not a mapping of keys to values".to_owned())),
         Err(error) => Err(unusable(error.to_string())),

@@ -24,16 +24,20 @@ pub(super) fn masked(name: &str, value: &Value) -> Value {
 }
 
 /// `text`; if it is an address with a user or a password, without them.
-fn masked_text(text: &str) -> String {
+pub fn masked_text(text: &str) -> String {
     match text.parse::<Url>() {
-        Ok(url) => masked_url(&url).unwrap_or_else(|| text.to_owned()),
-        Err(_) => text.to_owned(),
+        Ok(url) if url.has_host() => masked_url(&url).unwrap_or_else(|| text.to_owned()),
+        // No address, but perhaps meant to be one.
+        _ => match text.rsplit_once('@') {
+            Some((before, rest)) if before.contains(':') => format!("{MASK}@{rest}"),
+            _ => text.to_owned(),
+        },
     }
 }
 
 /// `url` without user and password.
 pub fn shown_address(url: &Url) -> String {
-    masked_url(url).unwrap_or_else(|| url.to_string())
+    masked_text(url.as_str())
 }
 
 fn masked_url(url: &Url) -> Option<String> {
@@ -58,6 +62,9 @@ mod tests {
     #[case::password("datastorage.url", json!("http://me:hunter2@host/a"), json!("http://***:***@host/a"))]
     #[case::user_alone("datastorage.url", json!("http://token@host/"), json!("http://***@host/"))]
     #[case::nothing_secret("datastorage.url", json!("http://host:8080"), json!("http://host:8080"))]
+    #[case::bad_port("datastorage.url", json!("http://me:hunter2@host:99999"), json!("***@host:99999"))]
+    #[case::no_scheme("datastorage.url", json!("me:hunter2@host:8080"), json!("***@host:8080"))]
+    #[case::no_address("signal.ignore", json!("team=~.*@example.com"), json!("team=~.*@example.com"))]
     #[case::token("a.apiToken", json!("hunter2"), json!("***"))]
     #[case::token_file("a.tokenFile", json!("/etc/token"), json!("/etc/token"))]
     #[case::headers("a.headers", json!({"authorization": "hunter2"}), json!({"authorization": "***"}))]

@@ -31,8 +31,12 @@ pub(super) type Apply = Box<dyn Fn(&Update) -> Result<(), String> + Send>;
 /// Follows the configuration file of one gateway.
 pub(super) struct Reload {
     pub(super) file: Option<PathBuf>,
+    /// Whether it can be read again: a pipe cannot.
+    pub(super) is_followed: bool,
     /// What was in it when it was last loaded, or why it could not be read.
     pub(super) seen: Result<String, String>,
+    /// Why that is not in effect.
+    pub(super) failure: Option<String>,
     /// `GATEWAY__…` of the process, which override the file.
     pub(super) env: Vec<(String, String)>,
     /// In effect.
@@ -53,6 +57,10 @@ impl Reload {
     /// Loads the file again when it has changed, and whenever `told` to.
     pub(super) async fn run(mut self, mut told: mpsc::Receiver<()>) {
         let context = self.context.clone();
+        while !self.is_followed {
+            let Some(()) = told.recv().await else { return };
+            tracing::warn!(file = named(self.file.as_deref()), "it is no file that could be loaded again");
+        }
         loop {
             match select(pin!(told.recv()), pin!(context.sleep(CHECK_INTERVAL))).await {
                 Either::Left((Some(()), _)) => self.now(),
@@ -68,7 +76,8 @@ impl Reload {
 
     async fn if_changed(&mut self) {
         let found = look(self.file.as_deref());
-        if found == self.seen {
+        // What failed may have failed for want of another file, which has come meanwhile.
+        if found == self.seen && self.failure.is_none() {
             return;
         }
         self.context.sleep(SETTLE).await;
@@ -85,7 +94,11 @@ impl Reload {
 
     fn load(&mut self) {
         let file = named(self.file.as_deref());
-        let update = match Config::load(self.file.as_deref(), self.env.iter().cloned()) {
+        let text = match &self.seen {
+            Ok(text) => text,
+            Err(error) => return self.failed(&file, &error.clone()),
+        };
+        let update = match Config::parse(self.file.as_deref(), text, self.env.iter().cloned()) {
             Ok(new) => Update::between(&self.running, &new),
             Err(error) => return self.failed(&file, &error.to_string()),
         };
@@ -112,14 +125,19 @@ impl Reload {
                 Event::config_reloaded(self.context.now(), &self.identity, &update.changed, &update.needs_restart);
             self.audit.record(event);
         }
+        self.failure = None;
         self.running = update.config;
         self.metrics.config_loaded(self.context.now());
     }
 
-    fn failed(&self, file: &str, error: &str) {
+    /// Says so once for as long as it fails in the same way.
+    fn failed(&mut self, file: &str, error: &str) {
         self.metrics.config_last_reload_successful.set(0);
         let error = error.replace('\n', "; ");
-        tracing::error!(file, error, "the new configuration cannot be used: the old one stays in effect");
+        if self.failure.as_deref() != Some(error.as_str()) {
+            tracing::error!(file, error, "the new configuration cannot be used: the old one stays in effect");
+        }
+        self.failure = Some(error);
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
     start::{self, Start},
 };
 use crate::{
-    config::{Config, Identity, Update, env},
+    config::{Config, Identity, Update, env, masked_text},
     context::Context,
     kubernetes::{Kubernetes, cluster},
     signal::Rules,
@@ -33,7 +33,11 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     // SIGHUP ends a process that does not expect it.
     let hangup = signal(SignalKind::hangup()).map_err(Error::Termination)?;
     let seen = reload::look(config_file);
-    let loaded = Config::load(config_file, env::all()?)?;
+    let loaded = match &seen {
+        // A pipe can be read once.
+        Ok(text) => Config::parse(config_file, text, env::all()?)?,
+        Err(_) => Config::load(config_file, env::all()?)?,
+    };
     let mut config = loaded.clone();
     let context = Context::system();
     // Dropped last: what the end of the others says is written.
@@ -52,7 +56,7 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
         file: start::named(config_file),
         identity: identity.clone(),
         addresses,
-        api_server: api_server.to_string(),
+        api_server: masked_text(&api_server.to_string()),
         kubernetes: kubernetes.clone(),
         context: context.clone(),
     };
@@ -61,7 +65,9 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     context.spawn(forward(hangup, tell));
     let reload = Reload {
         file: config_file.map(Path::to_owned),
+        is_followed: config_file.is_none_or(Path::is_file),
         seen,
+        failure: None,
         env: env::all()?.collect(),
         running: loaded,
         identity,

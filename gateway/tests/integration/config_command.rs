@@ -1,6 +1,9 @@
 //! `gateway config`, `gateway completions` and `--help`, as an operator runs them.
 
-use std::process::{Command, Output, Stdio};
+use std::{
+    io::Write as _,
+    process::{Command, Output, Stdio},
+};
 
 use gateway::config::{Config, Files, Loaded};
 use rstest::rstest;
@@ -37,6 +40,24 @@ fn check_tells_all_errors_with_value_and_example_and_ends_with_1() {
         auth.cacheSize: 0 is not between 1 and 1000000\n  \
         hint: for example `auth: {cacheSize: 1000}`\n";
     assert_eq!(errors, expected);
+}
+
+#[test]
+fn a_configuration_from_a_pipe_is_read_once_and_not_lost() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.env_clear().args(["--config", "/dev/stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut gateway = command.spawn().unwrap();
+    gateway.stdin.take().unwrap().write_all(b"auth: {cacheSize: 0}\n").unwrap();
+    let Output { status, stderr, .. } = gateway.wait_with_output().unwrap();
+    let errors = String::from_utf8(stderr).unwrap();
+    assert!(status.code() == Some(1) && errors.contains("auth.cacheSize: 0 is not between"), "{errors}");
+}
+
+#[test]
+fn check_shows_nothing_of_a_line_that_is_no_yaml() {
+    let (code, _, errors) =
+        run("datastorage: {url: http://me:hunter2@audit:8080\nauth: [", &[], &["config", "check", "config.yaml"]);
+    assert!(code == Some(1) && errors.contains("line") && !errors.contains("hunter2"), "{errors}");
 }
 
 #[test]

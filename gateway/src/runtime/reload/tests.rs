@@ -33,7 +33,9 @@ impl Rig {
         let pod = Identity { pod_name: "a".to_owned(), pod_namespace: "b".to_owned(), pod_uid: None };
         let takes = Arc::clone(&applied);
         let reload = Reload {
+            is_followed: true,
             seen: look(Some(&file)),
+            failure: None,
             running: Config::load(Some(&file), env.iter().cloned()).unwrap(),
             file: Some(file),
             env,
@@ -117,6 +119,21 @@ async fn a_bad_file_keeps_the_old_configuration_until_there_is_a_good_one() {
     rig.pass(IN_TIME).await;
     assert!(rig.successful());
     assert_eq!(rig.levels(), ["warn"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_for_want_of_another_file_is_in_effect_once_that_is_there() {
+    let rig = Rig::start("");
+    let (cert, key) = (rig.folder.path().join("tls.crt"), rig.folder.path().join("tls.key"));
+    let tls = format!("{{certFile: {}, keyFile: {}}}", cert.display(), key.display());
+    rig.write(&format!("{DEBUG}\nserver: {{tls: {tls}}}"));
+    rig.pass(IN_TIME).await;
+    assert!(!rig.successful() && rig.levels().is_empty());
+    fs::write(cert, "").unwrap();
+    fs::write(key, "").unwrap();
+    rig.pass(IN_TIME).await;
+    assert!(rig.successful());
+    assert_eq!(rig.levels(), ["debug"]);
 }
 
 #[tokio::test(start_paused = true)]
