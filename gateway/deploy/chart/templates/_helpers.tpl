@@ -96,6 +96,8 @@ that this chart does not grant (rbac.create).
   {{- $tls := dict "certFile" "/etc/gateway-tls/tls.crt" "keyFile" "/etc/gateway-tls/tls.key" }}
   {{- if .Values.tls.clientCa }}{{ $_ := set $tls "clientCaFile" "/etc/gateway-tls/ca.crt" }}{{ end }}
   {{- $_ := set $server "tls" $tls }}
+{{- else if .Values.tls.clientCa }}
+  {{- fail "tls.clientCa needs TLS: set tls.secretName or certificate.enabled" }}
 {{- end }}
 {{- toYaml (mergeOverwrite (deepCopy .Values.config) (dict "server" $server)) }}
 {{- end }}

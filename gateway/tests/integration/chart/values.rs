@@ -120,6 +120,8 @@ fn sections_of_the_schema_are_closed() {
 #[case::route_to_nothing("httpRoute: {enabled: true}", "/httpRoute/parentRefs")]
 #[case::no_hosts("ingress: {hosts: []}", "/ingress/hosts")]
 #[case::timeout("serviceMonitor: {scrapeTimeout: long}", "/serviceMonitor/scrapeTimeout")]
+#[case::client_certificates_without_tls("tls: {clientCa: true}", "tls.clientCa needs TLS")]
+#[case::long_name("nameOverride: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "/nameOverride")]
 #[case::pull_secret("global: {imagePullSecrets: [1]}", "/global/imagePullSecrets/0")]
 fn a_bad_value_is_refused_by_its_path(#[case] values: &str, #[case] path: &str) {
     let Some(helm) = Helm::find() else { return };
