@@ -191,7 +191,7 @@ mod tests {
         for _ in 0..4 {
             held.extend(gate.enter(from(1)).await);
         }
-        let mut line = vec![waiting(&gate, 1), waiting(&gate, 1), waiting(&gate, 1), waiting(&gate, 2)];
+        let mut line = [waiting(&gate, 1), waiting(&gate, 1), waiting(&gate, 1), waiting(&gate, 2)];
         let (mut order, mut given) = (Vec::new(), Vec::new());
         for place in held {
             drop(place);

@@ -57,9 +57,11 @@ impl Reload {
     /// Loads the file again when it has changed, and whenever `told` to.
     pub(super) async fn run(mut self, mut told: mpsc::Receiver<()>) {
         let context = self.context.clone();
-        while !self.is_followed {
-            let Some(()) = told.recv().await else { return };
-            tracing::warn!(file = named(self.file.as_deref()), "it is no file that could be loaded again");
+        if !self.is_followed {
+            while told.recv().await.is_some() {
+                tracing::warn!(file = named(self.file.as_deref()), "it is no file that could be loaded again");
+            }
+            return;
         }
         loop {
             match select(pin!(told.recv()), pin!(context.sleep(CHECK_INTERVAL))).await {
