@@ -1,9 +1,6 @@
 //! What an operator gets when the configuration is right, and is told when it is not.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io::Write as _, path::Path, time::Duration};
 
 use gateway::config::{AuthMode, Config, Error, Identity};
 use rstest::rstest;
@@ -12,26 +9,15 @@ fn env<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = (String,
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
 }
 
-/// A file that is gone at the end of the test.
-struct File(PathBuf);
-
-impl File {
-    fn new(name: &str, text: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("gateway-config-{}-{name}.yaml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        Self(path)
-    }
+/// A file of its own for each test, gone at its end.
+fn written(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
 
-impl Drop for File {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
-fn load(name: &str, text: &str) -> Result<Config, Error> {
-    let file = File::new(name, text);
-    Config::load(Some(&file.0), std::iter::empty())
+fn load(text: &str) -> Result<Config, Error> {
+    Config::load(Some(written(text).path()), std::iter::empty())
 }
 
 #[test]
@@ -63,12 +49,12 @@ fn keys(value: &serde_json::Value) -> Vec<String> {
 #[test]
 fn no_file_and_no_variables_give_the_defaults() {
     assert_eq!(Config::load(None, std::iter::empty()).unwrap(), Config::default());
-    assert_eq!(load("empty", "# nothing\n\n").unwrap(), Config::default());
+    assert_eq!(load("# nothing\n\n").unwrap(), Config::default());
 }
 
 #[test]
 fn the_environment_overrides_the_file_and_reaches_optional_keys() {
-    let file = File::new("overlay", "server: {maxBodyBytes: 5000, readTimeout: 7s}\nscope:\n");
+    let file = written("server: {maxBodyBytes: 5000, readTimeout: 7s}\nscope:\n");
     let variables = [
         ("GATEWAY__SERVER__MAX_BODY_BYTES", "6000"),
         ("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "false"),
@@ -79,12 +65,12 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
         ("GATEWAY_PORT", "tcp://10.0.0.1:8080"),
         ("PATH", "/bin"),
     ];
-    let (cert, key) = (File::new("cert", ""), File::new("key", ""));
+    let (cert, key) = (written(""), written(""));
     let tls = [
         ("GATEWAY__SERVER__TLS__CERT_FILE", cert.0.to_str().unwrap()),
         ("GATEWAY__SERVER__TLS__KEY_FILE", key.0.to_str().unwrap()),
     ];
-    let config = Config::load(Some(&file.0), env(&variables).chain(env(&tls))).unwrap();
+    let config = Config::load(Some(file.path()), env(&variables).chain(env(&tls))).unwrap();
     assert_eq!(config.server.max_body_bytes, 6000);
     assert_eq!(config.server.read_timeout, Duration::from_secs(7));
     assert!(!config.scope.require_managed_label);
@@ -92,7 +78,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
     assert_eq!(config.auth.mode, AuthMode::None);
     assert_eq!(config.lock.patience, Duration::from_millis(250));
     assert_eq!(config.datastorage.buffer.batch_size, 7);
-    assert_eq!(config.server.tls.unwrap().cert_file, cert.0);
+    assert_eq!(config.server.tls.unwrap().cert_file, cert.path());
 }
 
 #[rstest]
@@ -159,9 +145,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::filter("logging: {level: loud}", "logging.level: ")]
 #[case::format("logging: {format: xml}", "logging.format: ")]
 fn a_bad_configuration_is_an_error_that_names_its_key(#[case] text: &str, #[case] expected: &str) {
-    let name =
-        format!("bad-{:x}", text.bytes().fold(expected.len() as u64, |sum, b| sum.wrapping_mul(31) + u64::from(b)));
-    let error = load(&name, text).expect_err(text).to_string();
+    let error = load(text).expect_err(text).to_string();
     assert!(error.contains(expected), "{error}");
 }
 
@@ -169,9 +153,11 @@ fn a_bad_configuration_is_an_error_that_names_its_key(#[case] text: &str, #[case
 fn all_bad_values_are_reported_at_once() {
     let text = "auth: {mode: basic, cacheSize: 0}\nserver: {maxBodyBytes: many, readTimeout: 5, port: 80}\n\
                 signal: {ignore: [severity, 'a=\"b\"', '=x']}\nlock: {duration: 11s}";
-    let file = File::new("all", text);
+    let file = written(text);
     let variables = [("GATEWAY__SCOPE__CACHE_SIZE", "0"), ("GATEWAY__NO_SUCH_KEY", "x")];
-    let Err(Error::Invalid(problems)) = Config::load(Some(&file.0), env(&variables)) else { panic!("it was taken") };
+    let Err(Error::Invalid(problems)) = Config::load(Some(file.path()), env(&variables)) else {
+        panic!("it was taken")
+    };
     let mut keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
     keys.sort_unstable();
     let all = [
@@ -199,14 +185,14 @@ fn all_bad_values_are_reported_at_once() {
 #[case::the_other_one_of_two("server: {writeTimeout: 15s}", "server: {writeTimeout: 30s}")]
 #[case::mapping("signal: {targets: {vm: {version: v1}}}", "plural")]
 fn each_problem_shows_a_value_that_would_do(#[case] text: &str, #[case] example: &str) {
-    let Err(Error::Invalid(problems)) = load(&format!("example-{}", text.len()), text) else { panic!("it was taken") };
+    let Err(Error::Invalid(problems)) = load(text) else { panic!("it was taken") };
     let [problem] = &problems[..] else { panic!("{problems:?}") };
     assert!(problem.hint.as_ref().is_some_and(|hint| hint.contains(example)), "{problem}");
 }
 
 #[test]
 fn what_only_follows_from_a_value_that_cannot_be_read_is_not_reported() {
-    let error = load("follows", "server: {writeTimeout: fast, kubernetesRequestTimeout: 30s, drainTimeout: 60s}");
+    let error = load("server: {writeTimeout: fast, kubernetesRequestTimeout: 30s, drainTimeout: 60s}");
     let error = error.unwrap_err().to_string();
     assert!(error.starts_with("server.writeTimeout: `fast` is not a duration"), "{error}");
     assert_eq!(error.lines().count(), 2, "{error}");
@@ -214,7 +200,7 @@ fn what_only_follows_from_a_value_that_cannot_be_read_is_not_reported() {
 
 #[test]
 fn no_error_shows_the_password_of_an_address() {
-    let error = load("password", "datastorage: {url: \"ftp://me:hunter2@host\"}").unwrap_err().to_string();
+    let error = load("datastorage: {url: \"ftp://me:hunter2@host\"}").unwrap_err().to_string();
     assert!(error.contains("`ftp://***:***@host/` is not an http or https address"), "{error}");
 }
 
@@ -267,6 +253,6 @@ fn a_configuration_file_without_end_is_not_read_to_it() {
         let error = Config::load(Some(Path::new(endless)), std::iter::empty()).unwrap_err().to_string();
         assert!(error.starts_with(&format!("cannot read the configuration file {endless}: ")), "{error}");
     }
-    let error = load("long", &"# a comment\n".repeat(100_000)).unwrap_err().to_string();
+    let error = load(&"# a comment\n".repeat(100_000)).unwrap_err().to_string();
     assert!(error.contains("it has more than 1048576 bytes"), "{error}");
 }
