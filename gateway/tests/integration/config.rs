@@ -67,8 +67,8 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
     ];
     let (cert, key) = (written(""), written(""));
     let tls = [
-        ("GATEWAY__SERVER__TLS__CERT_FILE", cert.0.to_str().unwrap()),
-        ("GATEWAY__SERVER__TLS__KEY_FILE", key.0.to_str().unwrap()),
+        ("GATEWAY__SERVER__TLS__CERT_FILE", cert.path().to_str().unwrap()),
+        ("GATEWAY__SERVER__TLS__KEY_FILE", key.path().to_str().unwrap()),
     ];
     let config = Config::load(Some(file.path()), env(&variables).chain(env(&tls))).unwrap();
     assert_eq!(config.server.max_body_bytes, 6000);
