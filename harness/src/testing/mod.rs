@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Router, body::Body};
 use embedded_apiserver::{Latency, RequestRecord, Script};
 use gateway::{
+    config::TargetKind,
     context::Monotonic,
     remediation::{Fingerprint, LeaseName, remediation_request_name},
 };
@@ -182,6 +183,17 @@ pub async fn delete(fleet: &Fleet, name: &str) {
     let client = fleet.api.client("kubernetes-admin", NAMESPACE);
     let api: Api<gateway::remediation::RemediationRequest> = Api::namespaced(client, NAMESPACE);
     api.delete(name, &DeleteParams::default()).await.unwrap();
+}
+
+/// What an operator sets in `signal.targets` for the kind VirtualMachine of KubeVirt.
+pub fn virtual_machines() -> TargetKind {
+    TargetKind {
+        group: "kubevirt.io".to_owned(),
+        version: "v1".to_owned(),
+        kind: "VirtualMachine".to_owned(),
+        plural: "virtualmachines".to_owned(),
+        namespaced: true,
+    }
 }
 
 /// An HTTP answer with its headers.

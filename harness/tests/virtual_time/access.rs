@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use axum::body::Body;
 use gateway::{
-    config::{AuthMode, Config, Retry, Signals, TargetKind},
+    config::{AuthMode, Config, Retry, Signals},
     kubernetes::{Kubernetes, rights},
     metrics::Metrics,
     runtime::needed_rights,
@@ -15,7 +15,7 @@ use harness::{
     replica::{NAMESPACE, identity},
     testing::{
         FAILURES, Logs, PROMETHEUS, STARTS_AT, account, answered, assert_quiet, exchange, forbidden, grant_on_leases,
-        guarded_fleet, post, rest, script, send, start_accounts, storm, wait_ms,
+        guarded_fleet, post, rest, script, send, start_accounts, storm, virtual_machines, wait_ms,
     },
 };
 use http::Request;
@@ -132,13 +132,6 @@ async fn a_gateway_knows_at_its_start_what_it_may_not_do() {
     let replica = &start_accounts(&fleet, 1).await[0];
     let metrics = Metrics::new().unwrap();
     let kubernetes = Kubernetes::new(account(&fleet), replica.context().clone(), metrics, Retry::default());
-    let vm = TargetKind {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespaced: true,
-    };
     let missing = async |signals: Signals| {
         let deadline = replica.context().monotonic() + Duration::from_secs(30);
         let config = Config { signal: signals, ..Config::default() };
@@ -148,7 +141,7 @@ async fn a_gateway_knows_at_its_start_what_it_may_not_do() {
     };
     let granted = Signals { node_by_instance: true, ..Signals::default() };
     assert!(missing(granted.clone()).await.is_empty(), "the chart grants all that a gateway needs");
-    let more = Signals { targets: [("vm".to_owned(), vm)].into(), ..granted };
+    let more = Signals { targets: [("vm".to_owned(), virtual_machines())].into(), ..granted };
     grant_on_leases(&fleet, &["get", "create", "update", "patch", "list"]);
     let expected = ["delete leases.coordination.k8s.io in kubernaut-system", "get virtualmachines.kubevirt.io"];
     assert_eq!(missing(more).await, expected);

@@ -1,11 +1,11 @@
 //! A running gateway follows what may change of its configuration: the next signal is read and judged by it.
 
-use gateway::config::{Config, TargetKind};
+use gateway::config::Config;
 use harness::{
     fleet::{Fleet, Skew},
     load::webhook,
     replica::config,
-    testing::{STARTS_AT, assert_quiet, post, rest, send},
+    testing::{STARTS_AT, assert_quiet, post, rest, send, virtual_machines},
 };
 use serde_json::{Value, json};
 
@@ -51,15 +51,8 @@ async fn a_label_of_the_operator_names_its_kind_from_the_next_alert_on() {
     let fleet = Fleet::new(3);
     let replica = fleet.start_with(1, config(), Skew::default()).await;
     let body = || labelled(json!({"alertname": "VmDown", "namespace": "shop", "vm": "build-7"}));
-    let vm = TargetKind {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespaced: true,
-    };
     let mut knowing = config();
-    knowing.signal.targets = [("vm".to_owned(), vm)].into();
+    knowing.signal.targets = [("vm".to_owned(), virtual_machines())].into();
     let kinds = |config: &Config| {
         replica.follow(config);
         async {
