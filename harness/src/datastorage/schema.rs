@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use gateway::remediation::Fingerprint;
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Event {
+struct Event<Type = EventType, Data = EventData> {
     version: String,
-    event_type: EventType,
+    event_type: Type,
     /// Read to be sure that it is one.
     #[serde(rename = "event_timestamp")]
     _event_timestamp: Timestamp,
@@ -24,7 +24,7 @@ struct Event {
     resource_type: String,
     resource_id: String,
     correlation_id: String,
-    event_data: EventData,
+    event_data: Data,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -91,25 +91,7 @@ struct ErrorDetails {
 }
 
 /// `gateway.config.reloaded`: a gateway follows a changed configuration.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reloaded {
-    version: String,
-    /// Read to tell it from others.
-    #[serde(rename = "event_type")]
-    _event_type: String,
-    #[serde(rename = "event_timestamp")]
-    _event_timestamp: Timestamp,
-    event_category: String,
-    event_action: String,
-    event_outcome: String,
-    actor_type: ActorType,
-    actor_id: String,
-    resource_type: String,
-    resource_id: String,
-    correlation_id: String,
-    event_data: ReloadedData,
-}
+type Reloaded = Event<String, ReloadedData>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,16 +115,12 @@ const RELOADED: &str = "gateway.config.reloaded";
 
 /// What is wrong with `event`; nothing if it matches its schema.
 pub fn fault(event: &Value) -> Option<String> {
-    if event["event_type"] == RELOADED {
-        return match Reloaded::deserialize(event) {
-            Err(error) => Some(format!("{error}: {event}")),
-            Ok(read) => rules_of_reloaded(&read)
-                .into_iter()
-                .find(|(_, holds)| !holds)
-                .map(|(rule, _)| format!("{rule}: {event}")),
-        };
-    }
-    match Event::deserialize(event) {
+    if event["event_type"] == RELOADED { broken(event, rules_of_reloaded) } else { broken(event, rules) }
+}
+
+/// What of the types or of `rules` does not hold of `event`.
+fn broken<E: DeserializeOwned>(event: &Value, rules: fn(&E) -> Vec<(&'static str, bool)>) -> Option<String> {
+    match E::deserialize(event) {
         Err(error) => Some(format!("{error}: {event}")),
         Ok(read) => rules(&read).into_iter().find(|(_, holds)| !holds).map(|(rule, _)| format!("{rule}: {event}")),
     }
@@ -206,10 +184,10 @@ fn rules_of_accepted(event: &Event) -> Vec<(&'static str, bool)> {
     ]
 }
 
-fn rules_of_reloaded(event: &Reloaded) -> [(&'static str, bool); 8] {
+fn rules_of_reloaded(event: &Reloaded) -> Vec<(&'static str, bool)> {
     let data = &event.event_data;
     let pod = event.resource_id.split_once('/').map(|(_, pod)| pod);
-    [
+    vec![
         ("version is 1.0", event.version == "1.0"),
         ("event_category is gateway", event.event_category == "gateway"),
         ("it was reloaded", event.event_action == "reloaded" && event.event_outcome == "success"),
