@@ -4,7 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -26,7 +29,7 @@ pub struct LogLimit {
 struct Inner {
     context: Context,
     /// By reason. Reasons are words of this program, so there are only so many.
-    windows: Mutex<BTreeMap<&'static str, Window>>,
+    windows: RwLock<BTreeMap<&'static str, Window>>,
 }
 
 struct Window {
@@ -34,31 +37,36 @@ struct Window {
     /// What the lines are written at.
     level: Level,
     written: u32,
-    left_out: u64,
+    /// What is left out is counted by many at once, and without a look at the clock: there may be a million a second.
+    left_out: AtomicU64,
 }
 
 impl LogLimit {
     /// All reasons begin with a whole window.
     pub fn new(context: Context) -> Self {
-        Self { inner: Arc::new(Inner { context, windows: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { context, windows: RwLock::default() }) }
     }
 
     /// Whether a line of `reason` may be written at `level`. One that may not is counted, and told at the end of its
     /// window, at the same level.
     pub fn admits(&self, reason: &'static str, level: Level) -> bool {
-        let now = self.inner.context.monotonic();
-        let mut windows = self.inner.lock();
-        let window = windows.entry(reason).or_insert(Window { began: now, level, written: 0, left_out: 0 });
-        // One that has left lines out is ended by its summary.
-        if window.left_out == 0 && now.since(window.began) >= WINDOW {
-            *window = Window { began: now, level, written: 0, left_out: 0 };
+        if self.inner.left_out_again(reason) {
+            return false;
         }
-        if window.left_out == 0 && window.written < LINES {
+        let now = self.inner.context.monotonic();
+        let mut windows = self.inner.windows.write().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry(reason).or_insert_with(|| Window::new(now, level));
+        let left_out = *window.left_out.get_mut();
+        // One that has left lines out is ended by its summary.
+        if left_out == 0 && now.since(window.began) >= WINDOW {
+            *window = Window::new(now, level);
+        }
+        if left_out == 0 && window.written < LINES {
             window.written += 1;
             return true;
         }
-        window.left_out += 1;
-        if window.left_out == 1 {
+        *window.left_out.get_mut() += 1;
+        if left_out == 0 {
             let (inner, end) = (Arc::clone(&self.inner), window.began + WINDOW);
             self.inner.context.spawn(async move {
                 inner.context.sleep_until(end).await;
@@ -70,21 +78,38 @@ impl LogLimit {
 
     /// Tells what was left out so far, for the end of the process.
     pub fn flush(&self) {
-        let reasons: Vec<_> = self.inner.lock().keys().copied().collect();
+        let windows = self.inner.windows.read().unwrap_or_else(PoisonError::into_inner);
+        let reasons: Vec<_> = windows.keys().copied().collect();
+        drop(windows);
         for reason in reasons {
             self.inner.sum_up(reason);
         }
     }
 }
 
+impl Window {
+    fn new(began: Monotonic, level: Level) -> Self {
+        Self { began, level, written: 0, left_out: AtomicU64::new(0) }
+    }
+}
+
 impl Inner {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts a line of a reason of which lines are left out already; false if none are.
+    fn left_out_again(&self, reason: &str) -> bool {
+        let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(Window { left_out, .. }) = windows.get(reason) else { return false };
+        // Nobody ends the window meanwhile: that takes the lock for writing.
+        let is_leaving_out = left_out.load(Ordering::Relaxed) > 0;
+        if is_leaving_out {
+            left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        is_leaving_out
     }
 
     fn sum_up(&self, reason: &'static str) {
-        let Some(Window { level, left_out, .. }) = self.lock().remove(reason) else { return };
-        match (left_out, level) {
+        let window = self.windows.write().unwrap_or_else(PoisonError::into_inner).remove(reason);
+        let Some(Window { level, left_out, .. }) = window else { return };
+        match (left_out.into_inner(), level) {
             (0, _) => {}
             (more, Level::WARN | Level::ERROR) => {
                 tracing::warn!(reason, more, "{more} more like this in the last minute")
@@ -108,7 +133,7 @@ mod tests {
     }
 
     fn left_out(log: &LogLimit, reason: &str) -> Option<u64> {
-        log.inner.lock().get(reason).map(|window| window.left_out)
+        log.inner.windows.read().unwrap().get(reason).map(|window| window.left_out.load(Ordering::Relaxed))
     }
 
     #[tokio::test(start_paused = true)]

@@ -113,16 +113,10 @@ pub struct Received<'a> {
     pub truncated_alerts: u64,
 }
 
-#[allow(clippy::len_without_is_empty, reason = "it holds at least one alert")]
 impl Received<'_> {
-    /// How many alerts it holds.
-    pub fn len(&self) -> usize {
-        self.texts.len()
-    }
-
-    /// The alert at `place`, in the order sent, to be read when it is its turn.
-    pub fn alert(&self, place: usize) -> Option<Unread<'_>> {
-        Some(Unread { text: self.texts.get(place)?, common: &self.common })
+    /// Its alerts in the order sent, each to be read when it is its turn; at least one.
+    pub fn alerts(&self) -> impl Iterator<Item = Unread<'_>> + Send {
+        self.texts.iter().map(|text| Unread { text, common: &self.common })
     }
 }
 
@@ -163,7 +157,7 @@ struct Common<'a> {
 /// If the envelope cannot be used: no JSON, no alerts or more than 1,000.
 pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Rejection> {
     let received = open(body, now, rules)?;
-    let alerts = (0..received.len()).filter_map(|place| received.alert(place)).map(|alert| alert.read()).collect();
+    let alerts = received.alerts().map(|alert| alert.read()).collect();
     Ok(Webhook { alerts, truncated_alerts: received.truncated_alerts })
 }
 

@@ -1,6 +1,12 @@
 //! Resolved alerts, several alerts, and what the answer is made of.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use harness::{
     load::webhook,
@@ -119,4 +125,30 @@ async fn alerts_whose_turn_has_not_come_by_the_deadline_are_not_begun_and_sent_a
     let received = metrics.lines().filter(|line| line.starts_with("gateway_signals_received_total{"));
     let begun: f64 = received.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
     assert_eq!(begun, 64.0, "as many as are worked on at once");
+}
+
+#[rstest]
+#[case::tiny("1".to_owned(), 1000, 60)]
+#[case::ordinary(format!("{{\"labels\":{{\"alertname\":\"{}\"}},\"startsAt\":1}}", "a".repeat(700)), 1000, 100)]
+#[case::large(format!("\"{}\"", "a".repeat(20_000)), 20, 19)]
+#[tokio::test(start_paused = true)]
+async fn a_webhook_of_bad_alerts_lets_others_have_their_turn_again_and_again(
+    #[case] alert: String,
+    #[case] alerts: usize,
+    #[case] turns_min: u64,
+) {
+    let (_fleet, replica) = start().await;
+    let turns = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&turns);
+    let other = tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let answer = post(&replica, envelope(&vec![alert; alerts])).await;
+    other.abort();
+    assert_eq!(answer.status, 400);
+    let turns = turns.load(Ordering::Relaxed);
+    assert!(turns >= turns_min, "{turns}");
 }
