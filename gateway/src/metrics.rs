@@ -285,7 +285,7 @@ impl Metrics {
             registry: r.0,
         };
         // Exposed from the start: a rate over a counter that begins at 1 misses the first.
-        for bound in ["bodies", "slow_body", "connections", "connections_of_peer"] {
+        for bound in ["bodies", "slow_body", "answers", "connections", "connections_of_peer"] {
             metrics.http_bounds_met.with_label_values(&[bound]);
         }
         metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);

@@ -13,7 +13,7 @@
 //! A failed alert makes the whole answer 5xx because it is the only way to have Alertmanager send it again; those that
 //! succeeded are counted once more then, as an acknowledged duplicate, not created again.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use axum::response::Response;
 use http::StatusCode;
@@ -32,20 +32,52 @@ use crate::{
     signal::{Rejection, reason},
 };
 
+const JSON: &str = "application/json";
+
 /// An answer that is ready but for its request's id and path.
 #[derive(Debug)]
 pub(super) enum Answer {
-    /// With its body as text: a tree of a thousand results would take ten times as much.
+    /// With its body as text.
     Json(StatusCode, Vec<u8>),
+    /// The same of several alerts.
+    Batch(StatusCode, Members),
     Problem(Problem),
 }
+
+/// [`RESULTS`] and the summary as text: a tree of a thousand results would take ten times as much.
+type Members = Vec<(&'static str, Box<RawValue>)>;
+
+const RESULTS: &str = "results";
 
 impl Answer {
     pub(super) fn respond(self, request: &RequestInfo) -> Response {
         match self {
-            Self::Json(status, body) => json_response(status, "application/json", body),
+            Self::Json(status, body) => json_response(status, JSON, body),
+            Self::Batch(status, members) => {
+                let members: BTreeMap<_, _> = members.into_iter().collect();
+                // Nothing of it can fail to be text.
+                json_response(status, JSON, serde_json::to_vec(&members).unwrap_or_default())
+            }
             Self::Problem(problem) => problem.respond(request),
         }
+    }
+
+    /// Bytes of its results, where there are several.
+    pub(super) fn results_bytes(&self) -> usize {
+        let members = match self {
+            Self::Json(..) => return 0,
+            Self::Batch(_, members) => members,
+            Self::Problem(problem) => &problem.extensions,
+        };
+        members.iter().filter(|(name, _)| *name == RESULTS).map(|(_, text)| text.get().len()).sum()
+    }
+
+    /// The same, with the summary and without the results.
+    pub(super) fn without_results(mut self) -> Self {
+        if let Self::Batch(_, members) | Self::Problem(Problem { extensions: members, .. }) = &mut self {
+            members.retain(|(name, _)| *name != RESULTS);
+        }
+        self
     }
 }
 
@@ -87,26 +119,18 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
 fn batch(items: &[Item]) -> Answer {
     let failures: Vec<&dedup::Error> = items.iter().filter_map(failed).collect();
     let malformed = items.iter().filter(|item| matches!(item, Item::Rejected(_))).count();
-    let summary = Summary::of(items);
+    let raw = [(RESULTS, to_raw_value(&Results(items)).ok()), ("summary", to_raw_value(&Summary::of(items)).ok())];
+    let members: Members = raw.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     if failures.is_empty() && malformed < items.len() {
         let nothing_done = items.iter().all(|item| matches!(item, Item::OutOfScope { .. } | Item::Ignored { .. }));
         let status = if nothing_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };
-        return json(status, &Batch { results: Results(items), summary });
+        return Answer::Batch(status, members);
     }
     let problem = match failures.as_slice() {
         [] => Problem::new(Kind::Malformed, "every alert is malformed; see `results`"),
         failures => failure(failures),
     };
-    let raw = [("results", to_raw_value(&Results(items)).ok()), ("summary", to_raw_value(&summary).ok())];
-    let extensions: Vec<(&'static str, Box<RawValue>)> =
-        raw.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    Answer::Problem(Problem { extensions, ..problem })
-}
-
-#[derive(Serialize)]
-struct Batch<'a> {
-    results: Results<'a>,
-    summary: Summary,
+    Answer::Problem(Problem { extensions: members, ..problem })
 }
 
 /// Written one after the other.

@@ -3,6 +3,8 @@
 //! [`TIERS`] of pools, so that large bodies cannot keep small ones out: each part of a body comes from the pool of its tier. A
 //! body takes a part at once, when its first byte for it arrives: nobody holds a portion of a part and waits for the rest of it.
 //!
+//! Answers about many alerts, which are as large, have a pool of their own until their senders have read them.
+//!
 //! Where a pool is used up, whoever needs a part waits for `maxQueueWait` at most. Meanwhile the body that has been read for
 //! longest, and for longer than an honest sender takes, makes room.
 
@@ -43,6 +45,8 @@ const TIERS: [Tier; 3] = [
     Tier { up_to: 64 * 1024, eighths: 2, grace: Duration::from_millis(200) },
     Tier { up_to: usize::MAX, eighths: 5, grace: Duration::from_secs(1) },
 ];
+/// Answers that are not read yet have half as much as bodies.
+const ANSWERS_PART: usize = 2;
 /// Bytes that a permit stands for.
 const UNIT: usize = 1024;
 /// Between two looks at whether a body may be given up.
@@ -51,6 +55,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The memory that bodies may take.
 pub(super) struct Budget {
     pools: [Arc<Pool>; TIERS.len()],
+    answers: Arc<Semaphore>,
     max_body_bytes: usize,
     max_wait: Duration,
     /// Numbers the bodies.
@@ -104,6 +109,7 @@ impl Budget {
         };
         Self {
             pools: TIERS.each_ref().map(pool),
+            answers: Arc::new(Semaphore::new(units / ANSWERS_PART)),
             max_body_bytes: server.max_body_bytes,
             max_wait: server.max_queue_wait,
             next: AtomicU64::new(0),
@@ -127,6 +133,12 @@ impl Budget {
             pool: None,
             evicted: CancellationToken::new(),
         }
+    }
+
+    /// Memory for an answer of `bytes`, if there is some left: nobody waits for others to read.
+    pub(super) fn answer(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        Arc::clone(&self.answers).try_acquire_many_owned(units).ok()
     }
 
     /// Waits for a part of `pool`.

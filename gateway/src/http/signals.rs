@@ -33,6 +33,8 @@ use crate::{config, context::Monotonic, remediation::Source};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// An answer that every connection may have, whatever the others have.
+const SMALL_ANSWER_BYTES: usize = 8 * 1024;
 /// A handler keeps to its deadline by itself; this much later its answer is not waited for any more.
 const HANDLER_GRACE: Duration = Duration::from_secs(1);
 
@@ -114,7 +116,25 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
-    handle(app, (place, charge), source, body, deadline).await
+    let answer = handle(app, (place, charge), source, body, deadline).await?;
+    Ok(keep(shared, head.extensions.get(), answer))
+}
+
+/// Counts `answer` as memory until its sender has read it. Where too many wait to be read, it tells no results of single alerts.
+fn keep(Shared { app, budget, .. }: &Shared, phase: Option<&Phase>, answer: Answer) -> Answer {
+    let bytes = answer.results_bytes();
+    if bytes <= SMALL_ANSWER_BYTES {
+        return answer;
+    }
+    let Some(memory) = budget.answer(bytes) else {
+        app.metrics.http_bounds_met.with_label_values(&["answers"]).inc();
+        return answer.without_results();
+    };
+    // One that is called in process has read it at once.
+    if let Some(phase) = phase {
+        phase.keep(memory);
+    }
+    answer
 }
 
 async fn read_body(shared: &Shared, head: &Parts, body: Body, deadline: Monotonic) -> Result<(Bytes, Charge), Problem> {

@@ -3,7 +3,7 @@
 //! An alert that cannot be used never sinks its neighbours: each is kept as raw text until the envelope is read, and
 //! judged on its own. Unknown fields are tolerated: newer Alertmanagers add some.
 //!
-//! A parsed alert takes several times the memory of its text, so [`open`] reads the envelope only, and [`Received::alert`]
+//! A parsed alert takes several times the memory of its text, so [`open`] reads the envelope only, and [`Received::alerts`]
 //! one alert when it is asked for.
 
 use std::{collections::BTreeMap, fmt};

@@ -62,14 +62,18 @@ fn of(items: Vec<Item>) -> Answer {
 fn sent(answer: &Answer) -> (u16, Value) {
     match answer {
         Answer::Json(status, body) => (status.as_u16(), serde_json::from_slice(body).unwrap()),
+        Answer::Batch(status, members) => (status.as_u16(), with(json!({}), members)),
         Answer::Problem(Problem { kind, detail, extensions, .. }) => {
-            let mut body = json!({ "detail": detail });
-            for (name, value) in extensions {
-                body[name] = serde_json::from_str(value.get()).unwrap();
-            }
-            (kind.status().as_u16(), body)
+            (kind.status().as_u16(), with(json!({ "detail": detail }), extensions))
         }
     }
+}
+
+fn with(mut body: Value, members: &Members) -> Value {
+    for (name, value) in members {
+        body[name] = serde_json::from_str(value.get()).unwrap();
+    }
+    body
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What a connection is at, told by its service and its stream to each other.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
+
+use tokio::sync::OwnedSemaphorePermit;
 
 /// The first head of a connection, or one of which a part is there, is awaited.
 const HEAD: u8 = 0;
@@ -30,6 +32,8 @@ struct State {
     since: AtomicU64,
     /// Bytes of the body of the request under way; [`UNKNOWN`] if that is not announced.
     body_bytes: AtomicU64,
+    /// Of answers that are not written yet: requests may have been pipelined.
+    answers: Mutex<Vec<OwnedSemaphorePermit>>,
     sequence: Sequence,
 }
 
@@ -42,6 +46,7 @@ impl Phase {
             phase: AtomicU8::new(HEAD),
             since,
             body_bytes: AtomicU64::new(0),
+            answers: Mutex::default(),
             sequence: sequence.clone(),
         }))
     }
@@ -72,8 +77,18 @@ impl Phase {
         self.0.phase.store(ANSWER, Ordering::Relaxed);
     }
 
+    /// Holds `memory` until all answers are written.
+    pub(in crate::http) fn keep(&self, memory: OwnedSemaphorePermit) {
+        self.kept().push(memory);
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<OwnedSemaphorePermit>> {
+        self.0.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The answer is written; `more` if a part of the next head is here.
     pub(super) fn answered(&self, more: bool) {
+        self.kept().clear();
         self.pass(ANSWER, if more { HEAD } else { IDLE });
     }
 

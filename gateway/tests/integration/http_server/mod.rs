@@ -1,5 +1,6 @@
 //! The signal listener: its routes, its description, and clients that are in the way.
 
+mod answers;
 mod connections;
 mod heads;
 mod openapi;
