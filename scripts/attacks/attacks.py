@@ -36,7 +36,7 @@ def spread(work, count, *arguments):
 def many(work, numbers, results, arguments):
     from concurrent.futures import ThreadPoolExecutor
 
-    os.nice(10)
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with ThreadPoolExecutor(max(1, len(numbers))) as pool:
         outcomes = list(pool.map(lambda number: work(number, *arguments), numbers))
     total = collections.Counter()
@@ -183,14 +183,14 @@ def few_files(gateway, seconds):
 few_files.fresh, few_files.files = True, "1024:1024"
 
 
-def garbage(number, port, until, count):
+def garbage(number, port, start, seconds, count):
     counts = collections.Counter()
     draws = random.Random(number)
     data = wire.webhook(["garbage"])
     connection = None
-    for _ in range(count):
-        if time.monotonic() > until:
-            break
+    for place in range(count):
+        # An eager one has no time to wait for.
+        time.sleep(max(0, start + seconds * place / count - time.monotonic()))
         try:
             connection = connection or wire.Connection(port, source(number, 4), 35)
             counts[str(connection.post(data, f"garbage-{draws.getrandbits(64):x}"))] += 1
@@ -201,8 +201,16 @@ def garbage(number, port, until, count):
 
 
 def garbage_tokens(gateway, seconds):
-    """20,000 made-up tokens over 64 connections, as fast as they are answered."""
-    return spread(garbage, 64, gateway.ports["listen"], time.monotonic() + seconds, 20_000 // 64)
+    """2,000 made-up tokens a second over 64 connections."""
+    return spread(garbage, 64, gateway.ports["listen"], time.monotonic(), seconds, 2000 * seconds // 64)
+
+
+def flood_of_tokens(gateway, seconds):
+    """100,000 made-up tokens over 64 connections, as fast as they are answered."""
+    return spread(garbage, 64, gateway.ports["listen"], time.monotonic(), 0, 100_000 // 64)
+
+
+flood_of_tokens.is_flood = True
 
 
 def bad(number, port, token, until):
@@ -224,7 +232,26 @@ def unread_answers(gateway, seconds):
     return spread(bad, 200, gateway.ports["listen"], gateway.world.token, time.monotonic() + seconds)
 
 
+def unread(number, port, token, until):
+    """Holds on to a connection on which an answer waits; the smallest of windows, so that the gateway keeps it."""
+    data = b'{"alerts":[' + b",".join([b'{"labels":{"alertname":"' + b"x" * 70 + b'"},"startsAt":"' + b"y" * 64 + b'"}'] * ALERTS_MAX) + b"]}"
+    try:
+        connection = wire.Connection(port, source(number, 8), 35, receive_bytes=4096)
+        connection.send(wire.head(token, f"Content-Length: {len(data)}") + data)
+        time.sleep(max(0, until - time.monotonic()))
+        connection.close()
+        return "sent, not read"
+    except OSError:
+        return "closed"
+
+
+def kept_answers(gateway, seconds):
+    """2,000 connections send one body of 1,000 bad alerts each, and read no answer."""
+    return spread(unread, 2000, gateway.ports["listen"], gateway.world.token, time.monotonic() + seconds)
+
+
 ALL = [
     large_webhooks, full_bodies, tiny_labels, tiny_keys, silent_bodies, stalled_bodies, stalled_large_bodies, byte_chunks,
-    slow_heads, idle_connections, few_files, garbage_tokens, unread_answers,
+    slow_heads, idle_connections, few_files, garbage_tokens, flood_of_tokens, unread_answers,
+    kept_answers,
 ]

@@ -42,8 +42,13 @@ def head(token, *headers):
 class Connection:
     """One to `port` of loopback, from the address `source` of it."""
 
-    def __init__(self, port, source, timeout):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout, (source, 0))
+    def __init__(self, port, source, timeout, receive_bytes=None):
+        self.socket = socket.socket()
+        if receive_bytes:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.settimeout(timeout)
+        self.socket.bind((source, 0))
+        self.socket.connect(("127.0.0.1", port))
         self.received = b""
 
     def send(self, data):
