@@ -84,6 +84,10 @@ bench:
 perf *ARGS:
     scripts/perf {{ ARGS }}
 
+# The pages that sim and scripts/perf write, looked at in Chromium: at two widths, by keyboard, without scripts
+pages *ARGS:
+    scripts/pages {{ ARGS }}
+
 # Changes the deduplication in one place after the other and expects tests to notice (hours)
 mutants *ARGS:
     scripts/mutants {{ ARGS }}

@@ -14,6 +14,7 @@ mod explore;
 mod explored;
 mod load;
 mod mix;
+mod origin;
 mod outcome;
 mod pod;
 mod progress;

@@ -3,7 +3,10 @@
 use harness::{load::Percentiles, oracles::Violation, replica::pod_name};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::outcome::{Outcome, named, plural};
+use crate::{
+    origin::Origin,
+    outcome::{Outcome, named, plural},
+};
 
 mod strip;
 
@@ -14,7 +17,7 @@ const COUNTS_SHOWN: usize = 200;
 const VIOLATIONS_SHOWN: usize = 3;
 
 /// The page.
-pub(crate) fn page(outcome: &Outcome) -> String {
+pub(crate) fn page(outcome: &Outcome, origin: &Origin) -> String {
     let failed = !outcome.violations.is_empty();
     let (class, verdict) = if failed { ("fail", "FAIL") } else { ("pass", "PASS") };
     let title = format!("{verdict}: storm of {} under {}", plural(outcome.signals, "webhook"), outcome.protocol);
@@ -31,6 +34,7 @@ pub(crate) fn page(outcome: &Outcome) -> String {
                 (figures(outcome)) (violations(outcome)) (answers(outcome))
                 (latency(outcome)) (requests(outcome)) (counts(outcome))
             }
+            (made(origin))
         },
     )
     .into_string()
@@ -49,6 +53,19 @@ pub(crate) fn document(title: &str, style: &str, body: Markup) -> Markup {
                 style { (PreEscaped(style)) }
             }
             body { (body) }
+        }
+    }
+}
+
+/// What made the page.
+pub(crate) fn made(Origin { command, commit, date }: &Origin) -> Markup {
+    html! {
+        footer {
+            dl.made {
+                div { dt { "command" } dd { code { (command) } } }
+                div { dt { "commit" } dd { (commit) } }
+                div { dt { "date" } dd { (date) } }
+            }
         }
     }
 }
@@ -129,7 +146,7 @@ fn bars(rows: Vec<(String, usize, &str)>) -> Markup {
 }
 
 fn latency(outcome: &Outcome) -> Markup {
-    let Percentiles { p50, p95, p99, max } = outcome.latency_ms;
+    let max = outcome.latency_ms.max;
     let scale = strip::Scale::of(max);
     let drawn = |class: &str| outcome.statuses.keys().any(|status| strip::class(*status) == class);
     let answers = |gateway: usize| outcome.answers.iter().filter(move |answer| answer.gateway == gateway);
@@ -140,6 +157,7 @@ fn latency(outcome: &Outcome) -> Markup {
             }
         }
         div.strips {
+            (strip::names(&scale, outcome.latency_ms))
             @for gateway in 0..outcome.replicas {
                 @let pod = pod_name(gateway + 1);
                 span.pod { (pod) }
@@ -147,9 +165,7 @@ fn latency(outcome: &Outcome) -> Markup {
             }
             (strip::axis(&scale))
         }
-        p.key {
-            "One dot per answer. Lines: p50 " (ms(p50)) ", p95 " (ms(p95)) ", p99 " (ms(p99)) "; slowest " (ms(max)) "."
-        }
+        p.key { "One dot per answer; the slowest took " (ms(max)) "." }
     };
     section("Time to answer", body)
 }

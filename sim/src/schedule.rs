@@ -8,7 +8,11 @@ use harness::{
     trace::Trace,
 };
 
-use crate::{exhaustive::options, timeline, verdict};
+use crate::{
+    exhaustive::options,
+    origin::{self, Origin},
+    timeline, verdict,
+};
 
 /// Why a schedule could not be told.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,7 @@ impl Told {
             protocol: self.protocol,
             faults: "as the schedule says",
             profile: self.profile.clone(),
-            commit: env!("SIM_COMMIT"),
+            origin: Origin::of_this_process(),
             toolchain: env!("SIM_TOOLCHAIN"),
             replay: &self.command,
             trace: &self.trace,
@@ -84,7 +88,7 @@ pub(crate) fn tell(case: &Case, schedule: &[Choice], out: &Path, quiet: bool) ->
     verdict::write(&text, &told.text())?;
     verdict::write(&page, &told.html())?;
     if !quiet {
-        println!("\n  commit     {}", env!("SIM_COMMIT"));
+        println!("\n  commit     {}", origin::commit());
         println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
         println!("  case       {}", case.describe());
         println!("  again      {}", told.command);

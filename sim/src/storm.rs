@@ -17,6 +17,7 @@ use crate::{
     accounts::Accounts,
     backend::{self, Backend, pause},
     exit,
+    origin::Origin,
     outcome::{Answered, ApiRequests, Outcome, plural},
     progress::Progress,
     protocol, report,
@@ -108,7 +109,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     }
     if let Some(path) = &args.report {
         let failed = |source| Error::Report { path: path.display().to_string(), source };
-        std::fs::write(path, report::page(&outcome)).map_err(failed)?;
+        std::fs::write(path, report::page(&outcome, &Origin::of_this_process())).map_err(failed)?;
     }
     Ok(code)
 }

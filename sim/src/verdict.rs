@@ -9,7 +9,11 @@ use harness::{
     trace::Mode,
 };
 
-use crate::{progress::Ticker, timeline};
+use crate::{
+    origin::{self, Origin},
+    progress::Ticker,
+    timeline,
+};
 
 /// Runs that making a scenario small may take.
 const RUNS_MAX: usize = 600;
@@ -58,7 +62,7 @@ impl Story {
         if self.quiet {
             return Ok(());
         }
-        println!("\n  commit     {}", env!("SIM_COMMIT"));
+        println!("\n  commit     {}", origin::commit());
         println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
         println!("  scenario   {}", scenario.summary());
         println!("  again      {}", self.command);
@@ -108,7 +112,7 @@ impl Story {
             protocol: self.protocol,
             faults: self.faults.map_or("as the scenario says", Mix::name),
             profile: scenario.profile(),
-            commit: env!("SIM_COMMIT"),
+            origin: Origin::of_this_process(),
             toolchain: env!("SIM_TOOLCHAIN"),
             replay: &self.command,
             trace: report.trace.as_deref()?,

@@ -82,12 +82,11 @@ pub(super) fn svg<'a>(
             let _ = write!(paths.entry(class).or_default(), "M{x:.1} {y:.1}h.01");
         }
     }
-    let lines = [("p50", lines.p50), ("p95", lines.p95), ("p99", lines.p99)];
     html! {
         svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img"
             aria-label={ "how long each answer of " (pod) " took" } {
             @for tick in scale.ticks() { (line("tick", scale.share(tick))) }
-            @for (class, ms) in lines { (line(class, scale.share(ms))) }
+            @for (class, ms) in percentiles(lines) { (line(class, scale.share(ms))) }
             @for (class, _) in CLASSES {
                 @if let Some(path) = paths.get(class) { path class=(class) d=(path) {} }
             }
@@ -105,7 +104,27 @@ fn line(class: &str, share: f64) -> Markup {
     html! { path class={ "line " (class) } d=(format!("M{:.1} 0v{HEIGHT}", share * WIDTH)) {} }
 }
 
-/// The axis under all strips.
+const fn percentiles(of: Percentiles) -> [(&'static str, f64); 3] {
+    [("p50", of.p50), ("p95", of.p95), ("p99", of.p99)]
+}
+
+/// The names of the lines, over all strips: each in a row of its own, since percentiles may be close to each other, and on
+/// the side of its line where there is more room.
+pub(super) fn names(scale: &Scale, lines: Percentiles) -> Markup {
+    html! {
+        span {}
+        div.names {
+            @for (row, (name, ms)) in percentiles(lines).into_iter().rev().enumerate() {
+                @let share = scale.share(ms) * 100.0;
+                @let side = if share > 50.0 { format!("right:{:.1}%", 100.0 - share) } else { format!("left:{share:.1}%") };
+                i style=(format!("top:{row}lh;left:{share:.1}%")) {}
+                span style=(format!("top:{row}lh;{side}")) { (name) (format!(" {ms:.1} ms")) }
+            }
+        }
+    }
+}
+
+/// The axis under all strips. Its unit stands at its beginning, where there is room for it at any width.
 pub(super) fn axis(scale: &Scale) -> Markup {
     html! {
         span {}
@@ -118,13 +137,8 @@ pub(super) fn axis(scale: &Scale) -> Markup {
 }
 
 fn label(ms: f64, end_ms: f64) -> String {
-    if ms == 0.0 {
-        "0".to_owned()
-    } else if end_ms >= 2000.0 {
-        format!("{} s", rounded(ms / 1e3))
-    } else {
-        format!("{} ms", rounded(ms))
-    }
+    let (unit, scaled) = if end_ms >= 2000.0 { ("s", ms / 1e3) } else { ("ms", ms) };
+    if ms == 0.0 { format!("0 {unit}") } else { rounded(scaled).to_string() }
 }
 
 /// Without the dust that multiples of 0.2 gather.

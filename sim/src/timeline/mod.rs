@@ -5,10 +5,12 @@
 //! | [`story`] | joins the events of a trace into requests, signals, bars and bands |
 //! | [`names`] | short names |
 //! | [`text()`] | columns for a terminal |
-//! | [`page`] | one HTML file, drawn by a script from the story as JSON |
+//! | [`rows`] | a row of text to each event, as a list |
+//! | [`page`] | one HTML file: the rows, beside which a script draws who sent what to whom |
 
 mod names;
 mod page;
+mod rows;
 mod run;
 mod story;
 #[cfg(test)]

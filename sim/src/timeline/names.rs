@@ -14,6 +14,15 @@ pub(super) fn resource(resource: &str) -> String {
     subresource.map_or_else(|| cut(short, SHOWN_MAX), |subresource| format!("{short}/{subresource}"))
 }
 
+/// What the controls of a page call it.
+pub(super) fn kind(resource: &str) -> &'static str {
+    match resource {
+        resource if resource.starts_with("remediationrequests") => "rr",
+        resource if resource.starts_with("leases") => "lease",
+        _ => "other",
+    }
+}
+
 /// An object's name: what tells it from others of its fingerprint.
 pub(super) fn object(name: &str) -> String {
     let derived = name.strip_prefix("rr-").and_then(|rest| rest.split_once('-'));

@@ -2,6 +2,8 @@
 
 use harness::{baselines::Protocol, oracles::Violation, trace::Trace};
 
+use crate::origin::Origin;
+
 /// A run, and what is to be told of it.
 pub(crate) struct Run<'a> {
     /// What decided everything that happened.
@@ -12,8 +14,8 @@ pub(crate) struct Run<'a> {
     pub(crate) faults: &'a str,
     /// What could go wrong, and how often: a name and a value each.
     pub(crate) profile: Vec<(String, String)>,
-    /// The commit that was run.
-    pub(crate) commit: &'a str,
+    /// What tells it, and of which commit.
+    pub(crate) origin: Origin,
     /// The compiler's version.
     pub(crate) toolchain: &'a str,
     /// The command that shows the same run again.

@@ -14,8 +14,9 @@ mod time;
 use self::teller::Teller;
 
 pub(super) use self::{
-    parts::{Lane, Story},
+    parts::{Bar, Commit, Lane, Signal, Story},
     request::Request,
+    time::Micros,
 };
 
 impl Story {
@@ -23,7 +24,7 @@ impl Story {
     pub(super) fn of(events: &[Event]) -> Self {
         let mut teller = Teller::default();
         teller.story.lanes = lanes(events);
-        events.iter().for_each(|event| teller.tell(event));
+        events.iter().enumerate().for_each(|(row, event)| teller.tell(row, event));
         teller.story
     }
 

@@ -20,6 +20,7 @@ use harness::{
 };
 
 use super::*;
+use crate::origin::Origin;
 
 const PROMETHEUS: &str = "/api/v1/signals/prometheus";
 
@@ -58,6 +59,10 @@ impl Faults for Latencies {
     }
 }
 
+fn origin(commit: &str) -> Origin {
+    Origin { command: "sim replay".to_owned(), commit: commit.to_owned(), date: "2026-01-02".to_owned() }
+}
+
 /// What is left of a run.
 struct Told {
     protocol: Protocol,
@@ -73,7 +78,7 @@ impl Told {
             protocol: self.protocol,
             faults: "light",
             profile,
-            commit: "0123abcd",
+            origin: origin("0123abcd"),
             toolchain: "rustc 1.89.0",
             replay: "sim replay --seed 7 --faults light",
             trace: &self.fleet.trace,
@@ -225,10 +230,32 @@ fn a_page_loads_nothing_from_elsewhere_and_is_the_same_for_the_same_run() {
     let told = unlocked();
     let page = html(&told.run());
     assert_eq!(page, html(&unlocked().run()));
+    let page = page.replace("href=\"#", "");
     for reference in ["src=", "href=", "url(http", "@import", "fetch(", "import(", "XMLHttpRequest"] {
         assert!(!page.contains(reference), "{reference}");
     }
-    assert!(page.contains("0123abcd") && page.contains("sim replay --seed 7 --faults light"));
+    assert!(
+        page.contains("0123abcd")
+            && page.contains("sim replay --seed 7 --faults light")
+            && page.contains(">2026-01-02<")
+    );
+}
+
+#[test]
+fn without_scripts_each_event_has_a_row_and_a_violation_follows_what_broke_it() {
+    let told = unlocked();
+    let (page, story) = (html(&told.run()), story::Story::of(&told.fleet.trace.events()));
+    let after = |mark: &str| {
+        let rest = page.split(mark).skip(1);
+        rest.map(|text| text.split('"').next().and_then(|row| row.parse().ok()).unwrap()).collect::<Vec<usize>>()
+    };
+    let rows = after("data-row=\"");
+    assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
+    let answered = story.signals.iter().filter(|signal| signal.answered.is_some()).count();
+    let events = [story.signals.len(), answered, story.requests.len(), story.commits.len(), story.notes.len()];
+    assert_eq!(rows.len(), events.iter().sum::<usize>() + story.violations.len());
+    let broken = after("id=\"violation-1\" class=\"violation\" data-row=\"");
+    assert!(rows.contains(&broken[0]) && story.commits.iter().any(|commit| commit.row + 1 == broken[0]));
 }
 
 #[test]
@@ -237,7 +264,7 @@ fn names_cannot_leave_their_place() {
     told.fleet = fleet_with("</script><script>alert(1)</script>");
     let message = "</pre></script><img onerror=alert(1)>".to_owned();
     told.violations = vec![Violation { oracle: "counts", version: None, message }];
-    let page = html(&Run { commit: "<b>", replay: "\"><script>", ..told.run() });
+    let page = html(&Run { origin: origin("<b>"), replay: "\"><script>", ..told.run() });
     assert_eq!(page.matches("<script").count(), 2, "its own");
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<img") && !page.contains("<b>"));

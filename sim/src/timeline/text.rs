@@ -56,9 +56,9 @@ pub(super) fn render(run: &Run<'_>) -> String {
 }
 
 fn title(run: &Run<'_>, story: &Story) -> String {
-    let Run { seed, protocol, faults, profile, commit, toolchain, replay, .. } = run;
+    let Run { seed, protocol, faults, profile, origin, toolchain, replay, .. } = run;
     let mut text = format!("{}  {}\n", run.verdict().1, run.headline());
-    let _ = writeln!(text, "seed {seed}, protocol {protocol}, faults {faults}, commit {commit}, {toolchain}");
+    let _ = writeln!(text, "seed {seed}, protocol {protocol}, faults {faults}, commit {}, {toolchain}", origin.commit);
     let _ = writeln!(text, "again: {replay}");
     for (what, value) in profile {
         let _ = writeln!(text, "  {what}: {value}");

@@ -1,11 +1,9 @@
-//! What a story consists of.
-
-use serde::Serialize;
+//! What a story consists of. `row`, `from` and the like are places in the order of events: many share a moment.
 
 use super::{request::Request, time::Micros};
 
 /// A run, joined. Times are in microseconds.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 pub(in crate::timeline) struct Story {
     /// Who sends requests, replicas first.
     pub(in crate::timeline) lanes: Vec<Lane>,
@@ -19,12 +17,10 @@ pub(in crate::timeline) struct Story {
     pub(in crate::timeline) bars: Vec<Bar>,
     pub(in crate::timeline) notes: Vec<Note>,
     pub(in crate::timeline) violations: Vec<Broken>,
-    /// The last moment.
-    pub(in crate::timeline) end: Micros,
 }
 
 /// A caller.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Lane {
     pub(in crate::timeline) name: String,
     pub(in crate::timeline) short: String,
@@ -32,21 +28,24 @@ pub(in crate::timeline) struct Lane {
 }
 
 /// A signal posted to a replica.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Signal {
     pub(in crate::timeline) number: u64,
     pub(in crate::timeline) lane: usize,
     pub(in crate::timeline) fingerprint: usize,
+    pub(in crate::timeline) row: usize,
     pub(in crate::timeline) at: Micros,
-    pub(in crate::timeline) answered: Option<Micros>,
+    /// Where and when.
+    pub(in crate::timeline) answered: Option<(usize, Micros)>,
     pub(in crate::timeline) status: u16,
     pub(in crate::timeline) short: String,
     pub(in crate::timeline) text: String,
 }
 
 /// A committed write.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Commit {
+    pub(in crate::timeline) row: usize,
     pub(in crate::timeline) at: Micros,
     pub(in crate::timeline) version: u64,
     pub(in crate::timeline) by: String,
@@ -57,9 +56,9 @@ pub(in crate::timeline) struct Commit {
 }
 
 /// A watch event that arrived, or the end of a watch.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Delivery {
-    pub(in crate::timeline) at: Micros,
+    pub(in crate::timeline) row: usize,
     pub(in crate::timeline) lane: usize,
     pub(in crate::timeline) version: Option<u64>,
     pub(in crate::timeline) fingerprint: Option<usize>,
@@ -69,31 +68,30 @@ pub(in crate::timeline) struct Delivery {
 }
 
 /// A time in which a replica, or the API, is not what it should be.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Band {
     /// None for the API.
     pub(in crate::timeline) lane: Option<usize>,
     pub(in crate::timeline) what: &'static str,
-    pub(in crate::timeline) from: Micros,
-    pub(in crate::timeline) to: Option<Micros>,
+    pub(in crate::timeline) from: usize,
+    pub(in crate::timeline) to: Option<usize>,
 }
 
 /// The time in which a RemediationRequest was active.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Bar {
     pub(in crate::timeline) fingerprint: usize,
     pub(in crate::timeline) name: String,
-    pub(in crate::timeline) short: String,
-    pub(in crate::timeline) by: String,
-    pub(in crate::timeline) from: Micros,
-    pub(in crate::timeline) to: Option<Micros>,
+    pub(in crate::timeline) from: usize,
+    pub(in crate::timeline) to: Option<usize>,
     /// What it came to.
     pub(in crate::timeline) text: String,
 }
 
 /// Anything else.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Note {
+    pub(in crate::timeline) row: usize,
     pub(in crate::timeline) at: Micros,
     /// None for the API.
     pub(in crate::timeline) lane: Option<usize>,
@@ -101,8 +99,9 @@ pub(in crate::timeline) struct Note {
 }
 
 /// Something that did not hold.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Broken {
+    pub(in crate::timeline) row: usize,
     pub(in crate::timeline) at: Micros,
     pub(in crate::timeline) oracle: String,
     pub(in crate::timeline) message: String,

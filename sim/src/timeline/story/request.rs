@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use embedded_apiserver::{Ending, Fault};
-use harness::trace::{Event, Sent, What, words};
-use serde::Serialize;
-
 use super::time::{Micros, micros};
 use crate::timeline::names;
+use embedded_apiserver::{Ending, Fault};
+use harness::trace::{Event, Sent, What, words};
 
 /// One way that takes longer than this is told.
 const LATE: Duration = Duration::from_millis(100);
 
 /// A request, as it is drawn.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(in crate::timeline) struct Request {
     pub(in crate::timeline) number: u64,
     pub(in crate::timeline) lane: usize,
@@ -28,26 +26,25 @@ pub(in crate::timeline) struct Request {
     pub(in crate::timeline) class: &'static str,
     /// Why it is late, empty if it is not.
     pub(in crate::timeline) late: String,
-    pub(in crate::timeline) sent: Micros,
-    /// When it took effect.
-    pub(in crate::timeline) effect: Option<Micros>,
-    /// When its sender heard of it, or would have.
-    pub(in crate::timeline) ended: Option<Micros>,
+    pub(in crate::timeline) row: usize,
+    pub(in crate::timeline) at: Micros,
+    /// Where it took effect.
+    pub(in crate::timeline) effect: Option<usize>,
+    /// Where its sender heard of it, or would have.
+    pub(in crate::timeline) ended: Option<usize>,
     /// Whether its sender heard of it.
     pub(in crate::timeline) heard: bool,
     /// The version that it committed.
     pub(in crate::timeline) commit: Option<u64>,
     /// All that is known, a line each.
     pub(in crate::timeline) text: String,
-    #[serde(skip)]
     is_read: bool,
-    #[serde(skip)]
     applied: String,
 }
 
 impl Request {
     /// A request that was just sent.
-    pub(super) fn new(event: &Event, sent: &Sent, lane: usize, fingerprint: Option<usize>) -> Self {
+    pub(super) fn new(row: usize, event: &Event, sent: &Sent, lane: usize, fingerprint: Option<usize>) -> Self {
         let Sent { verb, resource, name, version, .. } = sent;
         let mut short = format!("{verb} {}", names::resource(resource));
         for (before, text) in [(" ", names::object(name)), (" @", version.clone())] {
@@ -64,7 +61,8 @@ impl Request {
             result: "under way".to_owned(),
             class: "open",
             late: late(&sent.fault),
-            sent: micros(event),
+            row,
+            at: micros(event),
             effect: None,
             ended: None,
             heard: false,
@@ -76,22 +74,22 @@ impl Request {
     }
 
     /// Adds what came of it.
-    pub(super) fn add(&mut self, event: &Event, commit: Option<u64>) {
+    pub(super) fn add(&mut self, row: usize, event: &Event, commit: Option<u64>) {
         self.text = format!("{}\n{event}", self.text);
         match &event.what {
             What::TookEffect { code, reason, items, .. } => {
-                self.effect = Some(micros(event));
+                self.effect = Some(row);
                 self.commit = commit.filter(|_| !self.is_read);
                 let found = items.map(|items| format!("{items} found")).unwrap_or_default();
                 self.applied = format!("{code} {reason}{found}").trim_end().to_owned();
             }
-            What::Ended { ending, .. } => self.end(micros(event), *ending),
+            What::Ended { ending, .. } => self.end(row, *ending),
             _ => {}
         }
     }
 
-    fn end(&mut self, at: Micros, ending: Ending) {
-        self.ended = Some(at);
+    fn end(&mut self, row: usize, ending: Ending) {
+        self.ended = Some(row);
         self.heard = matches!(ending, Ending::Code(_));
         let took_effect = self.effect.is_some();
         self.result = match ending {

@@ -15,6 +15,8 @@ use crate::timeline::names;
 #[derive(Default)]
 pub(super) struct Teller {
     pub(super) story: Story,
+    /// Of the event that is told: its place in the order of events.
+    row: usize,
     /// Where requests and signals of a number are.
     requests: BTreeMap<u64, usize>,
     signals: BTreeMap<u64, usize>,
@@ -26,9 +28,9 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Adds one event; they come in their order.
-    pub(super) fn tell(&mut self, event: &Event) {
+    pub(super) fn tell(&mut self, row: usize, event: &Event) {
         let at = micros(event);
-        self.story.end = self.story.end.max(at);
+        self.row = row;
         let lane = self.story.lane(&event.actor);
         match &event.what {
             What::Posted { signal, fingerprint } => self.posted(event, *signal, fingerprint),
@@ -39,7 +41,7 @@ impl Teller {
                     None => status.to_string(),
                 };
                 if let Some(signal) = self.signals.get(signal).and_then(|index| self.story.signals.get_mut(*index)) {
-                    signal.answered = Some(at);
+                    signal.answered = Some((row, at));
                     signal.status = *status;
                     let name = if count.is_some() { names::object(detail) } else { String::new() };
                     signal.short = format!("{short} {name}").trim_end().to_owned();
@@ -52,7 +54,7 @@ impl Teller {
                 if let Some(index) = self.requests.get(request)
                     && let Some(request) = self.story.requests.get_mut(*index)
                 {
-                    request.add(event, fresh.map(|(_, version)| version));
+                    request.add(row, event, fresh.map(|(_, version)| version));
                 }
             }
             What::Committed(commit) => self.committed(event, commit),
@@ -62,12 +64,12 @@ impl Teller {
             }
             What::WatchEnded { resource, how } => self.delivered(event, resource, "", None, format!("watch {how}")),
             What::Life(life) => self.lived(at, lane, *life),
-            What::Note(text) => self.story.notes.push(Note { at, lane, text: text.clone() }),
+            What::Note(text) => self.story.notes.push(Note { row, at, lane, text: text.clone() }),
             What::Violation { oracle, version, message } => {
                 let broken = self.story.commits.iter().find(|commit| Some(commit.version) == *version);
                 let fingerprint = broken.and_then(|commit| commit.fingerprint).or_else(|| self.named_in(message));
                 let (oracle, version, message) = (oracle.clone(), *version, message.clone());
-                self.story.violations.push(Broken { at, oracle, message, version, fingerprint });
+                self.story.violations.push(Broken { row, at, oracle, message, version, fingerprint });
             }
         }
     }
@@ -103,14 +105,24 @@ impl Teller {
         self.signals.insert(number, self.story.signals.len());
         let (short, text) = ("no answer".to_owned(), event.to_string());
         let at = micros(event);
-        self.story.signals.push(Signal { number, lane, fingerprint, at, answered: None, status: 0, short, text });
+        self.story.signals.push(Signal {
+            row: self.row,
+            number,
+            lane,
+            fingerprint,
+            at,
+            answered: None,
+            status: 0,
+            short,
+            text,
+        });
     }
 
     fn sent(&mut self, event: &Event, sent: &Sent) {
         let fingerprint = self.about(&sent.name, &sent.selector);
         let Some(lane) = self.story.lane(&event.actor) else { return };
         self.requests.insert(sent.request, self.story.requests.len());
-        self.story.requests.push(Request::new(event, sent, lane, fingerprint));
+        self.story.requests.push(Request::new(self.row, event, sent, lane, fingerprint));
     }
 
     fn committed(&mut self, event: &Event, commit: &Committed) {
@@ -122,27 +134,37 @@ impl Teller {
         };
         if let Some(fingerprint) = fingerprint.filter(|_| !commit.fingerprint.is_empty()) {
             self.owners.insert(name.clone(), fingerprint);
-            self.lives(at, &event.actor, commit, fingerprint);
+            self.lives(commit, fingerprint);
         }
         self.fresh = Some((event.actor.clone(), *version));
         let short = format!("{verb} {} {}", names::resource(resource), names::object(name)).trim_end().to_owned();
         let (by, resource, text) = (event.actor.clone(), resource.clone(), event.to_string());
-        self.story.commits.push(Commit { at, version: *version, by, fingerprint, resource, short, text });
+        self.story.commits.push(Commit {
+            row: self.row,
+            at,
+            version: *version,
+            by,
+            fingerprint,
+            resource,
+            short,
+            text,
+        });
     }
 
     /// Begins or ends the bar of a RemediationRequest.
-    fn lives(&mut self, at: Micros, by: &str, commit: &Committed, fingerprint: usize) {
+    fn lives(&mut self, commit: &Committed, fingerprint: usize) {
+        let row = self.row;
         let mut bars = self.story.bars.iter_mut();
         let bar = bars.find(|bar| bar.name == commit.name && bar.to.is_none());
         let text = format!("@{} {}", commit.version, commit.summary);
         match (bar, commit.active) {
             (Some(bar), active) => {
                 bar.text = format!("{}\n{text}", bar.text);
-                bar.to = (!active).then_some(at);
+                bar.to = (!active).then_some(row);
             }
             (None, true) => {
-                let (name, short, by) = (commit.name.clone(), names::object(&commit.name), by.to_owned());
-                self.story.bars.push(Bar { fingerprint, name, short, by, from: at, to: None, text });
+                let name = commit.name.clone();
+                self.story.bars.push(Bar { fingerprint, name, from: row, to: None, text });
             }
             (None, false) => {}
         }
@@ -150,12 +172,13 @@ impl Teller {
 
     fn delivered(&mut self, event: &Event, resource: &str, name: &str, version: Option<u64>, short: String) {
         let Some(lane) = self.story.lane(&event.actor) else { return };
-        let (at, fingerprint) = (micros(event), self.about(name, ""));
+        let (row, fingerprint) = (self.row, self.about(name, ""));
         let (resource, text) = (resource.to_owned(), event.to_string());
-        self.story.deliveries.push(Delivery { at, lane, version, fingerprint, resource, short, text });
+        self.story.deliveries.push(Delivery { row, lane, version, fingerprint, resource, short, text });
     }
 
     fn lived(&mut self, at: Micros, lane: Option<usize>, life: Life) {
+        let row = self.row;
         let begins = matches!(life, Life::Crashed | Life::Stopped | Life::Paused | Life::CutOff);
         let ends: &[Life] = match life {
             Life::Started => &[Life::Crashed, Life::Stopped, Life::Paused],
@@ -168,12 +191,12 @@ impl Teller {
             self.story.bands.iter_mut().filter(|band| band.to.is_none() && (band.lane == lane || life == Life::Healed))
         {
             if ends.iter().any(|ended| ended.words() == band.what) {
-                band.to = Some(at);
+                band.to = Some(row);
             }
         }
         if begins {
-            self.story.bands.push(Band { lane, what: life.words(), from: at, to: None });
+            self.story.bands.push(Band { lane, what: life.words(), from: row, to: None });
         }
-        self.story.notes.push(Note { at, lane, text: life.words().to_owned() });
+        self.story.notes.push(Note { row, at, lane, text: life.words().to_owned() });
     }
 }
