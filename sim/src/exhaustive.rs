@@ -73,10 +73,12 @@ pub(crate) fn run(search: &Search<'_>) -> Result<u8, Error> {
         twins: 0,
         first_violation: found
             .and_then(|(_, found)| found.violations.first())
-            .map(|violation| First { seed: None, oracle: violation.oracle }),
+            .map(|violation| First { seed: None, oracle: violation.oracle.into() }),
         schedules_per_second: (per_second * 10.0).round() / 10.0,
         requests: reports.iter().filter_map(|(report, _)| report.choices.get("effect")).sum(),
         exhaustive: Some(summary(&reports, &progress)),
+        campaign: None,
+        merged: None,
     };
     if search.json {
         println!("{}", serde_json::to_string(&outcome)?);

@@ -20,6 +20,10 @@ Exit codes: 0 all oracles hold, 1 a violation, 2 wrong arguments or it could not
 pub(crate) const SEARCH: &str = "\
 Exit codes: 0 no violation, 1 a violation, 2 wrong arguments or it could not be carried out, 3 after all had healed, signals \
 were not acknowledged.";
+/// `explore merge`.
+pub(crate) const MERGE: &str = "\
+Exit codes: 0 every seed was explored once and none has a violation, 1 a violation, 2 seeds are missing or were explored twice, a \
+result cannot be read or is of another exploration, or wrong arguments, 3 after all had healed, signals were not acknowledged.";
 /// `serve`.
 pub(crate) const SERVED: &str = "\
 Exit codes: 0 ended by Ctrl-C or SIGTERM, 2 wrong arguments or it could not be carried out, such as a port that is taken.";

@@ -1,7 +1,9 @@
-//! `sim explore`: many seeds on all cores; what fails is made small and told as a story.
+//! `sim explore`: many seeds on all cores, or a share of them on each of many machines; what fails is made small and told
+//! as a story.
 
 use std::{
     num::NonZero,
+    ops::Range,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -10,6 +12,7 @@ use std::{
 use harness::{
     baselines::Protocol,
     explore::{Campaign, Mix, Progress, campaign::Found},
+    oracles::Violation,
 };
 
 use crate::{
@@ -18,15 +21,19 @@ use crate::{
         options::{CaseArgs, Departures},
     },
     exit,
-    explored::{Error, First, Outcome},
-    mix::{self, options},
-    protocol,
-    verdict::{Story, expect_folder},
+    explored::{self, Error, First, Outcome, Seeds},
+    mix, protocol,
+    verdict::{self, Story, expect_file, expect_folder},
 };
+
+mod merge;
 
 /// Options of `sim explore`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// How many seeds, 1 or more
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
@@ -40,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
     /// Try every order of what happens in small cases, up to bounds that are stated, in place of seeds
-    #[arg(long, conflicts_with_all = ["seeds", "start", "faults", "keep_going"])]
+    #[arg(long, conflicts_with_all = ["seeds", "start", "faults", "keep_going", "shares", "index", "result"])]
     exhaustive: bool,
     #[command(flatten)]
     case: CaseArgs,
@@ -56,12 +63,28 @@ pub(crate) struct Args {
     /// Go on after a violation, and count how many seeds have one
     #[arg(long)]
     keep_going: bool,
-    /// Where the story of a violation is written
+    /// Explore one share of the seeds, of this many: 1 to 100000; other machines explore the others
+    #[arg(long, requires = "index", value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    shares: Option<u64>,
+    /// Which share, from 0; an Indexed Job of Kubernetes sets the variable
+    #[arg(long, requires = "shares", value_name = "N", env = "JOB_COMPLETION_INDEX")]
+    index: Option<u64>,
+    /// Where the story of a violation is written; a share has none
     #[arg(long, value_name = "DIR", default_value = "target/explore")]
     out: PathBuf,
+    /// Write the result as JSON to this file, too
+    #[arg(long, value_name = "FILE.json")]
+    result: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Join the results of shares, and check that they are one whole exploration
+    #[command(after_help = exit::MERGE)]
+    Merge(merge::Args),
 }
 
 /// Within a minute or two.
@@ -72,50 +95,83 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Explores; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
-    let Args { seeds, start, faults, protocol, exhaustive, case, departures, minutes, jobs, keep_going, out, json } =
-        args;
-    expect_folder(&out)?;
+    let Args { command, seeds, start, faults, protocol, exhaustive, case, departures, minutes, jobs, .. } = args;
+    let Args { keep_going, shares, index, out, result, json, .. } = args;
+    if let Some(Command::Merge(args)) = command {
+        return merge::run(args);
+    }
+    if shares.is_none() {
+        expect_folder(&out)?;
+    }
     if exhaustive {
         let time_max = Duration::from_secs(minutes * 60);
         let (case, out) = (&case, &out);
         return exhaustive::run(&exhaustive::Search { protocol, case, departures, time_max, jobs, out, json });
     }
-    let end = start.checked_add(seeds).ok_or(Error::Range { start, seeds })?;
+    let whole = Seeds { start, end: start.checked_add(seeds).ok_or(Error::Range { start, seeds })? };
+    let share = share(whole, shares.zip(index))?;
+    if let Some(path) = &result {
+        expect_file(path)?;
+    }
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = jobs.map_or(cores, usize::from);
-    let campaign = Campaign { seeds: start..end, mix: faults, protocol, jobs, stop_at_first: !keep_going };
+    let campaign = Campaign { seeds: share.start..share.end, mix: faults, protocol, jobs, stop_at_first: !keep_going };
     if !json {
-        eprintln!("exploring seeds {start} to {} of {faults} faults under {protocol}, {jobs} at once", end - 1);
+        eprintln!("exploring {share} of {faults} faults under {protocol}, {jobs} at once");
     }
     let (progress, took) = watch(&campaign, json);
-    let runs = Progress::count(&progress.runs);
-    let per_second = runs as f64 / took.as_secs_f64().max(1e-6);
     let found = progress.found();
-    let outcome = Outcome {
+    let outcome = outcome(&campaign, whole, &progress, &found, took);
+    let text = serde_json::to_string(&outcome)?;
+    if let Some(path) = &result {
+        verdict::write(path, &format!("{text}\n"))?;
+    }
+    if json {
+        println!("{text}");
+    } else {
+        outcome.print(shares.is_some());
+    }
+    let Some((seed, violation)) = found.seeds.first_key_value() else { return Ok(exit::OK) };
+    // Whoever explores shares, in pods that end, replays what was found elsewhere.
+    if shares.is_none() {
+        let command = explored::replay(*seed, faults, protocol);
+        let story = Story { seed: Some(*seed), faults: Some(faults), protocol, command, quiet: json };
+        story.tell_smallest(&harness::explore::draw::draw(*seed, faults), violation, &out)?;
+    }
+    Ok(explored::exit_code(found.oracles.keys().copied()))
+}
+
+/// The seeds of one share, given its index and how many there are; without, all seeds.
+fn share(whole: Seeds, share: Option<(u64, u64)>) -> Result<Seeds, Error> {
+    let Some((shares, index)) = share else { return Ok(whole) };
+    if index >= shares {
+        return Err(Error::Index { index, shares });
+    }
+    if shares > whole.count() {
+        return Err(Error::Shares { shares, seeds: whole.count() });
+    }
+    Ok(whole.share(index, shares))
+}
+
+fn outcome(campaign: &Campaign, whole: Seeds, progress: &Progress, found: &Found, took: Duration) -> Outcome {
+    let Campaign { seeds: Range { start, .. }, mix, protocol, .. } = *campaign;
+    let runs = Progress::count(&progress.runs);
+    let seconds = took.as_secs_f64();
+    let first = |(seed, violation): (&u64, &Violation)| First { seed: Some(*seed), oracle: violation.oracle.into() };
+    let explored = Seeds { start, end: start + runs };
+    Outcome {
         protocol: protocol.name(),
-        faults: faults.name(),
+        faults: mix.name(),
         seeds: runs,
         violations: Progress::count(&progress.failed),
         twins: Progress::count(&progress.twins),
-        first_violation: found
-            .first
-            .as_ref()
-            .map(|(seed, violation)| First { seed: Some(*seed), oracle: violation.oracle }),
-        schedules_per_second: (per_second * 10.0).round() / 10.0,
+        first_violation: found.seeds.first_key_value().map(first),
+        schedules_per_second: (runs as f64 / seconds.max(1e-6) * 10.0).round() / 10.0,
         requests: Progress::count(&progress.requests),
         exhaustive: None,
-    };
-    if json {
-        println!("{}", serde_json::to_string(&outcome)?);
-    } else {
-        print(&outcome, &found, took);
+        campaign: Some(explored::Campaign::new(whole, explored, seconds, found, mix, protocol)),
+        merged: None,
     }
-    let Some((seed, violation)) = found.first else { return Ok(exit::OK) };
-    let command = format!("cargo run --release -p sim -- replay --seed {seed}{}", options(faults, protocol));
-    let story = Story { seed: Some(seed), faults: Some(faults), protocol, command, quiet: json };
-    story.tell_smallest(&harness::explore::draw::draw(seed, faults), &violation, &out)?;
-    let liveness_only = found.oracles.keys().all(|oracle| *oracle == "liveness");
-    Ok(if liveness_only { exit::LIVENESS } else { exit::VIOLATION })
 }
 
 /// Runs the campaign and shows how far it is.
@@ -139,23 +195,4 @@ fn watch(campaign: &Campaign, quiet: bool) -> (Progress, Duration) {
         line.end();
     });
     (progress, began.elapsed())
-}
-
-fn print(outcome: &Outcome, found: &Found, took: Duration) {
-    let Outcome { protocol, faults, seeds, violations, twins, schedules_per_second, requests, .. } = outcome;
-    println!("\n  protocol                {protocol}");
-    println!("  faults                  {faults}");
-    println!("  schedules               {seeds} in {:.1} s, {schedules_per_second} per second", took.as_secs_f64());
-    println!("  Kubernetes API requests {requests}");
-    if *twins > 0 {
-        println!("  seeds with twins        {twins}");
-    }
-    println!("  seeds with violations   {violations}");
-    for (oracle, (count, lowest)) in &found.oracles {
-        println!("    {oracle:<21} {count}, the first is seed {lowest}");
-    }
-    match &found.first {
-        None => println!("\nPASS  no violation"),
-        Some((seed, violation)) => println!("\nFAIL  seed {seed}: {violation}"),
-    }
 }

@@ -1,10 +1,14 @@
 //! What an exploration comes to, of seeds or of every order.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
 
-use crate::{schedule, verdict};
+use crate::{exit, schedule, verdict};
+
+mod campaign;
+
+pub(crate) use self::campaign::{Campaign, MESSAGE_MAX, Seeds, Violated, Violating, replay};
 
 /// Why seeds could not be explored.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +21,14 @@ pub(crate) enum Error {
     Schedule(#[from] schedule::Error),
     #[error("--start {start} --seeds {seeds}: beyond the last seed; use smaller ones")]
     Range { start: u64, seeds: u64 },
+    #[error("--index {index} --shares {shares}: indexes are 0 to {}; a Job needs as many completions as shares", shares - 1)]
+    Index { index: u64, shares: u64 },
+    #[error("--shares {shares} --seeds {seeds}: a share needs a seed at least; use fewer shares or more seeds")]
+    Shares { shares: u64, seeds: u64 },
+    #[error("no results: name files or folders, or pipe them in, such as from `kubectl logs`")]
+    NoInput,
+    #[error("there is no result that can be used{}", if .0.is_empty() { String::new() } else { format!(":\n  {}", .0) })]
+    NoResult(String),
 }
 
 /// The result for programs. Its JSON is an interface: fields are added, never changed.
@@ -33,12 +45,85 @@ pub(crate) struct Outcome {
     pub(crate) schedules_per_second: f64,
     pub(crate) requests: u64,
     pub(crate) exhaustive: Option<Exhaustive>,
+    pub(crate) campaign: Option<Campaign>,
+    pub(crate) merged: Option<Merged>,
+}
+
+/// Violations whose commands are printed.
+const COMMANDS_SHOWN: usize = 10;
+
+impl Outcome {
+    /// Prints the result of an exploration of seeds for people; `commands`: with what runs the violating seeds again.
+    pub(crate) fn print(&self, commands: bool) {
+        let Self { protocol, faults, seeds, violations, twins, schedules_per_second, requests, merged, .. } = self;
+        let Some(campaign) = &self.campaign else { return };
+        let Campaign { whole, seconds, commit, oracles, violating, .. } = campaign;
+        println!();
+        if let Some(Merged { results, .. }) = merged {
+            println!("  results                 {results}, of commit {commit}");
+        }
+        println!("  protocol                {protocol}");
+        println!("  faults                  {faults}");
+        if merged.is_some() || campaign.explored != [*whole] {
+            println!("  seeds                   {seeds} explored, of {whole}");
+        }
+        let (together, each) = if merged.is_some() { (" in all", " each") } else { ("", "") };
+        println!(
+            "  schedules               {seeds} in {seconds:.1} s{together}, {schedules_per_second} per second{each}"
+        );
+        println!("  Kubernetes API requests {requests}");
+        if *twins > 0 {
+            println!("  seeds with twins        {twins}");
+        }
+        println!("  seeds with violations   {violations}");
+        for (oracle, Violated { seeds, first }) in oracles {
+            println!("    {oracle:<21} {seeds}, the first is seed {first}");
+        }
+        let shown = if commands { COMMANDS_SHOWN } else { 1 };
+        for (place, Violating { seed, message, replay, .. }) in violating.iter().take(shown).enumerate() {
+            println!("{}FAIL  seed {seed}: {}", if place == 0 { "\n" } else { "" }, printable(message));
+            if commands {
+                println!("      {replay}");
+            }
+        }
+        let left = violations.saturating_sub(shown as u64);
+        if commands && left > 0 {
+            println!("      and {left} more");
+        }
+        let problems = merged.iter().flat_map(|merged| &merged.problems);
+        problems.for_each(|problem| println!("\nINCOMPLETE  {}", printable(problem)));
+        if violating.is_empty() && merged.as_ref().is_none_or(|merged| merged.problems.is_empty()) {
+            println!("\nPASS  no violation");
+        }
+    }
+}
+
+/// `text` of elsewhere, without what a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect()
 }
 
 #[derive(Serialize)]
 pub(crate) struct First {
     pub(crate) seed: Option<u64>,
-    pub(crate) oracle: &'static str,
+    pub(crate) oracle: Cow<'static, str>,
+}
+
+/// The part of the result that is `merge`'s own.
+#[derive(Serialize)]
+pub(crate) struct Merged {
+    pub(crate) results: usize,
+    /// Why they are not one whole exploration; none if they are.
+    pub(crate) problems: Vec<String>,
+}
+
+/// What the violated oracles come to.
+pub(crate) fn exit_code<'a>(mut violated: impl Iterator<Item = &'a str>) -> u8 {
+    match violated.next() {
+        None => exit::OK,
+        Some("liveness") if violated.all(|oracle| oracle == "liveness") => exit::LIVENESS,
+        Some(_) => exit::VIOLATION,
+    }
 }
 
 /// The part of the result that is the exhaustive mode's own.

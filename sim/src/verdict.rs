@@ -32,7 +32,7 @@ pub(crate) struct Story {
 /// Why a story could not be told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{path} cannot be written: {source}; name another place with --out or --report")]
+    #[error("{path} cannot be written: {source}; name another place with --out, --result or --report")]
     Write { path: String, source: io::Error },
     #[error("the scenario cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -137,6 +137,15 @@ pub(crate) fn expect_folder(path: &Path) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::Write { path: path.display().to_string(), source: io::ErrorKind::NotADirectory.into() })
+}
+
+/// Whether [`write()`] could write the file `path`; leaves an empty one behind if there was none.
+pub(crate) fn expect_file(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::Write { path: path.display().to_string(), source };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    fs::OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(failed)
 }
 
 /// Runs `work` on a thread of its own: a simulation has its own runtime.

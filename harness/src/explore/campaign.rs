@@ -43,11 +43,14 @@ pub struct Progress {
     found: Mutex<Found>,
 }
 
+/// Seeds with a violation that [`Found`] lists at most; all are counted.
+pub const LISTED_MAX: usize = 100;
+
 /// What a campaign found.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// The lowest seed with a violation, and its first violation.
-    pub first: Option<(u64, Violation)>,
+    /// The lowest seeds with a violation, [`LISTED_MAX`] at most, and the first violation of each.
+    pub seeds: BTreeMap<u64, Violation>,
     /// How many seeds violate each oracle, and the lowest of them.
     pub oracles: BTreeMap<&'static str, (u64, u64)>,
 }
@@ -72,8 +75,9 @@ impl Progress {
         let Some(violation) = violations.first() else { return };
         self.failed.fetch_add(1, Ordering::Relaxed);
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        if found.first.as_ref().is_none_or(|(first, _)| seed < *first) {
-            found.first = Some((seed, violation.clone()));
+        found.seeds.insert(seed, violation.clone());
+        if found.seeds.len() > LISTED_MAX {
+            found.seeds.pop_last();
         }
         let mut oracles: Vec<&'static str> = violations.iter().map(|violation| violation.oracle).collect();
         oracles.sort_unstable();
@@ -87,7 +91,7 @@ impl Progress {
 }
 
 impl Campaign {
-    /// Runs all seeds; returns when they are done.
+    /// Runs all seeds; returns when they are done. One that stops early has run the first ones, without a gap.
     pub fn run(&self, progress: &Progress) {
         let next = AtomicU64::new(self.seeds.start);
         thread::scope(|scope| {

@@ -2,7 +2,9 @@
 
 mod chaos;
 mod exhaustive;
+mod job;
 mod load;
+mod merge;
 mod pod;
 mod storm;
 mod storm_cluster;
