@@ -54,6 +54,13 @@ pub struct Restored {
     pub counted: u64,
 }
 
+/// What was sent until the restore.
+struct Sent {
+    ledger: Ledger,
+    /// Signals that are gone with it.
+    lost: u64,
+}
+
 /// What is to be restored, and by whom it is looked at.
 pub(super) struct Restore<'a> {
     pub(super) plane: &'a ControlPlane,
@@ -71,18 +78,56 @@ impl Restore<'_> {
         complete: impl AsyncFn(usize),
         say: &impl Fn(&str),
     ) -> Result<(Restored, Vec<Violation>), Error> {
-        let before = self.counted().await?;
+        let (before, rewound) = (self.counted().await?, self.rewound().await);
+        let sent = self.lose(&complete, say).await?;
+        self.come_back(stale, say).await?;
+        let (requests, after) = self.at_rest().await?;
+        let end = self.ledger();
+        let mut wrong = self.unnoticed(&rewound).await;
+        let since = |now: &Counts, then: &Counts, fingerprint: &str| {
+            let of = |counts: &Counts| counts.get(fingerprint).copied().unwrap_or(0);
+            of(now).saturating_sub(of(then))
+        };
+        for fingerprint in (0..self.resources).map(fingerprint_of) {
+            let about = fingerprint.as_str();
+            wrong.extend(judge(&requests, about));
+            let counted = since(&after, &before, about);
+            let told = since(&end.acknowledged, &sent.ledger.acknowledged, about);
+            let attempted = since(&end.attempted, &sent.ledger.attempted, about);
+            if counted < told || counted > attempted {
+                wrong.push(format!(
+                    "{about}: {told} signals acknowledged after the restore, {counted} counted, {attempted} sent"
+                ));
+            }
+        }
+        let restored = Restored {
+            stale,
+            lost: sent.lost,
+            attempted: total(&end.attempted) - total(&sent.ledger.attempted),
+            acknowledged: total(&end.acknowledged) - total(&sent.ledger.acknowledged),
+            counted: total(&after).saturating_sub(total(&before)),
+        };
+        let violation = |message| Violation { oracle: "restore", version: None, message };
+        Ok((restored, wrong.into_iter().map(violation).collect()))
+    }
+
+    /// Backs up, and sends signals that will be gone; `complete` ends every other remediation meanwhile.
+    async fn lose(&self, complete: &impl AsyncFn(usize), say: &impl Fn(&str)) -> Result<Sent, Error> {
         self.plane.back_up()?;
-        let rewound = self.rewound().await;
         say("etcd is backed up");
         let backed_up = self.ledger();
         for resource in (0..self.resources).step_by(2) {
             complete(resource).await;
         }
         self.signals().await;
-        let sent = self.ledger();
-        let lost = total(&sent.acknowledged) - total(&backed_up.acknowledged);
+        let ledger = self.ledger();
+        let lost = total(&ledger.acknowledged) - total(&backed_up.acknowledged);
         say(&format!("etcd goes back to the backup, {lost} signals later"));
+        Ok(Sent { ledger, lost })
+    }
+
+    /// Restores, and sends signals until the gateways are ready again.
+    async fn come_back(&self, stale: bool, say: &impl Fn(&str)) -> Result<(), Error> {
         self.plane.restore()?;
         if stale {
             say("kube-apiserver goes on with what it has in memory");
@@ -95,38 +140,18 @@ impl Restore<'_> {
         for pod in self.pods {
             pod.ready(self.http).await?;
         }
-        let (requests, after) = self.at_rest().await?;
-        let end = self.ledger();
+        Ok(())
+    }
+
+    /// The gateways that did not notice, by their counts from before.
+    async fn unnoticed(&self, before: &[Option<f64>]) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (pod, rewound) in self.pods.iter().zip(rewound) {
-            if pod.metric(self.http, REWOUND).await <= rewound {
+        for (pod, before) in self.pods.iter().zip(before) {
+            if pod.metric(self.http, REWOUND).await <= *before {
                 wrong.push(format!("{} did not notice that history went back", pod.process.name()));
             }
         }
-        for resource in 0..self.resources {
-            let fingerprint = fingerprint_of(resource);
-            wrong.extend(judge(&requests, fingerprint.as_str()));
-            let since = |now: &Counts, then: &Counts| {
-                let of = |counts: &Counts| counts.get(fingerprint.as_str()).copied().unwrap_or(0);
-                of(now).saturating_sub(of(then))
-            };
-            let counted = since(&after, &before);
-            let (told, sent) = (since(&end.acknowledged, &sent.acknowledged), since(&end.attempted, &sent.attempted));
-            if counted < told || counted > sent {
-                wrong.push(format!(
-                    "{fingerprint}: {told} signals acknowledged after the restore, {counted} counted, {sent} sent"
-                ));
-            }
-        }
-        let restored = Restored {
-            stale,
-            lost,
-            attempted: total(&end.attempted) - total(&sent.attempted),
-            acknowledged: total(&end.acknowledged) - total(&sent.acknowledged),
-            counted: total(&after).saturating_sub(total(&before)),
-        };
-        let violation = |message| Violation { oracle: "restore", version: None, message };
-        Ok((restored, wrong.into_iter().map(violation).collect()))
+        wrong
     }
 
     /// Sends signals of each resource to each gateway, each until it is acknowledged.
