@@ -45,8 +45,8 @@ const TIERS: [Tier; 3] = [
     Tier { up_to: 64 * 1024, eighths: 2, grace: Duration::from_millis(200) },
     Tier { up_to: usize::MAX, eighths: 5, grace: Duration::from_secs(1) },
 ];
-/// Answers that are not read yet have half as much as bodies.
-const ANSWERS_PART: usize = 2;
+/// Answers that are not read yet have a quarter as much as bodies.
+const ANSWERS_PART: usize = 4;
 /// Bytes that a permit stands for.
 const UNIT: usize = 1024;
 /// Between two looks at whether a body may be given up.

@@ -42,6 +42,10 @@ const BUDGET_BYTES: usize = 128;
 /// A whole one.
 const BUDGET_MAX: usize = 128;
 
+/// Rejected alerts of one webhook that are told why: what a thousand are told, of each webhook at work, would take more memory than
+/// their text.
+const EXPLAINED_MAX: usize = 64;
+
 /// Severities that are labels of metrics; any other one is `other`, so that senders cannot make up label values.
 const SEVERITIES: [&str; 12] =
     ["critical", "error", "fatal", "high", "info", "low", "medium", "none", "notice", "page", "unknown", "warning"];
@@ -100,7 +104,16 @@ impl Intake {
         }
         let webhook = &webhook;
         let turns = self.turns(webhook, deadline);
-        Ok(turns.map(|turn| self.item(turn, deadline)).buffered(CONCURRENT_ALERTS).collect().await)
+        let items = turns.map(|turn| self.item(turn, deadline)).buffered(CONCURRENT_ALERTS);
+        let mut rejected = 0;
+        let items = items.map(|mut item| {
+            if let Item::Rejected(rejection) = &mut item {
+                rejected += 1;
+                abridge(rejection, rejected);
+            }
+            item
+        });
+        Ok(items.collect().await)
     }
 
     fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Option<Turn>> {
@@ -198,6 +211,14 @@ impl Intake {
                 Item::Failed(error)
             }
         }
+    }
+}
+
+/// What a sender is told of its webhook's alert that is the `rejected`th to be rejected, and no more than that.
+fn abridge(rejection: &mut Rejection, rejected: usize) {
+    rejection.name = None;
+    if rejected > EXPLAINED_MAX {
+        rejection.message = format!("{}; only the first {EXPLAINED_MAX} are told why", rejection.reason);
     }
 }
 

@@ -44,7 +44,7 @@ impl SignalHandler for Handler {
 /// A gateway whose memory for answers is `answers` bytes.
 async fn serve(answers: usize) -> (SocketAddr, Metrics, CancellationToken) {
     let (context, metrics) = (Context::system(), Metrics::new().unwrap());
-    let settings = config::Server { max_buffered_bytes: 2 * answers, ..settings() };
+    let settings = config::Server { max_buffered_bytes: 4 * answers, ..settings() };
     let app = App {
         handler: Arc::new(Handler),
         auth: None,

@@ -127,6 +127,19 @@ async fn alerts_whose_turn_has_not_come_by_the_deadline_are_not_begun_and_sent_a
     assert_eq!(begun, 64.0, "as many as are worked on at once");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_first_64_rejected_alerts_are_told_why_and_the_others_in_a_word() {
+    let (_fleet, replica) = start().await;
+    let bad = || format!("{{\"labels\":{{\"alertname\":\"A\"}},\"startsAt\":\"{}\"}}", "y".repeat(200));
+    let mut alerts: Vec<String> = (0..66).map(|_| bad()).collect();
+    alerts.insert(0, alert("good", "firing").to_string());
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert_eq!((answer.status.as_u16(), &answer.body["summary"]["rejected"]), (207, &json!(66)));
+    let message = |place: usize| answer.body["results"][place]["message"].as_str().unwrap();
+    assert!(message(64).contains("yyy"), "{}", message(64));
+    assert_eq!(message(65), "invalid_time; only the first 64 are told why");
+}
+
 #[rstest]
 #[case::tiny("1".to_owned(), 1000, 60)]
 #[case::ordinary(format!("{{\"labels\":{{\"alertname\":\"{}\"}},\"startsAt\":1}}", "a".repeat(700)), 1000, 100)]
