@@ -12,7 +12,7 @@ use harness::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::mix::options;
+use crate::{mix::options, origin};
 
 /// Characters of a violation that a result keeps; the replay has the rest.
 pub(crate) const MESSAGE_MAX: usize = 1_000;
@@ -80,7 +80,7 @@ impl Campaign {
         };
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            commit: env!("SIM_COMMIT").to_owned(),
+            commit: origin::commit(),
             toolchain: env!("SIM_TOOLCHAIN").to_owned(),
             whole,
             explored: vec![explored],
