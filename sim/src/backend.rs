@@ -56,6 +56,8 @@ pub(crate) enum Backend {
         /// This run's own.
         client: Client,
         namespace: String,
+        /// The CRD's uid, if this run made it.
+        crd: Option<String>,
         requests: Requests,
         oracles: Oracles,
         witness: Witness,
@@ -71,7 +73,7 @@ impl Backend {
         Self::Embedded { api, oracles }
     }
 
-    /// The cluster that `kubeconfig` names: makes a namespace, and the CRD unless there is one.
+    /// The cluster that `kubeconfig` names: makes a namespace, and the CRD unless there is one. Neither is left if that fails.
     pub(crate) async fn cluster(kubeconfig: &Path) -> Result<Self, Error> {
         let unusable = |source| Error::Kubeconfig { path: kubeconfig.display().to_string(), source };
         let file = Kubeconfig::read_from(kubeconfig).map_err(unusable)?;
@@ -81,9 +83,25 @@ impl Backend {
         let client = Client::try_from(config.clone()).map_err(cluster::Error::from)?;
         // In this order: another run that ends leaves the CRD to whoever has a namespace.
         let namespace = make_namespace(&client, NAMESPACES).await?;
-        provide_crd(&client).await?;
+        let mut crd = None;
+        let made = Self::in_namespace(config, &client, &namespace, &mut crd).await;
+        if made.is_err() {
+            // The error that led here says more than one of this.
+            let _ = remove(&client, &namespace, crd.as_deref()).await;
+        }
+        made
+    }
+
+    /// `crd` is the uid of the CRD that was made, whatever comes after it.
+    async fn in_namespace(
+        config: kube::Config,
+        client: &Client,
+        namespace: &str,
+        crd: &mut Option<String>,
+    ) -> Result<Self, Error> {
+        *crd = provide_crd(client).await?;
         let oracles = Oracles::default();
-        let witness = Witness::start(&client, &namespace, &oracles).await?;
+        let witness = Witness::start(client, namespace, &oracles).await?;
         let requests = Requests::default();
         let counter = requests.clone();
         let count = MapRequestLayer::new(move |request: http::Request<kube::client::Body>| {
@@ -92,7 +110,8 @@ impl Backend {
         });
         let timeout = harness::replica::config().server.kubernetes_request_timeout;
         let counted = kubernetes::cluster::builder(config, timeout)?.with_layer(&count).build();
-        Ok(Self::Cluster { counted, client, namespace, requests, oracles, witness })
+        let (client, namespace, crd) = (client.clone(), namespace.to_owned(), crd.clone());
+        Ok(Self::Cluster { counted, client, namespace, crd, requests, oracles, witness })
     }
 
     /// What to call it.
@@ -178,14 +197,22 @@ impl Backend {
         }
     }
 
-    /// Removes what this run made.
-    pub(crate) async fn clean_up(&self) -> Result<(), Error> {
-        if let Self::Cluster { client, namespace, .. } = self {
-            let namespaces = Api::<Namespace>::all(client.clone());
-            namespaces.delete(namespace, &DeleteParams::default()).await.map_err(cluster::Error::from)?;
-            withdraw_crd(client, NAMESPACES, namespace).await?;
+    /// Removes what this run made; returns whether the CRD stays although this run made it.
+    pub(crate) async fn clean_up(&self) -> Result<bool, Error> {
+        match self {
+            Self::Cluster { client, namespace, crd, .. } => remove(client, namespace, crd.as_deref()).await,
+            Self::Embedded { .. } => Ok(false),
         }
-        Ok(())
+    }
+}
+
+/// Removes the namespace and the CRD with the uid `crd`, which this run made; returns whether the latter stays, for others.
+async fn remove(client: &Client, namespace: &str, crd: Option<&str>) -> Result<bool, Error> {
+    let namespaces = Api::<Namespace>::all(client.clone());
+    namespaces.delete(namespace, &DeleteParams::default()).await.map_err(cluster::Error::from)?;
+    match crd {
+        Some(uid) => Ok(!withdraw_crd(client, NAMESPACES, namespace, uid).await?),
+        None => Ok(false),
     }
 }
 

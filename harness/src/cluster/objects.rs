@@ -9,7 +9,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, CustomResourceExt, ResourceExt,
-    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions},
     core::ApiResource,
 };
 use serde_json::{Value, json};
@@ -21,41 +21,55 @@ const CRD_POLL: Duration = Duration::from_millis(200);
 /// On a CRD that [`provide_crd`] made.
 const MADE_HERE: (&str, &str) = ("app.kubernetes.io/managed-by", "gateway-sim");
 
-/// Makes the gateway's CRD unless there is one, which stays as it is, and waits until it is served.
+/// Makes the gateway's CRD unless there is one, which stays as it is, and waits until it is served. Returns the uid of the one
+/// that was made, for [`withdraw_crd`].
 ///
 /// # Errors
-/// If the cluster refuses it, or is too slow.
-pub async fn provide_crd(client: &Client) -> Result<(), Error> {
+/// If the cluster refuses it, or is too slow; then none is left that was made.
+pub async fn provide_crd(client: &Client) -> Result<Option<String>, Error> {
     let mut crd = RemediationRequest::crd();
     crd.labels_mut().insert(MADE_HERE.0.to_owned(), MADE_HERE.1.to_owned());
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     for _ in 0..polls() {
-        let found = match crds.create(&PostParams::default(), &crd).await {
-            Ok(made) => made,
-            Err(kube::Error::Api(status)) if status.is_already_exists() => crds.get(&crd.name_any()).await?,
+        let made = match crds.create(&PostParams::default(), &crd).await {
+            Ok(made) => made.metadata.uid,
+            Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                // Gone again, or about to be, if another run has just withdrawn its own.
+                let found = crds.get_opt(&crd.name_any()).await?;
+                if found.is_none_or(|found| found.metadata.deletion_timestamp.is_some()) {
+                    tokio::time::sleep(CRD_POLL).await;
+                    continue;
+                }
+                None
+            }
             Err(error) => return Err(error.into()),
         };
-        // Another run has just withdrawn its own.
-        if found.metadata.deletion_timestamp.is_none() {
-            return established(client, &crd.name_any()).await;
+        let served = established(client, &crd.name_any()).await;
+        if let (Err(_), Some(uid)) = (&served, &made) {
+            // The error that led here says more than one of this.
+            let _ = delete_crd(client, uid).await;
         }
-        tokio::time::sleep(CRD_POLL).await;
+        return served.map(|()| made);
     }
     Err(Error::CrdNotEstablished)
 }
 
-/// Removes the CRD that [`provide_crd`] made, here or in an earlier run that was cut off, and waits until it is gone. It stays
-/// while another namespace with `prefix` or a RemediationRequest outside of `namespace` needs it, or if somebody else made it.
+/// Removes the CRD with `uid`, which [`provide_crd`] made, and waits until it is gone; returns whether it is. It stays while
+/// another namespace with `prefix` or a RemediationRequest outside of those needs it, or if somebody has adopted it. One that an
+/// earlier run left is not touched: gateways without any RemediationRequest may have come to use it.
 ///
 /// # Errors
 /// If the cluster refuses it.
-pub async fn withdraw_crd(client: &Client, prefix: &str, namespace: &str) -> Result<(), Error> {
+pub async fn withdraw_crd(client: &Client, prefix: &str, namespace: &str, uid: &str) -> Result<bool, Error> {
     let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = RemediationRequest::crd().name_any();
     let crd = crds.get_opt(&name).await?;
     let label = crd.as_ref().and_then(|crd| crd.labels().get(MADE_HERE.0));
+    if crd.as_ref().is_none_or(|crd| crd.metadata.uid.as_deref() != Some(uid)) {
+        return Ok(true);
+    }
     if label.is_none_or(|label| label != MADE_HERE.1) {
-        return Ok(());
+        return Ok(false);
     }
     let namespaces = Api::<Namespace>::all(client.clone()).list(&ListParams::default()).await?;
     let needs = |other: &Namespace| {
@@ -65,16 +79,27 @@ pub async fn withdraw_crd(client: &Client, prefix: &str, namespace: &str) -> Res
     let others = Api::<DynamicObject>::all_with(client.clone(), &remediation_requests());
     let foreign = |object: &DynamicObject| object.namespace().is_none_or(|other| !other.starts_with(prefix));
     if namespaces.iter().any(needs) || others.list(&ListParams::default()).await?.iter().any(foreign) {
-        return Ok(());
+        return Ok(false);
     }
-    crds.delete(&name, &DeleteParams::default()).await?;
+    delete_crd(client, uid).await?;
     for _ in 0..polls() {
         if crds.get_opt(&name).await?.is_none() {
             break;
         }
         tokio::time::sleep(CRD_POLL).await;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Deletes the CRD if it is the one with `uid`.
+async fn delete_crd(client: &Client, uid: &str) -> Result<(), Error> {
+    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let only = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    match crds.delete(&RemediationRequest::crd().name_any(), &DeleteParams::default().preconditions(only)).await {
+        // Another one, or none, has its name.
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
+        deleted => Ok(deleted.map(|_| ())?),
+    }
 }
 
 /// Applies `crd`, one of the RemediationRequests, and waits until it is served.

@@ -1,6 +1,10 @@
 //! `sim storm --kubeconfig` on a real control plane.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use harness::control_plane::{ControlPlane, for_tests};
 use rstest::rstest;
@@ -31,6 +35,22 @@ fn storm(kubeconfig: &Path, options: &[&str]) -> Value {
     result
 }
 
+/// What kubectl prints, as the admin.
+#[track_caller]
+fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> String {
+    let kubeconfig = plane.kubeconfig("admin").unwrap();
+    let output = Command::new(plane.kubectl()).args(arguments).arg("--kubeconfig").arg(kubeconfig).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[track_caller]
+fn expect_no_namespace(plane: &ControlPlane) {
+    let active = "jsonpath={.items[?(@.status.phase=='Active')].metadata.name}";
+    let left = kubectl(plane, &["get", "namespaces", "--output", active]);
+    assert!(!left.contains("gateway-storm"), "{left}");
+}
+
 #[tokio::test]
 async fn a_storm_removes_the_crd_that_it_made_and_no_other() {
     // Says why, if there is none. Others need theirs, so this test has a control plane of its own.
@@ -39,22 +59,59 @@ async fn a_storm_removes_the_crd_that_it_made_and_no_other() {
     }
     let plane = ControlPlane::start().await.unwrap();
     let kubeconfig = plane.kubeconfig("admin").unwrap();
-    let kubectl = |arguments: &[&str]| {
-        let output =
-            Command::new(plane.kubectl()).args(arguments).arg("--kubeconfig").arg(&kubeconfig).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let kubectl = |arguments: &[&str]| kubectl(&plane, arguments);
     let crds = || kubectl(&["get", "crds", "--output", "name"]);
     storm(&kubeconfig, &[]);
     assert_eq!(crds(), "");
-    let left =
-        kubectl(&["get", "namespaces", "--output", "jsonpath={.items[?(@.status.phase=='Active')].metadata.name}"]);
-    assert!(!left.contains("gateway-storm"), "{left}");
+    expect_no_namespace(&plane);
 
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../harness/src/fleet/predecessor.yaml");
     kubectl(&["apply", "--filename", file]);
     let before = kubectl(&["get", "crds", "--output", "jsonpath={.items[0].spec}"]);
     storm(&kubeconfig, &[]);
     assert_eq!(kubectl(&["get", "crds", "--output", "jsonpath={.items[0].spec}"]), before);
+
+    // As one that an earlier storm has left when it was cut off: somebody may use it by now.
+    kubectl(&["label", "crds", "--all", "app.kubernetes.io/managed-by=gateway-sim"]);
+    let uid = || kubectl(&["get", "crds", "--output", "jsonpath={.items[0].metadata.uid}"]);
+    let before = uid();
+    storm(&kubeconfig, &[]);
+    assert_eq!(uid(), before);
+}
+
+#[tokio::test]
+async fn a_storm_that_may_not_make_the_crd_leaves_no_namespace() {
+    if for_tests().await.is_none() {
+        return;
+    }
+    let plane = ControlPlane::start().await.unwrap();
+    let kubectl = |arguments: &[&str]| kubectl(&plane, arguments);
+    kubectl(&["create", "clusterrole", "namespaces", "--verb=create,delete", "--resource=namespaces"]);
+    kubectl(&["create", "clusterrolebinding", "namespaces", "--clusterrole=namespaces", "--user=gateway-pod-1"]);
+    let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
+    let output =
+        storm.args(["storm", "--kubeconfig"]).arg(plane.kubeconfig("gateway-pod-1").unwrap()).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("customresourcedefinitions"), "{error}");
+    expect_no_namespace(&plane);
+}
+
+#[tokio::test]
+async fn gateways_shut_down_when_a_storm_ends_by_an_error() {
+    if for_tests().await.is_none() {
+        return;
+    }
+    let plane = ControlPlane::start().await.unwrap();
+    let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
+    storm.args(["--log", "info", "storm", "--signals", "1", "--kubeconfig"]).arg(plane.kubeconfig("admin").unwrap());
+    let mut storm = storm.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut ends = 0;
+    for line in BufReader::new(storm.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        if line.starts_with("posting") {
+            plane.apiserver().kill();
+        }
+        ends += usize::from(line.ends_with("shut down"));
+    }
+    assert_eq!((storm.wait().unwrap().code(), ends), (Some(2), 3));
 }
