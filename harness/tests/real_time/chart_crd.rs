@@ -1,4 +1,4 @@
-//! The chart beside a CRD that is there already, on a real kube-apiserver of this test's own: others need theirs.
+//! The chart beside a CRD and a release that are there already, on a real kube-apiserver of this test's own: others need theirs.
 
 use std::{env, path::Path, process::Command};
 
@@ -26,15 +26,19 @@ impl Cluster {
         Some(Self { plane: ControlPlane::start().await.unwrap(), helm })
     }
 
-    /// What helm writes, doing `action` with the chart, its notes included.
+    /// What helm writes, doing `action` with the chart in the namespace called as the release, its notes included.
     #[track_caller]
     fn helm(&self, action: &str, release: &str, options: &[&str]) -> String {
+        text(&mut self.command(action, release, &[&["--namespace", release], options].concat()))
+    }
+
+    fn command(&self, action: &str, release: &str, options: &[&str]) -> Command {
         let mut command = Command::new(&self.helm);
-        command.args([action, release, "--namespace", release]).args(options);
+        command.args([action, release]).args(options).env("KUBECONFIG", self.plane.kubeconfig("admin").unwrap());
         if action != "uninstall" {
             command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway/deploy/chart"));
         }
-        text(command.env("KUBECONFIG", self.plane.kubeconfig("admin").unwrap()))
+        command
     }
 
     #[track_caller]
@@ -106,4 +110,24 @@ async fn a_crd_that_gateways_cannot_read_by_is_told_of() {
     cluster.kubectl(&["patch", CRD, "--type", "json", "--patch", without]);
     let notes = cluster.helm("install", "one", &["--create-namespace"]);
     assert!(notes.contains("CANNOT USE IT: .spec.signalFingerprint"), "{notes}");
+}
+
+#[tokio::test]
+async fn a_second_release_in_a_namespace_is_refused_and_the_first_one_can_be_upgraded() {
+    let Some(cluster) = Cluster::start().await else { return };
+    let one = ["--create-namespace", "--set", "rbac.roleName=one"];
+    cluster.helm("install", "one", &one);
+    let second = |options| {
+        let output = cluster.command("install", "two", &["--namespace", "one", "--set", options]).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (installed, complaint) = second("rbac.roleName=two");
+    assert!(
+        !installed && complaint.contains("the namespace one has the release one of this chart already"),
+        "{complaint}"
+    );
+    cluster.helm("upgrade", "one", &one[1..]);
+    cluster.kubectl(&["create", "namespace", "elsewhere"]);
+    let (installed, complaint) = second("rbac.roleName=two,namespaceOverride=elsewhere");
+    assert!(installed, "{complaint}");
 }

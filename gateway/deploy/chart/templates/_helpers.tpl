@@ -113,14 +113,75 @@ that this chart does not grant (rbac.create).
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* A duration of the configuration, such as 500ms or 2m, in whole seconds, rounded up. */ -}}
+{{- /* A duration of the configuration, such as 500ms, 2m or 1m30s, in whole seconds, rounded up. */ -}}
 {{- define "gateway.seconds" -}}
-{{- $number := regexFind "^[0-9]+" . | int }}
-{{- $unit := regexFind "[a-z]+$" . }}
-{{- if eq $unit "ms" }}{{ div (add $number 999) 1000 }}
-{{- else if eq $unit "m" }}{{ mul $number 60 }}
-{{- else if eq $unit "h" }}{{ mul $number 3600 }}
-{{- else }}{{ $number }}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 }}
+{{- $milliseconds := 0 }}
+{{- range regexFindAll "[0-9]+[a-z]+" . -1 }}
+  {{- $milliseconds = add $milliseconds (mul (regexFind "[0-9]+" . | int) (get $units (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- div (add $milliseconds 999) 1000 }}
+{{- end }}
+
+{{- /*
+The ports of DataStorage's pods, as a list. A NetworkPolicy sees connections behind the Service, whose port is all that the URL
+says; pods that are not privileged listen above 1024 instead of at 80 and 443.
+*/ -}}
+{{- define "gateway.datastoragePorts" -}}
+{{- $ports := .Values.networkPolicy.egress.datastoragePorts | default list }}
+{{- $datastorage := dig "datastorage" "url" "" .Values.config }}
+{{- if and $datastorage (not $ports) }}
+  {{- $url := urlParse $datastorage }}
+  {{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (eq $url.scheme "https" | ternary "443" "80") | int }}
+  {{- $ports = concat (list $port) (get (dict "80" (list 8080) "443" (list 8443)) (toString $port) | default list) }}
+{{- end }}
+{{- toYaml $ports }}
+{{- end }}
+
+{{- /*
+The name of an object that goes to `namespace`: where other releases may put theirs, with the release's own namespace before it,
+and a dot, which namespaces have not: `a-b` and `c` are not `a` and `b-c`.
+*/ -}}
+{{- define "gateway.sharedName" -}}
+{{- $own := include "gateway.namespace" .root }}
+{{- $name := include "gateway.fullname" .root }}
+{{- has .namespace (list nil "" $own) | ternary $name (printf "%s.%s" $own $name) }}
+{{- end }}
+
+{{- /* Fails where extraEnv would change what the chart's objects go by: ports, rights, times. */ -}}
+{{- define "gateway.checkEnv" -}}
+{{- $config := "in config, which the chart reads too" }}
+{{- $owned := dict
+      "GATEWAY_CONFIG_FILE" "by extraArgs: [--config=FILE]"
+      "GATEWAY__AUTH__MODE" $config
+      "GATEWAY__EVENTS__ENABLED" $config
+      "GATEWAY__SERVER__DRAIN_TIMEOUT" $config
+      "GATEWAY__SERVER__HEALTH_ADDR" "by bindAddress; the ports are those of probes and Services"
+      "GATEWAY__SERVER__LISTEN_ADDR" "by bindAddress; the ports are those of probes and Services"
+      "GATEWAY__SERVER__METRICS_ADDR" "by bindAddress; the ports are those of probes and Services"
+      "GATEWAY__SERVER__TLS" "by tls and certificate"
+      "GATEWAY__SIGNAL__NODE_BY_INSTANCE" $config
+      "GATEWAY__SIGNAL__TARGETS" $config }}
+{{- range $variable := .Values.extraEnv }}
+  {{- range $name, $instead := $owned }}
+    {{- if or (eq $variable.name $name) (hasPrefix (printf "%s__" $name) $variable.name) }}
+      {{- fail (printf "extraEnv sets %s: set it %s" $variable.name $instead) }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* Fails where another release is in the namespace. Only when this one is installed, and where helm asks a cluster. */ -}}
+{{- define "gateway.checkNeighbours" -}}
+{{- $namespace := include "gateway.namespace" . }}
+{{- if .Release.IsInstall }}
+{{- range (lookup "apps/v1" "Deployment" $namespace "").items }}
+  {{- $labels := .metadata.labels | default dict }}
+  {{- $other := get $labels "app.kubernetes.io/instance" }}
+  {{- if and (regexMatch "^(signal-)?gateway-[0-9]" (get $labels "helm.sh/chart")) (ne $other $.Release.Name) }}
+    {{- fail (printf "the namespace %s has the release %s of this chart already: gateways of both would share Leases and RemediationRequests, and uninstalling one would release the claims of the other; install into another namespace, or upgrade %s" $namespace $other $other) }}
+  {{- end }}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -99,7 +99,7 @@ fn replicas_are_counted_by_the_operator_or_by_an_autoscaler() {
         "an upgrade would undo what it did"
     );
     let resource = |name: &str, share: u32| {
-        json!({ "type": "Resource", "resource": { "name": name,
+        json!({ "type": "ContainerResource", "containerResource": { "container": "gateway", "name": name,
         "target": { "type": "Utilization", "averageUtilization": share } } })
     };
     assert_eq!(
@@ -110,8 +110,11 @@ fn replicas_are_counted_by_the_operator_or_by_an_autoscaler() {
             "metrics": [resource("cpu", 80), resource("memory", 90)],
         })
     );
-    let complaint = helm.try_render("autoscaling: {enabled: true, maxReplicas: 2}").err().unwrap();
-    assert!(complaint.contains("less than autoscaling.minReplicas"), "{complaint}");
+    let own = "autoscaling: {enabled: true, targetCPUUtilizationPercentage: null, metrics: [{type: External}]}";
+    assert_eq!(
+        helm.render(own).named("HorizontalPodAutoscaler", "gateway")["spec"]["metrics"],
+        json!([{ "type": "External" }])
+    );
     assert!(helm.notes("autoscaling: {enabled: true}").starts_with("3 to 10 gateways receive"));
 }
 

@@ -53,7 +53,7 @@ impl Helm {
         self.try_render_chart(&chart(), values)
     }
 
-    fn try_render_chart(&self, chart: &Path, values: &str) -> Result<Release, String> {
+    pub(crate) fn try_render_chart(&self, chart: &Path, values: &str) -> Result<Release, String> {
         let mut child = Command::new(&self.0)
             .args(["template", "gateway"])
             .arg(chart)

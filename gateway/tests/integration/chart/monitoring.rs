@@ -10,10 +10,10 @@ use std::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{
-    helm::{Helm, yaml},
-    values::defaults,
-};
+use super::helm::{Helm, NAMESPACE, yaml};
+
+/// In the files' place of where an operator publishes the runbook.
+pub(crate) const RUNBOOK: &str = "https://runbook.example.com";
 
 fn deployed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(path)
@@ -66,23 +66,36 @@ fn the_network_policy_admits_who_is_named(#[case] values: &str, #[case] ingress:
 }
 
 #[rstest]
-#[case("https://ds.audit/x", 443)]
-#[case("http://ds", 80)]
-fn datastorage_is_reached_at_its_schemes_port(#[case] url: &str, #[case] port: u16) {
+#[case::https("https://ds.audit/x", "[]", &[443, 8443])]
+#[case::http("http://ds", "[]", &[80, 8080])]
+#[case::named("http://ds:9000", "[]", &[9000])]
+#[case::of_the_pods("http://ds", "[3000]", &[3000])]
+#[case::of_a_url_in_a_secret("", "[3000]", &[3000])]
+#[case::none("", "[]", &[])]
+fn datastorage_is_reached_where_its_pods_listen(#[case] url: &str, #[case] own: &str, #[case] ports: &[u16]) {
     let Some(helm) = Helm::find() else { return };
-    let values = format!("{{networkPolicy: {{egress: {{enabled: true}}}}, config: {{datastorage: {{url: '{url}'}}}}}}");
+    let url = if url.is_empty() { String::new() } else { format!("url: '{url}'") };
+    let values = format!(
+        "{{networkPolicy: {{egress: {{enabled: true, datastoragePorts: {own}}}}}, config: {{datastorage: {{{url}}}}}}}"
+    );
     let release = helm.render(&values);
-    assert_eq!(release.named("NetworkPolicy", "gateway")["spec"]["egress"][2], json!({ "ports": [{ "port": port }] }));
+    let rule = release.named("NetworkPolicy", "gateway")["spec"]["egress"].get(2).cloned();
+    let ports: Vec<_> = ports.iter().map(|port| json!({ "port": port })).collect();
+    assert_eq!(rule, (!ports.is_empty()).then(|| json!({ "ports": ports })));
 }
 
 #[test]
 fn alerts_and_dashboard_are_deployed_as_they_are_checked() {
     let Some(helm) = Helm::find() else { return };
     let release = helm.render(
-        "{prometheusRule: {enabled: true, labels: {release: p}}, dashboard: {enabled: true}, serviceMonitor: {enabled: true}}",
+        "{runbookUrl: 'https://runbook.example.com', prometheusRule: {enabled: true, labels: {release: p}},
+        dashboard: {enabled: true}, serviceMonitor: {enabled: true}}",
     );
     let rule = release.named("PrometheusRule", "gateway");
-    assert_eq!((&rule["spec"], &rule["metadata"]["labels"]["release"]), (&alerts(), &json!("p")));
+    let mut expected = alerts();
+    // Of this release alone: see below.
+    expected["groups"][0]["rules"][0]["expr"] = json!("absent(gateway_build_info{namespace=\"kubernaut-system\"})");
+    assert_eq!((&rule["spec"], &rule["metadata"]["labels"]["release"]), (&expected, &json!("p")));
     let dashboard = release.named("ConfigMap", "gateway-dashboard");
     let text = dashboard["data"]["gateway.json"].as_str().unwrap();
     let file = fs::read_to_string(deployed("dashboards/gateway.json")).unwrap();
@@ -102,7 +115,7 @@ fn alerts_and_dashboard_are_deployed_as_they_are_checked() {
 fn alerts_are_those_that_the_operator_wants_as_he_wants_them() {
     let Some(helm) = Helm::find() else { return };
     let values =
-        "{runbookUrl: 'https://wiki/runbook', prometheusRule: {enabled: true, disabled: [GatewaySlow], silence: 2d,
+        "{runbookUrl: 'https://wiki/6h/runbook', prometheusRule: {enabled: true, disabled: [GatewaySlow], silence: 2d,
         certificateExpiryDays: 3, additionalRuleLabels: {team: a, severity: none}}, dashboard: {enabled: true}}";
     let release = helm.render(values);
     let spec = &release.named("PrometheusRule", "gateway")["spec"];
@@ -110,7 +123,7 @@ fn alerts_are_those_that_the_operator_wants_as_he_wants_them() {
     assert_eq!(rules.len() + 1, alerts()["groups"][0]["rules"].as_array().unwrap().len());
     for rule in rules {
         let alert = rule["alert"].as_str().unwrap();
-        let link = format!("https://wiki/runbook#{}", alert.to_lowercase());
+        let link = format!("https://wiki/6h/runbook#{}", alert.to_lowercase());
         assert_eq!(
             (&rule["annotations"]["runbook_url"], &rule["labels"]["team"]),
             (&json!(link), &json!("a")),
@@ -128,7 +141,84 @@ fn alerts_are_those_that_the_operator_wants_as_he_wants_them() {
     fs::write(&file, spec.to_string()).unwrap();
     promtool(&["check", "rules", file.to_str().unwrap()]);
     let dashboard = release.named("ConfigMap", "gateway-dashboard")["data"]["gateway.json"].as_str().unwrap();
-    assert!(!dashboard.contains("kubernaut.ai/gateway"));
+    assert!(!dashboard.contains(RUNBOOK) && dashboard.contains("https://wiki/6h/runbook#gatewayabsent"));
+}
+
+#[test]
+fn where_no_runbook_is_published_nothing_links_to_one() {
+    let Some(helm) = Helm::find() else { return };
+    let values = "{prometheusRule: {enabled: true}, dashboard: {enabled: true}}";
+    let release = helm.render(values);
+    let rules = &release.named("PrometheusRule", "gateway")["spec"]["groups"][0]["rules"];
+    for rule in rules.as_array().unwrap() {
+        let annotations = rule["annotations"].as_object().unwrap();
+        assert_eq!(annotations.keys().collect::<Vec<_>>(), ["description", "summary"], "{rule}");
+    }
+    let text = release.named("ConfigMap", "gateway-dashboard")["data"]["gateway.json"].as_str().unwrap();
+    assert!(!text.contains("unbook"), "{text}");
+    let [without, mut with]: [Value; 2] = [text, &fs::read_to_string(deployed("dashboards/gateway.json")).unwrap()]
+        .map(|text| serde_json::from_str(text).unwrap());
+    with["links"] = json!([]);
+    for panel in with["panels"].as_array_mut().unwrap() {
+        panel["links"] = json!([]);
+    }
+    assert_eq!(without, with, "all else is there");
+    let hint = "runbookUrl is empty";
+    assert!(helm.notes(values).contains(hint) && !helm.notes("").contains(hint));
+    assert!(!helm.notes(&format!("{{runbookUrl: 'https://wiki', {}", &values[1..])).contains(hint));
+}
+
+#[rstest]
+#[case::of_the_release("", "absent(gateway_build_info{namespace=\"kubernaut-system\"})")]
+#[case::elsewhere(
+    "absentSelector: 'job=\"g\", cluster!=\"a: b #\"'",
+    "absent(gateway_build_info{job=\"g\", cluster!=\"a: b #\"})"
+)]
+fn gateways_of_another_release_do_not_hide_that_those_of_this_one_are_absent(#[case] own: &str, #[case] expr: &str) {
+    let Some(helm) = Helm::find() else { return };
+    let release = helm.render(&format!("prometheusRule: {{enabled: true, {own}}}"));
+    let spec = &release.named("PrometheusRule", "gateway")["spec"];
+    assert_eq!(spec["groups"][0]["rules"][0]["expr"], expr);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("rules.json"), spec.to_string()).unwrap();
+    let labels = if own.is_empty() { json!({ "namespace": NAMESPACE }) } else { json!({ "job": "g" }) };
+    let mut firing = labels.as_object().unwrap().clone();
+    firing.insert("severity".to_owned(), json!("critical"));
+    let test = json!({ "rule_files": ["rules.json"], "tests": [{
+        "interval": "1m",
+        "input_series": [{ "series": "gateway_build_info{namespace=\"other\", job=\"o\"}", "values": "1x20" }],
+        "alert_rule_test": [{ "eval_time": "10m", "alertname": "GatewayAbsent", "exp_alerts": [{
+            "exp_labels": firing,
+            "exp_annotations": spec["groups"][0]["rules"][0]["annotations"],
+        }] }],
+    }] });
+    let file = folder.path().join("test.json");
+    fs::write(&file, test.to_string()).unwrap();
+    promtool(&["test", "rules", file.to_str().unwrap()]);
+}
+
+#[test]
+fn releases_that_share_a_namespace_for_monitoring_have_objects_of_their_own_in_it() {
+    let Some(helm) = Helm::find() else { return };
+    let values = |namespace: &str| {
+        let of = format!("{{enabled: true, namespace: '{namespace}'}}");
+        format!("{{prometheusRule: {of}, dashboard: {of}, serviceMonitor: {of}}}")
+    };
+    let names = |namespace: &str| {
+        let release = helm.render(&values(namespace));
+        let of = |kind: &str| -> Vec<String> {
+            let objects = release.all(kind).filter(|object| object["metadata"]["namespace"] == "monitoring");
+            objects.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        };
+        ["PrometheusRule", "ServiceMonitor", "ConfigMap"].map(|kind| of(kind).join(" "))
+    };
+    let shared = ["kubernaut-system.gateway", "kubernaut-system.gateway", "kubernaut-system.gateway-dashboard"];
+    assert_eq!(names("monitoring"), shared);
+    for own in ["", NAMESPACE] {
+        let release = helm.render(&values(own));
+        release.named("PrometheusRule", "gateway");
+        release.named("ConfigMap", "gateway-dashboard");
+    }
 }
 
 #[rstest]
@@ -172,7 +262,7 @@ fn every_alert_says_how_bad_it_is_and_has_a_section_of_the_runbook() {
         assert!(["critical", "warning"].contains(&rule["labels"]["severity"].as_str().unwrap()), "{alert}");
         let url = rule["annotations"]["runbook_url"].as_str().unwrap();
         let (address, anchor) = url.split_once('#').unwrap();
-        assert_eq!((address, anchor), (defaults()["runbookUrl"].as_str().unwrap(), &*alert.to_lowercase()));
+        assert_eq!((address, anchor), (RUNBOOK, &*alert.to_lowercase()));
         named.insert(alert.to_owned());
     }
     let runbook = fs::read_to_string(root.join("gateway/docs/runbook.md")).unwrap();

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use super::helm::{Helm, yaml};
 
 #[rstest]
-#[case::version("image: {repository: r/g}", "r/g:0.1.0")]
+#[case::version("image: {repository: r/g}", concat!("r/g:", env!("CARGO_PKG_VERSION")))]
 #[case::tag("image: {repository: r/g, tag: dev}", "r/g:dev")]
 #[case::digest(
     "image: {repository: r/g, tag: dev, digest: 'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}",
     "r/g@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 )]
-#[case::registry("image: {registry: 'r:5000', repository: g}", "r:5000/g:0.1.0")]
-#[case::registry_of_the_parent("{image: {registry: r, repository: g}, global: {imageRegistry: p}}", "p/g:0.1.0")]
+#[case::registry("image: {registry: 'r:5000', repository: g}", concat!("r:5000/g:", env!("CARGO_PKG_VERSION")))]
+#[case::registry_of_the_parent("{image: {registry: r, repository: g}, global: {imageRegistry: p}}", concat!("p/g:", env!("CARGO_PKG_VERSION")))]
 fn the_image_is_named_by_registry_and_tag_or_digest(#[case] values: &str, #[case] image: &str) {
     let Some(helm) = Helm::find() else { return };
     let release = helm.render(values);
@@ -152,12 +152,13 @@ fn a_release_that_reuses_the_values_of_the_first_version_gets_what_it_had() {
 podDisruptionBudget: {minAvailable: null, unhealthyPodEvictionPolicy: null, annotations: null}
 service: {metrics: null, labels: null, ipFamilies: null}
 runbookUrl: null
-prometheusRule: {enabled: true, disabled: null, silence: null, certificateExpiryDays: null, additionalRuleLabels: null}
+networkPolicy: {egress: {enabled: true, datastoragePorts: null}}
+prometheusRule: {enabled: true, absentSelector: null, disabled: null, silence: null, certificateExpiryDays: null, additionalRuleLabels: null}
 dashboard: {enabled: true, annotations: null, folder: null, folderAnnotation: null, namespace: null}
 serviceMonitor: {enabled: true, annotations: null, relabelings: null, namespace: null, scrapeTimeout: null}";
     let release = helm.render(&format!("{values}{within}"));
     assert_eq!(release.named("PodDisruptionBudget", "gateway")["spec"]["maxUnavailable"], 1);
-    assert_eq!(release.pod()["spec"]["containers"][0]["image"], "signal-gateway:0.1.0");
+    assert_eq!(release.pod()["spec"]["containers"][0]["image"], concat!("signal-gateway:", env!("CARGO_PKG_VERSION")));
     assert_eq!(release.all("Pod").count(), 0);
 }
 

@@ -100,8 +100,27 @@ fn sections_of_the_schema_are_closed() {
 #[case::unknown_config("config: {lock: {patience: 1s, luck: 2}}", "/config/lock")]
 #[case::no_duration("config: {view: {freshness: 90}}", "/config/view/freshness")]
 #[case::no_unit("config: {view: {freshness: '90'}}", "/config/view/freshness")]
+#[case::units_in_disorder("config: {view: {freshness: 30s1m}}", "/config/view/freshness")]
+#[case::nothing("config: {view: {freshness: ''}}", "/config/view/freshness")]
 #[case::no_url("config: {datastorage: {url: 'ftp://x'}}", "/config/datastorage/url")]
 #[case::auth_mode("config: {auth: {mode: basic}}", "/config/auth/mode")]
+#[case::port_by_environment("extraEnv: [{name: GATEWAY__SERVER__HEALTH_ADDR, value: x}]", "set it by bindAddress")]
+#[case::tls_by_environment("extraEnv: [{name: GATEWAY__SERVER__TLS__KEY_FILE, value: x}]", "set it by tls")]
+#[case::file_by_environment("extraEnv: [{name: GATEWAY_CONFIG_FILE, value: x}]", "set it by extraArgs")]
+#[case::rights_by_environment("extraEnv: [{name: GATEWAY__AUTH__MODE, value: none}]", "set it in config")]
+#[case::no_such_alert(
+    "prometheusRule: {enabled: true, disabled: [GatewaySlo]}",
+    "disabled names GatewaySlo, but there are only GatewayAbsent"
+)]
+#[case::nothing_to_scale_by(
+    "autoscaling: {enabled: true, targetCPUUtilizationPercentage: null}",
+    "autoscaling.enabled needs something to scale by"
+)]
+#[case::share_of_nothing(
+    "autoscaling: {enabled: true, targetMemoryUtilizationPercentage: 80}\nresources: {requests: {cpu: null, memory: null}}",
+    "targetCPUUtilizationPercentage is a share of resources.requests.cpu, which is not set"
+)]
+#[case::replicas("autoscaling: {enabled: true, maxReplicas: 2}", "less than autoscaling.minReplicas")]
 #[case::identity("extraEnv: [{name: POD_NAME, value: x}]", "/extraEnv/0/name")]
 #[case::no_sleep("preStopSeconds: 0", "/preStopSeconds")]
 #[case::sender_without_namespace("rbac: {senders: [{name: x}]}", "/rbac/senders/0")]

@@ -40,10 +40,11 @@ fn three_replicas_know_who_they_are() {
     config.server.metrics_addr.set_ip("::".parse().unwrap());
     config
 })]
-#[case::own("config: {server: {maxConnections: 7, drainTimeout: 21s}, scope: {requireManagedLabel: false}}", {
+#[case::own("terminationGracePeriodSeconds: 85\nreleaseClaims: {wait: 1m30s}\n\
+    config: {server: {maxConnections: 7, drainTimeout: 1m1s}, scope: {requireManagedLabel: false}}", {
     let mut config = Config::default();
     config.server.max_connections = 7;
-    config.server.drain_timeout = std::time::Duration::from_secs(21);
+    config.server.drain_timeout = std::time::Duration::from_secs(61);
     config.scope.require_managed_label = false;
     config
 })]
@@ -108,6 +109,8 @@ fn a_pod_can_do_nothing_but_its_work() {
 #[case::just_too_long("preStopSeconds: 15", Err("takes up to 45 s"))]
 #[case::long_drain("config: {server: {drainTimeout: 1m}}", Err("takes up to 75 s"))]
 #[case::drain_in_milliseconds("config: {server: {drainTimeout: 29500ms}}", Err("takes up to 45 s"))]
+#[case::units("config: {server: {drainTimeout: 1m30s}}", Err("takes up to 105 s"))]
+#[case::part_of_a_second("config: {server: {drainTimeout: 1h1m1s1ms}}", Err("takes up to 3677 s"))]
 #[case::enough("{terminationGracePeriodSeconds: 80, config: {server: {drainTimeout: 1m}}}", Ok(5))]
 #[case::too_short_a_wait("releaseClaims: {wait: 45s}", Err("releaseClaims.wait is 45s"))]
 #[case::no_wait("releaseClaims: {enabled: false, wait: 45s}", Ok(5))]
