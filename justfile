@@ -95,3 +95,7 @@ mutants *ARGS:
 # The container image, without Docker: target/signal-gateway.tar
 image *ARGS:
     scripts/image {{ ARGS }}
+
+# A release: images, binaries, SBOMs, chart and the rest, for amd64 and arm64 (an hour); `--check` compares versions only
+release *ARGS:
+    scripts/release {{ ARGS }}

@@ -11,4 +11,5 @@ mod http_server;
 mod image;
 mod imports;
 mod process;
+mod release;
 mod reload;

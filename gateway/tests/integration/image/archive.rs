@@ -12,9 +12,14 @@ use tempfile::TempDir;
 
 /// An ELF header for x86-64 with `headers` program headers of the type `kind`.
 fn elf(headers: u16, kind: u32) -> Vec<u8> {
+    elf_for(X86_64, headers, kind)
+}
+
+/// The same for another `machine`.
+pub(crate) fn elf_for(machine: u16, headers: u16, kind: u32) -> Vec<u8> {
     let mut elf = vec![0; 64];
     elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    elf[18..20].copy_from_slice(&62_u16.to_le_bytes());
+    elf[18..20].copy_from_slice(&machine.to_le_bytes());
     elf[32..40].copy_from_slice(&64_u64.to_le_bytes());
     elf[54..56].copy_from_slice(&56_u16.to_le_bytes());
     elf[56..58].copy_from_slice(&headers.to_le_bytes());
@@ -25,7 +30,8 @@ fn elf(headers: u16, kind: u32) -> Vec<u8> {
     elf
 }
 
-const LOADED: u32 = 1;
+pub(crate) const X86_64: u16 = 62;
+pub(crate) const LOADED: u32 = 1;
 const INTERPRETER: u32 = 3;
 
 struct Case {
@@ -69,13 +75,13 @@ impl Case {
         let digest = descriptor["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
         let name = format!("blobs/sha256/{digest}");
         let content = fs::read(self.path(&format!("image/{name}"))).unwrap();
-        assert_eq!(hex(&content), digest);
+        assert_eq!(sha256(&content), digest);
         assert_eq!(content.len() as u64, descriptor["size"].as_u64().unwrap());
         name
     }
 }
 
-fn hex(content: &[u8]) -> String {
+pub(crate) fn sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -1,4 +1,4 @@
 //! The container image, and the binary where there is nothing else.
 
-mod archive;
+pub(crate) mod archive;
 mod empty;
