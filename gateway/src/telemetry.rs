@@ -8,7 +8,16 @@ mod limit;
 mod line;
 mod writer;
 
-use std::{fs::File, io, os::fd::AsFd as _, panic, sync::Arc, time::Duration};
+use std::{
+    env,
+    ffi::OsStr,
+    fs::File,
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    panic,
+    sync::Arc,
+    time::Duration,
+};
 
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _};
 
@@ -74,7 +83,7 @@ pub fn init(logging: &Logging, context: &Context) -> Result<Telemetry, Error> {
     let lines = match logging.format {
         // The innermost span names the request; the list of all would only repeat it.
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
-        LogFormat::Human => lines.boxed(),
+        LogFormat::Human => lines.with_ansi(is_coloured(env::var_os("NO_COLOR").as_deref())).boxed(),
     };
     let (filter, handle) = reload::Layer::new(filter);
     tracing_subscriber::registry().with(lines).with(limit.clone()).with(filter).try_init()?;
@@ -83,6 +92,11 @@ pub fn init(logging: &Logging, context: &Context) -> Result<Telemetry, Error> {
     panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a task panicked")));
     context.spawn(limit.clone().sum_up_forever());
     Ok(Telemetry { writer, limit, level })
+}
+
+/// Whether lines for people have colours: on a terminal, unless `no_color` asks for none (no-color.org).
+fn is_coloured(no_color: Option<&OsStr>) -> bool {
+    no_color.is_none_or(OsStr::is_empty) && io::stdout().is_terminal()
 }
 
 impl Telemetry {

@@ -130,6 +130,10 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn init_log(filter: &str) -> Result<(), String> {
     let logging = gateway::config::Logging { level: filter.to_owned(), ..Default::default() };
     let filter = logging.filter().map_err(|error| format!("--log: {error}"))?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .init();
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tracing::Instrument as _;
+
 use super::{bounds::REQUEST_TIMEOUT, core::Core};
 use crate::{kubernetes::Error, remediation::Record};
 
@@ -12,11 +14,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Releases, off the critical path, the claim on a predecessor whose successor is known to exist.
 pub(super) fn release_in_background(core: &Arc<Core>, claimed: Arc<Record>) {
-    let (core, under_way) = (Arc::clone(core), core.releases.token());
-    core.context.clone().spawn(async move {
+    let (core, under_way, context) = (Arc::clone(core), core.releases.token(), core.context.clone());
+    let release = async move {
         release(&core, claimed).await;
         drop(under_way);
-    });
+    };
+    context.spawn(release.in_current_span());
 }
 
 /// Removes a claim whose successor is known to exist, although others write the object meanwhile, as long as nobody has

@@ -130,7 +130,7 @@ impl Core {
         let asked = self.view.asked(fingerprint);
         let list = self.store.list(&format!("spec.signalFingerprint={fingerprint}"), deadline).await;
         let list = list.and_then(|list| Ok((list_version(&list.metadata)?, list.items)));
-        let (version, items) = list.map_err(|error| self.refused(LIST, &error))?;
+        let (version, items) = list.map_err(|error| failed(LIST, &error))?;
         let records: Vec<Arc<Record>> = items.into_iter().filter_map(readable).map(Arc::new).collect();
         if !self.view.agrees_with_list(&asked, version, &records) {
             return Err(doubtful());
@@ -152,12 +152,13 @@ impl Core {
         self.view.mark(record.version, before);
         Ok(())
     }
+}
 
-    /// Logs what the API server said, and makes of it what a signal's sender is told.
-    pub(super) fn refused(&self, operation: Operation, error: &kubernetes::Error) -> Error {
-        let Operation { verb, resource } = operation;
-        tracing::error!(verb, resource, %error, "a request to the Kubernetes API failed");
-        Error::from(error)
+/// What a signal's failure is put down to: the request to the API server, and what that said. It is logged with the signal.
+pub(super) fn failed(Operation { verb, resource }: Operation, error: &kubernetes::Error) -> Error {
+    match Error::from(error) {
+        Error::Kubernetes(said) => Error::Kubernetes(format!("{verb} {resource}: {said}")),
+        other => other,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    core::{Core, doubtful},
+    core::{Core, doubtful, failed},
     deduplicate::Error,
     history::Asked,
     protocol::{
@@ -131,7 +131,7 @@ async fn attempt(
                 Event::Got(found)
             }
             Effect::Done(Ok(found)) => return Ok(found),
-            Effect::Done(Err(Failure::Failed(error))) => return Err(core.refused(operation, &error)),
+            Effect::Done(Err(Failure::Failed(error))) => return Err(failed(operation, &error)),
             Effect::Done(Err(Failure::Late { blocked: false })) => return Err(Error::Deadline),
             Effect::Done(Err(Failure::Late { blocked: true })) => {
                 metrics.blocked_by_deletion.inc();

@@ -9,6 +9,7 @@ use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
 };
+use tracing::Span;
 
 use super::deduplicate::{Accepted, Error};
 use crate::{
@@ -23,6 +24,8 @@ const WORKERS_MAX: usize = 100_000;
 pub(super) struct Pending {
     pub(super) signal: Arc<Signal>,
     pub(super) deadline: Monotonic,
+    /// That of its request: what is logged about it names that.
+    pub(super) span: Span,
     /// Writer and attempt, once it was tried to create its RemediationRequest: an answer that was lost is recognised.
     pub(super) tag: Option<String>,
     reply: oneshot::Sender<Result<Accepted, Error>>,
@@ -31,7 +34,8 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn new(signal: Signal, deadline: Monotonic) -> (Box<Self>, oneshot::Receiver<Result<Accepted, Error>>) {
         let (reply, answer) = oneshot::channel();
-        (Box::new(Self { signal: Arc::new(signal), deadline, tag: None, reply }), answer)
+        let span = Span::current();
+        (Box::new(Self { signal: Arc::new(signal), deadline, span, tag: None, reply }), answer)
     }
 
     /// Answers; that nobody waits any more is no matter.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::api::Preconditions;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::{
     protocol::{
@@ -135,14 +136,15 @@ impl LockManager {
     pub fn release_in_background(&self, name: &LeaseName) {
         let held = self.give_up(name);
         let (manager, name, under_way) = (self.clone(), name.clone(), self.shared.releases.token());
-        self.shared.context.spawn(async move {
+        let release = async move {
             let Shared { context, config, .. } = &*manager.shared;
             let deadline = context.monotonic() + config.release_timeout;
             if let Err(error) = manager.release_until(&name, held, deadline).await {
                 tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
             }
             drop(under_way);
-        });
+        };
+        self.shared.context.spawn(release.in_current_span());
     }
 
     /// From here on the lock `name` is not held any more; the version that was, if any.

@@ -4,6 +4,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
+use tracing::Instrument as _;
 
 use self::pace::Pace;
 use super::{
@@ -177,27 +178,28 @@ impl Worker {
         let core = &self.shared.core;
         let Some(head) = self.waiting.front_mut() else { return Ok(None) };
         let tag = head.tag.get_or_insert_with(|| core.next_tag()).clone();
-        let (signal, deadline) = (Arc::clone(&head.signal), head.deadline);
-        match driver::find(core, &signal, &self.lease, &tag, self.past.clone(), deadline).await? {
+        let (signal, deadline, span) = (Arc::clone(&head.signal), head.deadline, head.span.clone());
+        let finding = driver::find(core, &signal, &self.lease, &tag, self.past.clone(), deadline);
+        match finding.instrument(span.clone()).await? {
             Found::Duplicate { record, claimed } => {
-                self.release_claim(claimed);
+                span.in_scope(|| self.release_claim(claimed));
                 // It exists after all: a consistent list has refuted the 404.
                 self.past.gone.take_if(|gone| *gone == record.uid);
                 Ok(Some(record))
             }
             Found::InDoubt { claimed } => {
-                self.release_claim(claimed);
+                span.in_scope(|| self.release_claim(claimed));
                 core.metrics.counts_indeterminate.with_label_values(&[Cause::Tampered.as_str()]).inc();
                 let reason = "it is not known whether the signal was counted: an annotation was removed";
                 Err(Error::Busy { reason, retry_after: Duration::from_secs(1) })
             }
             Found::NameTaken(name) => {
-                tracing::error!(%name, "an object of another fingerprint has the derived name");
+                span.in_scope(|| tracing::error!(%name, "an object of another fingerprint has the derived name"));
                 Err(Error::Kubernetes(format!("the name {name} is taken")))
             }
             Found::Created { record, claimed } => {
                 self.past.floor = self.past.floor.max(record.version);
-                self.release_claim(claimed);
+                span.in_scope(|| self.release_claim(claimed));
                 self.answer_created(&record);
                 Ok(Some(record))
             }

@@ -149,8 +149,12 @@ fn failed(item: &Item) -> Option<&dedup::Error> {
     }
 }
 
-/// The problem of one or more failures.
+/// The problem of one or more failures, each of which was logged when it happened.
 fn failure(errors: &[&dedup::Error]) -> Problem {
+    kind_of_failure(errors).logged()
+}
+
+fn kind_of_failure(errors: &[&dedup::Error]) -> Problem {
     if let Some(error) = errors.iter().find(|error| matches!(error, dedup::Error::Kubernetes(_))) {
         return Problem::new(Kind::KubernetesApi, public_text(error));
     }

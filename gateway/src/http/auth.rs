@@ -56,14 +56,14 @@ pub(super) async fn check(
                 tracing::warn!(reason = "limited", "answered 503: too many tokens are to be reviewed");
             }
             let problem = Problem::new(Kind::Busy, "too many tokens are being reviewed; send it again");
-            Err(problem.retry_after(RETRY_SOON))
+            Err(problem.retry_after(RETRY_SOON).logged())
         }
         Err(error) => {
             if log.admits("unreviewed", Level::WARN) {
                 tracing::warn!(%error, reason = "unreviewed", "a token could not be reviewed");
             }
             let kind = if error == Error::Deadline { Kind::Deadline } else { Kind::KubernetesApi };
-            Err(Problem::new(kind, "the token could not be reviewed; send it again"))
+            Err(Problem::new(kind, "the token could not be reviewed; send it again").logged())
         }
     }
 }

@@ -95,16 +95,27 @@ pub(super) struct Problem {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Members beyond those of RFC 9457.
     pub(super) extensions: Vec<(&'static str, Box<RawValue>)>,
+    /// Whether the log tells of it already.
+    pub(super) is_logged: bool,
 }
+
+/// An extension of an answer: the log tells why it is none of success.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Logged;
 
 impl Problem {
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), headers: Vec::new(), extensions: Vec::new() }
+        Self { kind, detail: detail.into(), headers: Vec::new(), extensions: Vec::new(), is_logged: false }
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    /// The log tells why: it needs no line for the answer.
+    pub(super) fn logged(self) -> Self {
+        Self { is_logged: true, ..self }
     }
 
     /// When to send again, rounded up to whole seconds, one at least: 0 would mean at once.
@@ -128,6 +139,9 @@ impl Problem {
         let body = serde_json::to_vec(&members).unwrap_or_default();
         let mut response = json_response(status, CONTENT_TYPE, body);
         response.headers_mut().extend(self.headers);
+        if self.is_logged {
+            response.extensions_mut().insert(Logged);
+        }
         response
     }
 }

@@ -14,7 +14,7 @@ use tracing::{Instrument as _, Level};
 use super::{
     app::App,
     info::{Peer, RequestInfo, shown_path},
-    problem::{Kind, Problem},
+    problem::{Kind, Logged, Problem},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
 use crate::context::Context;
@@ -55,7 +55,8 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         500.. => Some("answered_500"),
         _ => None,
     };
-    if let Some(reason) = reason {
+    let is_logged = response.extensions().get::<Logged>().is_some();
+    if let Some(reason) = reason.filter(|_| !is_logged) {
         if app.log.admits(reason, Level::WARN) {
             tracing::warn!(reason, status = status.as_u16(), ?took, "answered");
         }
@@ -70,7 +71,7 @@ async fn answer(request: Request, next: Next, info: &RequestInfo) -> Response {
         Ok(response) => response,
         Err(panic) => {
             tracing::error!(panic = panic_text(&*panic), "a request panicked");
-            Problem::new(Kind::Internal, "the gateway failed to handle the request").respond(info)
+            Problem::new(Kind::Internal, "the gateway failed to handle the request").logged().respond(info)
         }
     }
 }

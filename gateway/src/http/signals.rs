@@ -182,7 +182,7 @@ async fn handle(
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(panic))) => {
             tracing::error!(panic = panic_text(&*panic), "the handling of a signal panicked");
-            Err(Problem::new(Kind::Internal, "the gateway failed to handle the signal"))
+            Err(Problem::new(Kind::Internal, "the gateway failed to handle the signal").logged())
         }
         Ok(Err(_)) => Err(shutting_down()),
         Err(_) => Err(Problem::new(Kind::Deadline, "no result within the deadline; send it again")),

@@ -100,6 +100,27 @@ fn a_log_that_nobody_reads_holds_up_neither_senders_nor_probes_nor_the_end() {
 }
 
 #[test]
+fn lines_for_people_have_no_colours_where_no_terminal_shows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = command(folder.path());
+    command.envs([("GATEWAY__LOGGING__FORMAT", "human"), ("GATEWAY__SERVER__LISTEN_ADDR", "127.0.0.1:0")]);
+    command.envs([("GATEWAY__SERVER__HEALTH_ADDR", "127.0.0.1:0"), ("GATEWAY__SERVER__METRICS_ADDR", "127.0.0.1:0")]);
+    let mut gateway = Gateway(command.spawn().unwrap());
+    let (mut output, mut read) = (gateway.0.stdout.take().unwrap(), Vec::new());
+    let mut part = [0; 4096];
+    while !String::from_utf8_lossy(&read).contains('\n') {
+        let bytes = output.read(&mut part).unwrap();
+        assert!(bytes > 0, "it ended");
+        read.extend_from_slice(&part[..bytes]);
+    }
+    let text = String::from_utf8(read).unwrap();
+    assert!(
+        !text.contains('\u{1b}') && text.contains("WARN") | text.contains("ERROR") | text.contains("INFO"),
+        "{text:?}"
+    );
+}
+
+#[test]
 fn an_environment_that_is_no_text_is_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let run = |variable: &[u8]| {

@@ -24,6 +24,7 @@ mod outage;
 mod predecessors_crd;
 mod release_claims;
 mod reload;
+mod request_ids;
 mod risk;
 mod scenarios;
 mod succession;

@@ -3,9 +3,11 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use tracing::{Instrument as _, Span};
 
 use super::{
     super::{
+        core::failed,
         deduplicate::{Accepted, Error, Outcome},
         driver,
         inbox::Pending,
@@ -16,7 +18,7 @@ use super::{
     },
     Worker,
 };
-use crate::remediation::{Counter, Record};
+use crate::remediation::{Counter, Record, TargetResource};
 
 impl Worker {
     pub(super) fn answer_created(&mut self, record: &Arc<Record>) {
@@ -24,7 +26,17 @@ impl Worker {
         let received = creator.signal.received_time;
         let core = &self.shared.core;
         core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();
-        tracing::info!(name = record.name, fingerprint = %record.fingerprint, "RemediationRequest created");
+        let (alert, TargetResource { kind, name, namespace, .. }) = (&creator.signal.name, &creator.signal.target);
+        creator.span.in_scope(|| {
+            tracing::info!(
+                name = record.name,
+                fingerprint = %record.fingerprint,
+                alert,
+                namespace,
+                resource = format!("{kind}/{name}"),
+                "RemediationRequest created"
+            );
+        });
         let accepted = self.accepted(record, Outcome::Created, 1, received, received);
         creator.answer(Ok(accepted));
         // The first status tells of it, at once unless more is being counted.
@@ -65,7 +77,9 @@ impl Worker {
             Batch { size, newest, deadline, first_sequence },
             core.config.processing.retry.clone(),
         );
-        let outcome = driver::count(core, &mut machine, &target, deadline).await;
+        // The one request is for all of them; what is logged on the way has the id of the first.
+        let span = batch.front().map_or_else(Span::none, |pending| pending.span.clone());
+        let outcome = driver::count(core, &mut machine, &target, deadline).instrument(span.clone()).await;
         core.registers.remember(&target.uid, machine.own());
         self.pace.counted(now, core.context.monotonic(), core.config.commit.min_linger);
         match outcome {
@@ -84,13 +98,14 @@ impl Worker {
             }
             count::Outcome::Late => self.fail(batch, &Error::Deadline),
             count::Outcome::Refused(error) => {
-                let error = core.refused(driver::COUNT, &error);
-                self.fail(batch, &error);
+                self.fail(batch, &failed(driver::COUNT, &error));
             }
             count::Outcome::Indeterminate(cause) => {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
                 if cause == Cause::Tampered {
-                    tracing::error!(name = target.name, "the counter was changed or removed by another hand");
+                    span.in_scope(|| {
+                        tracing::error!(name = target.name, "the counter was changed or removed by another hand");
+                    });
                 }
                 let reason = "the signal's count could not be settled in time";
                 self.fail(batch, &Error::Busy { reason, retry_after: Duration::from_secs(1) });
