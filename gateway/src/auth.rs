@@ -13,13 +13,13 @@ use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
-use kube::api::{Api, PostParams};
+use kube::api::PostParams;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     config::Auth,
     context::{Context, Monotonic},
-    kubernetes::{self, Kubernetes, Operation},
+    kubernetes::{self, Api, Kubernetes, Operation},
     metrics::Metrics,
     ttl_cache::TtlCache,
 };
@@ -183,7 +183,7 @@ async fn review_token(
     token: String,
     deadline: Monotonic,
 ) -> Result<Option<UserInfo>, kubernetes::Error> {
-    let api: Api<TokenReview> = Api::all(kubernetes.client());
+    let api: Api<TokenReview> = kube::Api::all(kubernetes.client()).into();
     let spec = TokenReviewSpec { token, ..TokenReviewSpec::default() };
     let review = TokenReview { spec, ..TokenReview::default() };
     let params = PostParams::default();
@@ -199,7 +199,7 @@ async fn review_access(
     path: &'static str,
     deadline: Monotonic,
 ) -> Result<bool, kubernetes::Error> {
-    let api: Api<SubjectAccessReview> = Api::all(kubernetes.client());
+    let api: Api<SubjectAccessReview> = kube::Api::all(kubernetes.client()).into();
     let attributes = NonResourceAttributes { path: Some(path.to_owned()), verb: Some("post".to_owned()) };
     let spec = SubjectAccessReviewSpec {
         user: user.username,

@@ -12,14 +12,15 @@
 //! | [`intake`] | from a body to what became of each alert in it |
 //! | [`auth`] | who may send: bearer tokens, judged by the Kubernetes API |
 //! | [`audit`] | what became of each signal, told to DataStorage |
+//! | [`otlp`] | spans on their way to an OpenTelemetry collector |
 //! | [`events`] | a Kubernetes Event on each RemediationRequest, for people |
 //! | [`signal`] | one module per source; target, owner, scope: a resolved signal |
 //! | [`dedup`] | the heart: view, decision, lock, fence, group commit |
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
 //! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Below all of them: [`ttl_cache`], [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names) and [`context`]
-//! (time, randomness, tasks).
+//! Below all of them: [`ttl_cache`], [`trace`] (spans), [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names)
+//! and [`context`] (time, randomness, tasks).
 //!
 //! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
 //! [`signal::event`]), an [`UnresolvedSignal`](signal::UnresolvedSignal), a [`Signal`](remediation::Signal), a
@@ -39,10 +40,12 @@ pub mod intake;
 pub mod kubernetes;
 pub mod log_limit;
 pub mod metrics;
+pub mod otlp;
 pub mod release_claims;
 pub mod remediation;
 pub mod rfc1123;
 pub mod runtime;
 pub mod signal;
 pub mod telemetry;
+pub mod trace;
 pub mod ttl_cache;

@@ -8,16 +8,29 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+mod exemplars;
+mod openmetrics;
+
+pub use self::exemplars::Exemplar;
+use self::exemplars::Exemplars;
+
 /// A metric could not be registered or written.
 #[derive(Debug, thiserror::Error)]
-#[error("metrics: {0}")]
-pub struct Error(#[from] prometheus::Error);
+pub enum Error {
+    /// By the crate prometheus.
+    #[error("metrics: {0}")]
+    Prometheus(#[from] prometheus::Error),
+    /// As OpenMetrics.
+    #[error("metrics: {0}")]
+    Format(#[from] std::fmt::Error),
+}
 
 /// The metrics of one gateway instance.
 #[derive(Clone)]
 #[allow(missing_docs, reason = "each field's help text is its documentation")]
 pub struct Metrics {
     registry: Registry,
+    exemplars: Exemplars,
     pub ready: IntGauge,
     pub lock_acquisition_failures: IntCounter,
     pub lock_contention: IntCounter,
@@ -62,6 +75,7 @@ pub struct Metrics {
     pub audit_queue_depth: IntGauge,
     pub audit_events: IntCounterVec,
     pub remediation_events: IntCounterVec,
+    pub trace_spans: IntCounterVec,
     pub auth_decisions: IntCounterVec,
     pub log_lines_lost: IntCounterVec,
     pub config_last_reload_successful: IntGauge,
@@ -263,6 +277,11 @@ impl Metrics {
                 "Total number of Kubernetes Events on RemediationRequests by what became of them",
                 &["outcome"],
             )?,
+            trace_spans: r.counters(
+                "gateway_trace_spans_total",
+                "Total number of spans of traces by what became of them",
+                &["outcome"],
+            )?,
             auth_decisions: r.counters(
                 "gateway_auth_decisions_total",
                 "Total number of senders authenticated and authorised, by result",
@@ -283,6 +302,7 @@ impl Metrics {
             )?,
             build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
             registry: r.0,
+            exemplars: Exemplars::default(),
         };
         // Exposed from the start: a rate over a counter that begins at 1 misses the first.
         for bound in ["bodies", "slow_body", "answers", "connections", "connections_of_peer"] {
@@ -310,6 +330,36 @@ impl Metrics {
     pub fn config_loaded(&self, now: Timestamp) {
         self.config_last_reload_successful.set(1);
         self.config_last_reload_success_timestamp_seconds.set(now.as_millisecond() as f64 / 1000.0);
+    }
+
+    /// A request to `endpoint` by `method`, answered `status`, took `seconds`.
+    pub fn http_request_took(&self, labels: [&str; 3], seconds: f64, exemplar: Option<Exemplar>) {
+        self.http_request_duration_seconds.with_label_values(&labels).observe(seconds);
+        if let Some(exemplar) = exemplar {
+            let [endpoint, method, status] = labels;
+            let labels = [("endpoint", endpoint), ("method", method), ("status", status)];
+            let name = "gateway_http_request_duration_seconds";
+            self.exemplars.note(name, &labels, &LATENCY_BUCKETS, seconds, exemplar);
+        }
+    }
+
+    /// A request to the Kubernetes API, with `verb` and `resource`, took `seconds`.
+    pub fn kubernetes_request_took(&self, labels: [&str; 2], seconds: f64, exemplar: Option<Exemplar>) {
+        self.kubernetes_request_duration_seconds.with_label_values(&labels).observe(seconds);
+        if let Some(exemplar) = exemplar {
+            let [verb, resource] = labels;
+            let labels = [("verb", verb), ("resource", resource)];
+            let name = "gateway_kubernetes_request_duration_seconds";
+            self.exemplars.note(name, &labels, &LATENCY_BUCKETS, seconds, exemplar);
+        }
+    }
+
+    /// All metrics as OpenMetrics has them, with exemplars.
+    ///
+    /// # Errors
+    /// If a metric cannot be written.
+    pub fn render_openmetrics(&self) -> Result<String, Error> {
+        Ok(openmetrics::write(&self.registry.gather(), &self.exemplars)?)
     }
 
     /// The text exposition format of all metrics.
@@ -362,18 +412,4 @@ impl Register {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_process_of_its_own_tells_of_itself() {
-        let metrics = Metrics::new().unwrap();
-        let text = |metrics: &Metrics| String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(!text(&metrics).contains("process_"));
-        metrics.add_process().unwrap();
-        for name in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"] {
-            assert!(text(&metrics).lines().any(|line| line.starts_with(name)), "{name}");
-        }
-    }
-}
+mod tests;

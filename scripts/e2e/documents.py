@@ -84,6 +84,7 @@ LOOK = [
     Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep -E"),
     Step("runbook", "amtool alert query alertname", r"it would be counted on"),
     Step("runbook", "k port-forward service/gateway 8080", r"HTTP/1.1 202"),
+    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep '\"alert\":\"ALERT\"'"),
     Step("runbook", "k get remediationrequests --output json |\n  jq -r '.items[] | select(.metadata.deletionTimestamp)", r"\A\Z"),
     Step("runbook", "kubectl label namespace NAMESPACE"),
     Step("runbook", "k describe deployment gateway", r"Image:"),

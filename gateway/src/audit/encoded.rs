@@ -6,11 +6,14 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::event::Event;
+use crate::trace::Scope;
 
 /// An event as JSON, in its place among the bytes that may wait: it is given back when this is dropped.
 #[derive(Debug)]
 pub(super) struct Encoded {
     json: Box<[u8]>,
+    /// Of the trace that it is part of.
+    pub(super) scope: Scope,
     _place: OwnedSemaphorePermit,
 }
 
@@ -27,7 +30,7 @@ impl Encoded {
     pub(super) fn new(event: &Event, room: &Arc<Semaphore>) -> Option<Self> {
         let json = serde_json::to_vec(event).ok()?.into_boxed_slice();
         let place = Arc::clone(room).try_acquire_many_owned(u32::try_from(json.len()).ok()?).ok()?;
-        Some(Self { json, _place: place })
+        Some(Self { json, scope: Scope::current(), _place: place })
     }
 
     /// Which event it is.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{
     Client, StatusCode,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
     redirect,
 };
 use url::Url;
@@ -15,7 +15,13 @@ use super::{
     encoded::{About, Encoded},
     error::Error,
 };
-use crate::{config::DataStorage, context::Context, crypto, kubernetes::with_causes};
+use crate::{
+    config::{DataStorage, masked_text},
+    context::Context,
+    crypto,
+    kubernetes::with_causes,
+    trace::{self, Kind},
+};
 
 /// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
@@ -89,7 +95,7 @@ impl Sender {
         let mut todo = vec![(batch, 0)];
         while let Some((mut batch, splits)) = todo.pop() {
             let count = batch.len();
-            match self.deliver(Encoded::array(&batch)).await {
+            match self.deliver(&batch).await {
                 Delivery::Sent => self.counts.settled("sent", count),
                 Delivery::Refused(_) if count > 1 && splits < SPLITS_MAX => {
                     let second = batch.split_off(count / 2);
@@ -109,11 +115,11 @@ impl Sender {
         }
     }
 
-    async fn deliver(&self, batch: Vec<u8>) -> Delivery {
-        let batch = Bytes::from(batch);
+    async fn deliver(&self, events: &[Encoded]) -> Delivery {
+        let batch = Bytes::from(Encoded::array(events));
         let mut backoff = self.first_backoff;
         for tries_left in (0..=self.max_retries).rev() {
-            let (reason, retry_after) = match self.once(batch.clone()).await {
+            let (reason, retry_after) = match self.once_traced(batch.clone(), events).await {
                 Answer::Accepted => return Delivery::Sent,
                 Answer::Refused(reason) => return Delivery::Refused(reason),
                 Answer::Unusable(reason) => return Delivery::Failed(reason),
@@ -131,15 +137,47 @@ impl Sender {
         Delivery::Failed("no try was left".to_owned())
     }
 
-    async fn once(&self, batch: Bytes) -> Answer {
-        let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(batch);
+    /// Within the trace of the first event that has one, linked with the others'.
+    async fn once_traced(&self, batch: Bytes, events: &[Encoded]) -> Answer {
+        let scopes = events.iter().map(|event| &event.scope);
+        let span = trace::together(scopes, Kind::Client, || "POST audit events".into());
+        span.scope().note(|notes| {
+            notes.text("http.request.method", "POST");
+            notes.text("url.full", masked_text(self.url.as_str()));
+            notes.text("server.address", self.url.host_str().unwrap_or_default().to_owned());
+            notes.int("server.port", self.url.port_or_known_default().unwrap_or_default());
+        });
+        let mut headers = HeaderMap::new();
+        span.scope().inject(&mut headers);
+        let (answer, status) = self.once(batch, headers).await;
+        span.scope().note(|notes| {
+            if let Some(status) = status {
+                notes.int("http.response.status_code", status.as_u16());
+            }
+            match &answer {
+                Answer::Accepted => {}
+                Answer::Refused(why) | Answer::Unusable(why) | Answer::Unavailable { reason: why, .. } => {
+                    notes.text(
+                        "error.type",
+                        status.map_or_else(|| "unreachable".to_owned(), |s| s.as_u16().to_string()),
+                    );
+                    notes.fail(why.clone());
+                }
+            }
+        });
+        answer
+    }
+
+    async fn once(&self, batch: Bytes, headers: HeaderMap) -> (Answer, Option<StatusCode>) {
+        let request = self.client.post(self.url.clone()).headers(headers).header(CONTENT_TYPE, "application/json");
+        let request = request.body(batch);
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) => return Answer::Unavailable { reason: with_causes(&error), retry_after: None },
+            Err(error) => return (Answer::Unavailable { reason: with_causes(&error), retry_after: None }, None),
         };
         let status = response.status();
         let reason = format!("status {}", status.as_u16());
-        match status {
+        let answer = match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
                 Answer::Unavailable { reason, retry_after: retry_after(&response) }
             }
@@ -152,7 +190,8 @@ impl Sender {
             | StatusCode::METHOD_NOT_ALLOWED => Answer::Unusable(reason),
             _ if status.is_client_error() => Answer::Refused(reason),
             _ => Answer::Unusable(reason),
-        }
+        };
+        (answer, Some(status))
     }
 }
 

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 use super::{
     matchers::Matchers,
     settings::{
-        Auth, AuthMode, Buffer, Commit, DataStorage, Events, Lock, LogFormat, Logging, Retry, Scope, Server, View,
+        Auth, AuthMode, Buffer, Commit, DataStorage, Events, Lock, LogFormat, Logging, Retry, Scope, Server, Tracing,
+        View,
     },
     signals::{Cluster, Signals},
 };
@@ -136,6 +137,13 @@ impl Default for Auth {
 impl Default for Events {
     fn default() -> Self {
         Self { enabled: true }
+    }
+}
+
+impl Default for Tracing {
+    fn default() -> Self {
+        let (endpoint, ca_file, headers) = (None, None, BTreeMap::new());
+        Self { endpoint, headers, sampling_ratio: 1.0, timeout: secs(10), ca_file, queue_size: 4096 }
     }
 }
 

@@ -44,6 +44,7 @@ impl Key {
     pub(super) fn allowed(&self) -> Option<&'static str> {
         Some(match &self.default {
             Value::Bool(_) => "`true` or `false`",
+            Value::Number(number) if number.is_f64() => "a number such as `0.1`",
             Value::Number(_) => "a whole number",
             Value::Array(_) => "a list",
             Value::Object(_) => "a mapping",
@@ -53,7 +54,9 @@ impl Key {
             Value::String(text) if text.starts_with(|first: char| first.is_ascii_digit()) => {
                 "a duration such as `500ms`, `30s` or `2m`"
             }
-            Value::Null if self.name() == "datastorage.url" => "an http or https address",
+            Value::Null if ["datastorage.url", "tracing.endpoint"].contains(&self.name().as_str()) => {
+                "an http or https address"
+            }
             _ => return None,
         })
     }
@@ -65,6 +68,9 @@ impl Key {
             "server.tls.keyFile" => json!("/etc/gateway-tls/tls.key"),
             "server.tls.clientCaFile" => json!("/etc/gateway-tls/ca.crt"),
             "datastorage.url" => json!("http://datastorage:8080"),
+            "tracing.endpoint" => json!("http://opentelemetry-collector:4318"),
+            "tracing.caFile" => json!("/etc/gateway-tracing/ca.crt"),
+            "tracing.headers" => json!({"authorization": "Bearer token"}),
             "signal.exporters" => json!(["snmp-exporter"]),
             "signal.cluster.name" => json!("prod-eu-1"),
             "signal.targets" => {

@@ -44,6 +44,6 @@ pub use read::text as read_text;
 pub use secret::{masked_text, shown_address};
 pub use settings::{
     Auth, AuthMode, Buffer, Commit, Config, DataStorage, Events, Lock, LogFormat, Logging, Processing, Retry, Scope,
-    Server, Tls, View,
+    Server, Tls, Tracing, View,
 };
 pub use signals::{Cluster, Signals, TargetKind};

@@ -1,6 +1,6 @@
 //! The keys and their types.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub auth: Auth,
     /// Kubernetes Events on RemediationRequests.
     pub events: Events,
+    /// Distributed traces.
+    pub tracing: Tracing,
     /// Log output.
     pub logging: Logging,
 }
@@ -250,6 +252,25 @@ pub enum AuthMode {
 pub struct Events {
     /// Whether one is written on each that is created.
     pub enabled: bool,
+}
+
+/// Distributed traces, sent by OTLP over HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Tracing {
+    /// Base address of an OpenTelemetry collector; `/v1/traces` is added. Nothing is traced if absent.
+    pub endpoint: Option<url::Url>,
+    /// Sent with each request to it, such as `authorization`.
+    pub headers: BTreeMap<String, String>,
+    /// Of the traces that begin at this gateway, the part that is recorded, 0 to 1; senders decide on those that they begin.
+    pub sampling_ratio: f64,
+    /// For one batch to be accepted, retries included; then it is lost.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+    /// PEM file of the authorities that the collector's certificate must come from; those of the system if absent.
+    pub ca_file: Option<PathBuf>,
+    /// Spans held in memory; further ones are dropped and counted.
+    pub queue_size: usize,
 }
 
 /// Log output.

@@ -2,13 +2,16 @@
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+use http::{HeaderName, HeaderValue};
+use url::Url;
+
 use super::{
     error::{Error, Problem},
     order,
     origin::Files,
     problems::{HOUR, MILLISECOND, Problems, SECOND},
     secret::shown_address,
-    settings::{Auth, Commit, Config, DataStorage, Retry, Scope, Server},
+    settings::{Auth, Commit, Config, DataStorage, Retry, Scope, Server, Tracing},
     signals::{Signals, TargetKind},
 };
 use crate::rfc1123::{is_kind, is_label, is_subdomain};
@@ -21,6 +24,8 @@ const BUFFERED_BYTES_MIN: usize = 1024 * 1024;
 const BUFFERED_BYTES_MAX: usize = 4 * 1024 * 1024 * 1024 - 1;
 /// Each place costs a task, a buffer or an entry: an upper bound against a digit too many.
 const COUNT_MAX: usize = 1_000_000;
+/// A span takes about a kilobyte.
+const SPANS_MAX: usize = 100_000;
 /// Backoff doubles: further tries would only hold memory.
 const TRIES_MAX: u32 = 10;
 /// A revoked token must stop working soon.
@@ -56,8 +61,20 @@ impl Config {
     pub(super) fn problems(&self, files: Files) -> Vec<String> {
         let mut problems = Problems::default();
         let p = &mut problems;
-        let Self { server, datastorage, processing, lock, view, commit, signal, scope, auth, events: _, logging } =
-            self;
+        let Self {
+            server,
+            datastorage,
+            processing,
+            lock,
+            view,
+            commit,
+            signal,
+            scope,
+            auth,
+            events: _,
+            tracing,
+            logging,
+        } = self;
         check_server(p, server, files);
         check_addresses(p, server);
         check_datastorage(p, datastorage);
@@ -67,6 +84,7 @@ impl Config {
         check_signals(p, signal);
         check_scope(p, scope);
         check_auth(p, auth);
+        check_tracing(p, tracing, files);
         if let Err(error) = logging.filter() {
             p.require(false, || format!("logging.level: {error}"));
         }
@@ -131,12 +149,7 @@ fn clash(a: SocketAddr, b: SocketAddr) -> bool {
 }
 
 fn check_datastorage(p: &mut Problems, datastorage: &DataStorage) {
-    if let Some(url) = &datastorage.url {
-        let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
-        p.require(usable, || format!("datastorage.url: `{}` is not an http or https address", shown_address(url)));
-        let plain = url.query().is_none() && url.fragment().is_none();
-        p.require(plain, || "datastorage.url: it must have neither query nor fragment".to_owned());
-    }
+    check_address(p, "datastorage.url", datastorage.url.as_ref());
     let buffer = &datastorage.buffer;
     p.time("datastorage.timeout", datastorage.timeout, (MILLISECOND, HOUR));
     p.count("datastorage.buffer.bufferSize", buffer.buffer_size, COUNT_MAX);
@@ -149,6 +162,32 @@ fn check_datastorage(p: &mut Problems, datastorage: &DataStorage) {
     p.require(retries <= TRIES_MAX, || {
         format!("datastorage.buffer.maxRetries: {retries} is not between 0 and {TRIES_MAX}")
     });
+}
+
+fn check_address(p: &mut Problems, key: &str, url: Option<&Url>) {
+    let Some(url) = url else { return };
+    let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
+    p.require(usable, || format!("{key}: `{}` is not an http or https address", shown_address(url)));
+    let plain = url.query().is_none() && url.fragment().is_none();
+    p.require(plain, || format!("{key}: it must have neither query nor fragment"));
+}
+
+fn check_tracing(p: &mut Problems, tracing: &Tracing, files: Files) {
+    let Tracing { endpoint, headers, sampling_ratio, timeout, ca_file, queue_size } = tracing;
+    check_address(p, "tracing.endpoint", endpoint.as_ref());
+    for (name, value) in headers {
+        let usable = HeaderName::try_from(name.as_str()).is_ok() && HeaderValue::from_str(value).is_ok();
+        // Its value is a secret.
+        p.require(usable, || format!("tracing.headers: `{name}` is not the name of a header, or its value not one"));
+    }
+    p.require((0.0..=1.0).contains(sampling_ratio), || {
+        format!("tracing.samplingRatio: {sampling_ratio} is not between 0 and 1")
+    });
+    p.time("tracing.timeout", *timeout, (MILLISECOND, HOUR));
+    p.count("tracing.queueSize", *queue_size, SPANS_MAX);
+    if let Some(file) = ca_file.as_deref().filter(|_| files == Files::Required) {
+        check_file(p, "tracing.caFile", file);
+    }
 }
 
 fn check_retry(p: &mut Problems, retry: &Retry) {

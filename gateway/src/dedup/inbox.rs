@@ -15,6 +15,7 @@ use super::deduplicate::{Accepted, Error};
 use crate::{
     context::Monotonic,
     remediation::{Fingerprint, Signal},
+    trace::Scope,
 };
 
 /// Workers at once at most.
@@ -26,6 +27,8 @@ pub(super) struct Pending {
     pub(super) deadline: Monotonic,
     /// That of its request: what is logged about it names that.
     pub(super) span: Span,
+    /// Of its trace: requests are made in it.
+    pub(super) scope: Scope,
     /// Writer and attempt, once it was tried to create its RemediationRequest: an answer that was lost is recognised.
     pub(super) tag: Option<String>,
     reply: oneshot::Sender<Result<Accepted, Error>>,
@@ -34,8 +37,8 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn new(signal: Signal, deadline: Monotonic) -> (Box<Self>, oneshot::Receiver<Result<Accepted, Error>>) {
         let (reply, answer) = oneshot::channel();
-        let span = Span::current();
-        (Box::new(Self { signal: Arc::new(signal), deadline, span, tag: None, reply }), answer)
+        let (span, scope) = (Span::current(), Scope::current());
+        (Box::new(Self { signal: Arc::new(signal), deadline, span, scope, tag: None, reply }), answer)
     }
 
     /// Answers; that nobody waits any more is no matter.

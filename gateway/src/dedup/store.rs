@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::Stream;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
-    Api,
     api::{
         DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
     },
@@ -18,7 +17,7 @@ use serde_json::Value;
 use super::protocol::{Answer, count::Write};
 use crate::{
     context::Monotonic,
-    kubernetes::{Error, Kubernetes, Operation, turn_page},
+    kubernetes::{Api, Error, Kubernetes, Operation, turn_page},
     remediation::{
         BootId, COMPONENT_LABEL, COUNTER_COMPONENT, Counter, MANAGED_BY, MANAGED_BY_LABEL, Projected, Record,
         RemediationRequest, ResourceVersion, claimed, counted_by, counter_name, new_counter, register_patch, unclaimed,
@@ -47,6 +46,8 @@ const PAGES_MAX: usize = 1000;
 pub(super) struct Store {
     kubernetes: Kubernetes,
     objects: Api<Projected>,
+    /// The same, for what no signal waits for.
+    watched: kube::Api<Projected>,
     /// As they are created.
     requests: Api<RemediationRequest>,
     leases: Api<Lease>,
@@ -58,9 +59,10 @@ impl Store {
     pub(super) fn new(kubernetes: Kubernetes, namespace: &str, boot: BootId) -> Self {
         let client = kubernetes.client();
         Self {
-            objects: Api::namespaced(client.clone(), namespace),
-            requests: Api::namespaced(client.clone(), namespace),
-            leases: Api::namespaced(client, namespace),
+            objects: kube::Api::namespaced(client.clone(), namespace).into(),
+            watched: kube::Api::namespaced(client.clone(), namespace),
+            requests: kube::Api::namespaced(client.clone(), namespace).into(),
+            leases: kube::Api::namespaced(client, namespace).into(),
             kubernetes,
             boot,
         }
@@ -99,7 +101,7 @@ impl Store {
         from: ResourceVersion,
         deadline: Monotonic,
     ) -> Answer<impl Stream<Item = kube::Result<WatchEvent<Projected>>>> {
-        self.kubernetes.once(WATCH, deadline, self.objects.watch(params, &from.to_string())).await
+        self.kubernetes.once(WATCH, deadline, self.watched.watch(params, &from.to_string())).await
     }
 
     /// Creates a RemediationRequest; tells how often the request was sent, too.
@@ -134,7 +136,7 @@ impl Store {
     /// Patches the status of the RemediationRequest `name` by JSON patch.
     pub(super) async fn patch_status(&self, name: &str, patch: Value, deadline: Monotonic) -> Answer<Arc<Record>> {
         let (params, patch) = (PatchParams::default(), json_patch(patch)?);
-        let patched = self.objects.patch_status(name, &params, &patch);
+        let patched = self.watched.patch_status(name, &params, &patch);
         record(self.kubernetes.once(PATCH_STATUS, deadline, patched).await?)
     }
 
@@ -190,7 +192,7 @@ impl Store {
         let version =
             Preconditions { uid: Some(counter.uid.clone()), resource_version: Some(counter.version.to_string()) };
         let (name, params) = (counter_name(uid), DeleteParams::default().preconditions(version));
-        self.kubernetes.call(DELETE_COUNTER, deadline, || self.leases.delete(&name, &params)).await.map(|_| ())
+        self.kubernetes.call(DELETE_COUNTER, deadline, || self.leases.delete(&name, &params)).await
     }
 }
 

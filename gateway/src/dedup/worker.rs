@@ -180,7 +180,7 @@ impl Worker {
         let tag = head.tag.get_or_insert_with(|| core.next_tag()).clone();
         let (signal, deadline, span) = (Arc::clone(&head.signal), head.deadline, head.span.clone());
         let finding = driver::find(core, &signal, &self.lease, &tag, self.past.clone(), deadline);
-        match finding.instrument(span.clone()).await? {
+        match head.scope.clone().within(finding.instrument(span.clone())).await? {
             Found::Duplicate { record, claimed } => {
                 span.in_scope(|| self.release_claim(claimed));
                 // It exists after all: a consistent list has refuted the 404.

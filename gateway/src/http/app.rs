@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::operations::Readiness;
 use crate::{
     auth::Authenticator, config, context::Context, intake::SignalHandler, log_limit::LogLimit, metrics::Metrics,
+    trace::Tracer,
 };
 
 /// What the signal listener needs.
@@ -20,6 +21,8 @@ pub struct App {
     pub context: Context,
     /// Where requests are counted.
     pub metrics: Metrics,
+    /// Where traces begin.
+    pub tracer: Tracer,
     /// Which lines about senders that are refused are written.
     pub log: LogLimit,
     /// Whether the replica shuts down.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::get};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use prometheus::IntGauge;
 use serde_json::json;
 
@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 
 /// The text exposition format of Prometheus.
 const METRICS_TEXT: &str = "text/plain; version=0.0.4";
+const OPENMETRICS_TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The condition that a shutdown leaves unmet.
 const DRAINING: &str = "draining";
 
@@ -111,8 +112,14 @@ pub fn metrics_router(metrics: Metrics) -> Router {
     Router::new().route("/metrics", get(exposition)).with_state(metrics)
 }
 
-async fn exposition(State(metrics): State<Metrics>) -> Response {
-    let (status, text) = match metrics.render() {
+/// In the text format, or as OpenMetrics if the scraper likes that at least as much.
+async fn exposition(State(metrics): State<Metrics>, headers: HeaderMap) -> Response {
+    let wants_openmetrics = prefers_openmetrics(&headers);
+    let (rendered, kind) = match wants_openmetrics {
+        true => (metrics.render_openmetrics().map(String::into_bytes), OPENMETRICS_TEXT),
+        false => (metrics.render(), METRICS_TEXT),
+    };
+    let (status, text) = match rendered {
         Ok(text) => (StatusCode::OK, text),
         Err(error) => {
             tracing::error!(%error, "metrics could not be written");
@@ -121,6 +128,55 @@ async fn exposition(State(metrics): State<Metrics>) -> Response {
     };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_TEXT));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// Whether `Accept` (RFC 9110) names OpenMetrics with a weight that is not below that of plain text.
+fn prefers_openmetrics(headers: &HeaderMap) -> bool {
+    let (mut openmetrics, mut text) = (0.0, 0.0);
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    for range in values.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default();
+        let parameters: Vec<(&str, &str)> = parts.filter_map(|part| part.split_once('=')).collect();
+        let named = |name: &str| parameters.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+        let weight: f32 = named("q").map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        if kind.eq_ignore_ascii_case("application/openmetrics-text") {
+            if matches!(named("version"), None | Some("0.0.1" | "1.0.0")) {
+                openmetrics = weight.max(openmetrics);
+            }
+        } else if kind.eq_ignore_ascii_case("text/plain") {
+            text = weight.max(text);
+        }
+    }
+    openmetrics > 0.0 && openmetrics >= text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::nothing("", false)]
+    #[case::curl("*/*", false)]
+    #[case::openmetrics("application/openmetrics-text", true)]
+    #[case::prometheus_2(
+        "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+        true
+    )]
+    #[case::prometheus_3(
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
+        true
+    )]
+    #[case::rather_text("application/openmetrics-text;q=0.4, text/plain; q=0.5", false)]
+    #[case::refused("application/openmetrics-text;q=0", false)]
+    #[case::another_version("application/openmetrics-text;version=2.0.0", false)]
+    #[case::nonsense("application/openmetrics-text;q=NaN;;=,,", false)]
+    fn openmetrics_is_for_those_who_prefer_it(#[case] accept: &str, #[case] openmetrics: bool) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_str(accept).unwrap())]);
+        assert_eq!(prefers_openmetrics(&headers), openmetrics);
+    }
 }

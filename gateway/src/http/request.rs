@@ -1,6 +1,6 @@
 //! What every request gets: an id, a log span, its metrics, and an answer even if a handler panics.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use futures::FutureExt as _;
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::{Instrument as _, Level};
 
 use super::{
@@ -17,7 +17,10 @@ use super::{
     problem::{Kind, Logged, Problem},
     routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
-use crate::context::Context;
+use crate::{
+    context::Context,
+    trace::{Parent, Scope},
+};
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,19 +37,32 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     request.extensions_mut().insert(info.clone());
 
     // At the level of errors, so that every line of a request has it, whatever the log's level is.
-    let peer = request.extensions().get().map(|Peer(address)| tracing::field::display(*address));
-    let span =
-        tracing::error_span!("request", request_id = &*info.id, endpoint, method, peer, user = tracing::field::Empty);
-    let mut response = answer(request, next, &info).instrument(span.clone()).await;
+    let peer = request.extensions().get().map(|Peer(address)| *address);
+    let parent = Parent::of(request.headers());
+    let traced = app.tracer.request(parent.as_ref(), &info.id, || span_name(method, endpoint));
+    note_head(traced.scope(), &app, &request, (endpoint, peer));
+    // The sender's is of use in the log even where this gateway records nothing.
+    let trace_id = traced.scope().trace_id().or(parent.map(|parent| parent.context.trace_id));
+    let span = tracing::error_span!(
+        "request",
+        request_id = &*info.id,
+        trace_id = trace_id.map(tracing::field::display),
+        endpoint,
+        method,
+        peer = peer.map(tracing::field::display),
+        user = tracing::field::Empty
+    );
+    let answering = answer(request, next, &info).instrument(span.clone());
+    let mut response = traced.scope().clone().within(answering).await;
     if let Ok(value) = HeaderValue::from_str(&info.id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     let took = app.context.monotonic().since(received);
     let status = response.status();
-    app.metrics
-        .http_request_duration_seconds
-        .with_label_values(&[endpoint, method, status.as_str()])
-        .observe(took.as_secs_f64());
+    note_status(traced.scope(), status);
+    let exemplar = traced.scope().exemplar();
+    drop(traced);
+    app.metrics.http_request_took([endpoint, method, status.as_str()], took.as_secs_f64(), exemplar);
     let _in_span = span.enter();
     let reason = match status.as_u16() {
         413 => Some("answered_413"),
@@ -64,6 +80,47 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         tracing::debug!(status = status.as_u16(), ?took, "answered");
     }
     response
+}
+
+/// By the semantic conventions: a method that is not known is `HTTP`.
+fn span_name(method: &'static str, endpoint: &'static str) -> Cow<'static, str> {
+    match (method, endpoint) {
+        ("OTHER", _) => "HTTP".into(),
+        (method, "other") => method.into(),
+        (method, route) => format!("{method} {route}").into(),
+    }
+}
+
+fn note_head(scope: &Scope, app: &App, request: &Request, (endpoint, peer): (&'static str, Option<SocketAddr>)) {
+    scope.note(|notes| {
+        // Until its sender is let in: others shall not fill the queue of spans.
+        notes.is_discarded = true;
+        let method = method_label(request.method());
+        notes.text("http.request.method", if method == "OTHER" { "_OTHER" } else { method });
+        notes.text("url.path", shown_path(request.uri()).to_string());
+        notes.text("url.scheme", if app.server.tls.is_some() { "https" } else { "http" });
+        if endpoint != "other" {
+            notes.text("http.route", endpoint);
+        }
+        if let Some(agent) = request.headers().get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()) {
+            notes.text("user_agent.original", agent.to_owned());
+        }
+        if let Some(peer) = peer {
+            notes.text("client.address", peer.ip().to_string());
+            notes.text("network.peer.address", peer.ip().to_string());
+            notes.int("network.peer.port", peer.port());
+        }
+    });
+}
+
+fn note_status(scope: &Scope, status: StatusCode) {
+    scope.note(|notes| {
+        notes.int("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            notes.text("error.type", status.as_u16().to_string());
+            notes.fail("");
+        }
+    });
 }
 
 async fn answer(request: Request, next: Next, info: &RequestInfo) -> Response {

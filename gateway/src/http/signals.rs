@@ -29,7 +29,7 @@ use super::{
     routes::{KUBERNETES_EVENT, PROMETHEUS},
     server::{Phase, network},
 };
-use crate::{config, context::Monotonic, remediation::Source};
+use crate::{config, context::Monotonic, remediation::Source, trace::Scope};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
@@ -110,6 +110,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     if let Some(authenticator) = &app.auth {
         auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await?;
     }
+    Scope::current().note(|notes| notes.is_discarded = false);
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
     let Some(place) = gate.enter(peer.map(network)).await else {
         app.metrics.http_requests_overload.inc();
@@ -177,7 +178,7 @@ async fn handle(
         // Nobody waits any more if the client has gone.
         let _ = sender.send(result);
     };
-    app.context.spawn(work.in_current_span());
+    app.context.spawn(Scope::current().within(work.in_current_span()));
     match app.context.timeout_at(deadline + HANDLER_GRACE, receiver).await {
         Ok(Ok(Ok(answer))) => Ok(answer),
         Ok(Ok(Err(panic))) => {

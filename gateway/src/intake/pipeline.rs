@@ -18,16 +18,17 @@ use super::{
 use crate::{
     audit::{Event, Recorder},
     context::{Context, Monotonic},
-    dedup::{self, Deduplicate},
+    dedup::{self, Deduplicate, Outcome},
     events::Announcer,
     log_limit::LogLimit,
     metrics::Metrics,
-    remediation::Source,
+    remediation::{Signal, Source},
     signal::{
         LiveRules, Parsed, Rejection, ResolveError, Resolver, UnresolvedSignal,
         alertmanager::{self, Received, Unread},
         event, reason,
     },
+    trace::{Kind, Notes, Scope},
 };
 
 /// Alerts of one webhook worked on at once: those of one fingerprint are counted together, so this bounds the look-ups
@@ -168,6 +169,14 @@ impl Intake {
     }
 
     async fn process(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Item {
+        let span = Scope::current().child(Kind::Internal, || "signal".into());
+        span.scope().note(|notes| note_signal(notes, unresolved.as_sent()));
+        let item = span.scope().clone().within(self.process_in_span(unresolved, deadline)).await;
+        span.scope().note(|notes| note_item(notes, &item));
+        item
+    }
+
+    async fn process_in_span(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Item {
         let sent = unresolved.as_sent();
         let severity = SEVERITIES.iter().find(|known| sent.severity.eq_ignore_ascii_case(known));
         let severity = severity.copied().unwrap_or("other");
@@ -186,6 +195,7 @@ impl Intake {
             }
         };
         let fingerprint = signal.fingerprint.clone();
+        Scope::current().note(|notes| note_resolved(notes, &signal));
         let audited = self.audit.is_enabled().then(|| signal.clone());
         let announced = self.events.as_ref().map(|events| (events, Announcer::subject(&signal)));
         let result = self.dedup.ingest(signal, deadline).await;
@@ -220,6 +230,42 @@ fn abridge(rejection: &mut Rejection, rejected: usize) {
     if rejected > EXPLAINED_MAX {
         rejection.message = format!("{}; only the first {EXPLAINED_MAX} are told why", rejection.reason);
     }
+}
+
+fn note_signal(notes: &mut Notes, signal: &Signal) {
+    notes.text("gateway.signal.source", signal.source.as_str());
+    notes.text("gateway.signal.name", signal.name.clone());
+}
+
+fn note_resolved(notes: &mut Notes, Signal { target, fingerprint, .. }: &Signal) {
+    notes.text("gateway.fingerprint", fingerprint.to_string());
+    notes.text("gateway.target.kind", target.kind.clone());
+    notes.text("gateway.target.name", target.name.clone());
+    notes.text("k8s.namespace.name", target.namespace.clone());
+}
+
+fn note_item(notes: &mut Notes, item: &Item) {
+    let outcome = match item {
+        Item::Accepted(accepted, _) => {
+            notes.text("gateway.remediation_request.name", accepted.name.clone());
+            notes.int("gateway.occurrence", accepted.occurrence_count);
+            match accepted.outcome {
+                Outcome::Created => "created",
+                Outcome::Deduplicated => "deduplicated",
+            }
+        }
+        Item::Rejected(Rejection { message, .. }) => {
+            notes.fail(message.clone());
+            "rejected"
+        }
+        Item::OutOfScope { .. } => "out_of_scope",
+        Item::Ignored { .. } => "ignored",
+        Item::Failed(error) => {
+            notes.fail(error.to_string());
+            "failed"
+        }
+    };
+    notes.text("gateway.outcome", outcome);
 }
 
 impl SignalHandler for Intake {

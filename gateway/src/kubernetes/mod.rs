@@ -16,9 +16,11 @@ use crate::{
     config::Retry,
     context::{Context, Monotonic},
     metrics::Metrics,
+    trace::{Kind, Scope},
 };
 
 mod answers;
+mod api;
 mod breaker;
 mod circuit;
 pub mod cluster;
@@ -30,9 +32,10 @@ mod text;
 mod throttle;
 
 pub use answers::{SafeAnswers, SafeAnswersLayer, SafeBody};
+pub use api::Api;
 pub use error::{Error, classify};
 pub use operation::Operation;
-pub(crate) use text::with_causes;
+pub(crate) use text::{excerpt, with_causes};
 
 /// Tries of one call that may be answered 429: beyond any sound course of events, with the backoff between them.
 const THROTTLED_MAX: u32 = 10;
@@ -156,8 +159,10 @@ impl Kubernetes {
         request: impl Future<Output = kube::Result<T>>,
         given_up: impl Future<Output = ()>,
     ) -> Tried<T> {
+        let Operation { verb, resource } = operation;
         let start = self.context.monotonic();
-        let answer = pin!(self.context.timeout_at(deadline, request));
+        let span = Scope::current().child(Kind::Client, || format!("{} {resource}", operation.method()).into());
+        let answer = pin!(self.context.timeout_at(deadline, span.scope().clone().within(request)));
         let (result, silent) = match select(answer, pin!(given_up)).await {
             Either::Left((Ok(Ok(value)), _)) => (Ok(value), false),
             Either::Left((Ok(Err(error)), _)) => {
@@ -172,12 +177,19 @@ impl Kubernetes {
                 (Err(Error::Unreachable("given up, since the API server answers nobody".to_owned())), false)
             }
         };
-        let Operation { verb, resource } = operation;
+        span.scope().note(|notes| {
+            notes.text("http.request.method", operation.method());
+            notes.text("gateway.kubernetes.verb", verb);
+            notes.text("gateway.kubernetes.resource", resource);
+            if let Err(error) = &result {
+                notes.text("error.type", code(&result));
+                notes.fail(error.to_string());
+            }
+        });
+        let exemplar = span.scope().exemplar();
+        drop(span);
         let took = self.context.monotonic().since(start);
-        self.metrics
-            .kubernetes_request_duration_seconds
-            .with_label_values(&[verb, resource])
-            .observe(took.as_secs_f64());
+        self.metrics.kubernetes_request_took([verb, resource], took.as_secs_f64(), exemplar);
         self.metrics.kubernetes_requests.with_label_values(&[verb, resource, code(&result)]).inc();
         Tried { result, silent }
     }

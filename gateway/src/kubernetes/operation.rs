@@ -8,3 +8,16 @@ pub struct Operation {
     /// Such as `leases` or `remediationrequests/status`.
     pub resource: &'static str,
 }
+
+impl Operation {
+    /// The method of HTTP that the verb is sent by.
+    pub const fn method(self) -> &'static str {
+        match self.verb.as_bytes() {
+            b"create" => "POST",
+            b"update" => "PUT",
+            b"patch" => "PATCH",
+            b"delete" => "DELETE",
+            _ => "GET",
+        }
+    }
+}

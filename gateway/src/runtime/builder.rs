@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ::http::Uri;
 use kube::Client;
 
 use super::{
@@ -21,7 +22,9 @@ use crate::{
     kubernetes::Kubernetes,
     log_limit::LogLimit,
     metrics::Metrics,
+    otlp,
     signal::{LiveRules, Resolver, Rules},
+    trace::Tracer,
 };
 
 /// What a deduplication is made of.
@@ -45,12 +48,13 @@ pub struct Builder {
     client: Client,
     context: Context,
     deduplicate: fn(Parts) -> Arc<dyn Deduplicate>,
+    api_server: Option<Uri>,
 }
 
 impl Gateway {
     /// A gateway that talks to the API server behind `client`, whose own retries must be off.
     pub fn builder(config: Config, identity: Identity, client: Client, context: Context) -> Builder {
-        Builder { config, identity, client, context, deduplicate: fenced }
+        Builder { config, identity, client, context, deduplicate: fenced, api_server: None }
     }
 }
 
@@ -60,12 +64,17 @@ impl Builder {
         Self { deduplicate, ..self }
     }
 
+    /// Traces tell that requests of `client` go to `address`.
+    pub fn api_server(self, address: Uri) -> Self {
+        Self { api_server: Some(address), ..self }
+    }
+
     /// Puts the parts together; nothing runs before [`Gateway::start`].
     ///
     /// # Errors
     /// If metrics, audit pipeline or TLS cannot be set up.
     pub fn build(self) -> Result<Gateway, Error> {
-        let Self { config, identity, client, context, deduplicate } = self;
+        let Self { config, identity, client, context, deduplicate, api_server } = self;
         let metrics = Metrics::new()?;
         let retry = config.processing.retry.clone();
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), retry);
@@ -74,6 +83,18 @@ impl Builder {
             let pod = (identity.pod_namespace.as_str(), identity.pod_name.as_str());
             events::start(kubernetes.clone(), pod, &context, &metrics, log.clone())
         });
+        let traces = match &config.tracing.endpoint {
+            Some(endpoint) => {
+                let Identity { pod_name, pod_namespace, pod_uid } = identity.clone();
+                let cluster = config.signal.cluster.name.clone();
+                let origin = otlp::Origin { pod: pod_name, namespace: pod_namespace, pod_uid, cluster };
+                let settings = &config.tracing;
+                let (sink, pipeline) = otlp::start(endpoint, settings, origin, &context, &metrics, log.clone())?;
+                Some((Tracer::new(context.clone(), settings.sampling_ratio, sink, api_server), pipeline))
+            }
+            None => None,
+        };
+        let (tracer, traces) = traces.map_or_else(|| (Tracer::off(), None), |(tracer, traces)| (tracer, Some(traces)));
         let dedup = deduplicate(Parts {
             config: config.clone(),
             identity,
@@ -110,9 +131,10 @@ impl Builder {
             context: context.clone(),
             metrics: metrics.clone(),
             log: log.clone(),
+            tracer,
             readiness: readiness.clone(),
         });
-        Ok(Gateway { config, context, metrics, dedup, readiness, liveness, audit, events, log, tls, live, api })
+        Ok(Gateway { config, context, metrics, dedup, readiness, liveness, audit, events, traces, log, tls, live, api })
     }
 }
 

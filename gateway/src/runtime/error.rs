@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use crate::{audit, config, http, kubernetes::cluster, metrics, telemetry};
+use crate::{audit, config, http, kubernetes::cluster, metrics, otlp, telemetry};
 
 /// Why a gateway could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum Error {
     /// The audit pipeline.
     #[error(transparent)]
     Audit(#[from] audit::Error),
+    /// The way to the OpenTelemetry collector.
+    #[error(transparent)]
+    Traces(#[from] otlp::Error),
     /// Certificate files.
     #[error(transparent)]
     Tls(#[from] http::tls::Error),

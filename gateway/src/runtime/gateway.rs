@@ -19,12 +19,15 @@ use crate::{
     },
     log_limit::LogLimit,
     metrics::Metrics,
+    otlp,
 };
 
 /// `/readyz` says no until the view of RemediationRequests is synchronised.
 pub(super) const VIEW: &str = "view";
 /// For what remains after the requests under way have been answered: releases, the audit trail.
 const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of it, what spans have to themselves.
+const TRACES_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One gateway instance: built by [`Gateway::builder`], alive after [`Gateway::start`].
 pub struct Gateway {
@@ -36,6 +39,7 @@ pub struct Gateway {
     pub(super) liveness: Liveness,
     pub(super) audit: Option<Pipeline>,
     pub(super) events: Option<Announcer>,
+    pub(super) traces: Option<otlp::Pipeline>,
     pub(super) log: LogLimit,
     pub(super) tls: Option<Tls>,
     pub(super) live: Live,
@@ -130,17 +134,22 @@ impl Gateway {
             tracing::warn!("signals or locks were still under way at the end of the shutdown");
         }
         let deadline = self.context.monotonic() + SHUT_DOWN_TIMEOUT;
+        // Spans come last, for those of what the others send.
+        let others = if self.traces.is_some() { deadline - TRACES_TIMEOUT } else { deadline };
         let audit = async {
             if let Some(audit) = &self.audit {
-                audit.shutdown(deadline).await;
+                audit.shutdown(others).await;
             }
         };
         let events = async {
             if let Some(events) = &self.events {
-                events.shut_down(deadline).await;
+                events.shut_down(others).await;
             }
         };
         futures::join!(audit, events);
+        if let Some(traces) = &self.traces {
+            traces.shutdown(deadline).await;
+        }
         self.log.flush();
         tracing::info!("shut down");
     }

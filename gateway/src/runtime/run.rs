@@ -47,7 +47,8 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     let (client, api_server) = cluster::connect(config.server.kubernetes_request_timeout).await?;
     let listeners = Listeners::bind(&config.server).await?;
     let (addresses, retry) = (listeners.addresses()?, config.processing.retry.clone());
-    let gateway = Gateway::builder(config, identity.clone(), client.clone(), context.clone()).build()?;
+    let builder = Gateway::builder(config, identity.clone(), client.clone(), context.clone());
+    let gateway = builder.api_server(api_server.clone()).build()?;
     gateway.metrics().add_process()?;
     telemetry.count_in(gateway.metrics());
     let kubernetes = Kubernetes::new(client, context.clone(), gateway.metrics().clone(), retry);

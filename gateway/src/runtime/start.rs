@@ -58,6 +58,7 @@ impl Start {
             auth,
             scope = if managed { "labelled kubernaut.ai/managed=true" } else { "all resources" },
             datastorage = config.datastorage.url.as_ref().map_or_else(|| "none".to_owned(), shown_address),
+            traces = config.tracing.endpoint.as_ref().map_or_else(|| "none".to_owned(), shown_address),
             api_server,
             cluster = config.signal.cluster.name,
             may_not,

@@ -10,14 +10,14 @@ use std::{
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::{Api, core::DynamicObject};
+use kube::core::DynamicObject;
 use tokio::sync::OnceCell;
 
 use super::{controller::Controller, error::ResolveError, kind::KindRef, object::ObjectKey, refusals::Refusals};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation},
+    kubernetes::{Api, Error, Kubernetes, Operation},
 };
 
 /// The label that puts an object, or all objects of a namespace, in scope (contract).
@@ -214,11 +214,12 @@ impl MetadataCache {
     async fn fetch(&self, key: &ObjectKey, deadline: Monotonic) -> Result<Entry, Error> {
         let resource = key.kind.resource();
         let client = self.kubernetes.client();
-        let api: Api<DynamicObject> = if key.kind.namespaced {
-            Api::namespaced_with(client, &key.namespace, &resource)
+        let api: kube::Api<DynamicObject> = if key.kind.namespaced {
+            kube::Api::namespaced_with(client, &key.namespace, &resource)
         } else {
-            Api::all_with(client, &resource)
+            kube::Api::all_with(client, &resource)
         };
+        let api = Api::from(api);
         let operation = Operation { verb: "get", resource: key.kind.plural() };
         let answer = self.kubernetes.call(operation, deadline, || api.get_metadata(&key.name)).await;
         let metadata = match answer {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, api::ListParams, core::Object};
+use kube::{api::ListParams, core::Object};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -15,7 +15,7 @@ use super::kind::Kind;
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation, turn_page},
+    kubernetes::{Api, Error, Kubernetes, Operation, turn_page},
 };
 
 /// Nodes asked for in one request.
@@ -114,7 +114,7 @@ impl Nodes {
     /// Asks for all nodes. Metadata would not do: addresses are in the status.
     async fn list(&self, deadline: Monotonic) -> Result<BTreeMap<String, String>, Error> {
         let Some(resource) = Kind::named("Node").map(Kind::resource) else { return Ok(BTreeMap::new()) };
-        let api: Api<Node> = Api::all_with(self.kubernetes.client(), &resource);
+        let api = Api::from(kube::Api::<Node>::all_with(self.kubernetes.client(), &resource));
         let operation = Operation { verb: "list", resource: "nodes" };
         let mut page = ListParams::default().limit(PAGE);
         let mut names = BTreeMap::new();

@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use kube::{Api, api::ListParams, core::DynamicObject};
+use kube::{api::ListParams, core::DynamicObject};
 
 use super::{controller::Controller, kind::Kind, naming};
 use crate::{
     config::Scope,
     context::{Context, Monotonic},
-    kubernetes::{Error, Kubernetes, Operation, turn_page},
+    kubernetes::{Api, Error, Kubernetes, Operation, turn_page},
     ttl_cache::TtlCache,
 };
 
@@ -83,7 +83,8 @@ async fn list(
     deadline: Monotonic,
 ) -> Result<Arc<BTreeMap<String, Controller>>, Error> {
     let Some(resource) = Kind::named("ReplicaSet").map(Kind::resource) else { return Ok(Arc::default()) };
-    let api: Api<DynamicObject> = Api::namespaced_with(kubernetes.client(), &namespace, &resource);
+    let api = kube::Api::<DynamicObject>::namespaced_with(kubernetes.client(), &namespace, &resource);
+    let api = Api::from(api);
     let operation = Operation { verb: "list", resource: "replicasets" };
     let mut page = ListParams::default().limit(PAGE);
     let mut newest = BTreeMap::new();

@@ -26,15 +26,16 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(60);
 const DASHBOARD: &str = include_str!("../../../gateway/deploy/dashboards/gateway.json");
 
-struct Prometheus {
+/// Ended when dropped.
+pub(super) struct Prometheus {
     process: Child,
-    address: String,
+    pub(super) address: String,
     _folder: tempfile::TempDir,
 }
 
 impl Prometheus {
     /// Scrapes `targets` every second, as the chart's ServiceMonitor would have it labelled.
-    fn start(targets: &[(&str, SocketAddr)]) -> Option<Self> {
+    pub(super) fn start(targets: &[(&str, SocketAddr)], arguments: &[&str]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let groups = targets.iter().map(|(pod, address)| {
             json!({ "targets": [address.to_string()], "labels": { "namespace": NAMESPACE, "pod": pod } })
@@ -49,7 +50,7 @@ impl Prometheus {
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={free}"));
         command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
-        let started = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let started = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let Ok(process) = started else {
             drop(writeln!(io::stderr(), "skipped: prometheus not found (apt install prometheus)"));
             return None;
@@ -128,7 +129,7 @@ async fn every_panel_of_the_dashboard_shows_something_of_gateways_at_work() {
     }
     let mut targets: Vec<_> = gateways.iter().map(|gateway| (gateway.name.as_str(), gateway.metrics)).collect();
     targets.push(("gateway-3", process().await));
-    let Some(prometheus) = Prometheus::start(&targets) else { return };
+    let Some(prometheus) = Prometheus::start(&targets, &[]) else { return };
 
     let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");

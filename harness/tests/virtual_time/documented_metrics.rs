@@ -90,6 +90,7 @@ async fn eventful() -> Exposed {
     let mut careful = config();
     careful.scope.require_managed_label = true;
     careful.datastorage.url = Some("http://127.0.0.1:9".parse().unwrap());
+    careful.tracing.endpoint = careful.datastorage.url.clone();
     let scoped = fleet.start_with(2, careful.clone(), Skew::default()).await;
     careful.auth.mode = AuthMode::Kubernetes;
     let guarded = fleet.start_with(3, careful, Skew::default()).await;

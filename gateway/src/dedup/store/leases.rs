@@ -1,15 +1,12 @@
 //! All requests for the leases that are locks.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::{
-    Api,
-    api::{DeleteParams, ListParams, ObjectList, PostParams, Preconditions},
-};
+use kube::api::{DeleteParams, ListParams, ObjectList, PostParams, Preconditions};
 
 use crate::{
     context::Monotonic,
     dedup::protocol::Answer,
-    kubernetes::{Kubernetes, Operation},
+    kubernetes::{Api, Kubernetes, Operation},
     remediation::{COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL},
 };
 
@@ -28,7 +25,7 @@ pub(in crate::dedup) struct Leases {
 impl Leases {
     /// Those of `namespace`.
     pub(in crate::dedup) fn new(kubernetes: Kubernetes, namespace: &str) -> Self {
-        Self { api: Api::namespaced(kubernetes.client(), namespace), kubernetes }
+        Self { api: kube::Api::namespaced(kubernetes.client(), namespace).into(), kubernetes }
     }
 
     pub(in crate::dedup) async fn create(&self, lease: &Lease, deadline: Monotonic) -> Answer<Lease> {
@@ -60,7 +57,7 @@ impl Leases {
     /// Deletes exactly this version.
     pub(in crate::dedup) async fn delete(&self, name: &str, version: Preconditions, deadline: Monotonic) -> Answer<()> {
         let params = DeleteParams::default().preconditions(version);
-        self.kubernetes.call(DELETE, deadline, || self.api.delete(name, &params)).await.map(|_| ())
+        self.kubernetes.call(DELETE, deadline, || self.api.delete(name, &params)).await
     }
 
     /// The locks of all replicas and versions of the gateway, up to `limit`.

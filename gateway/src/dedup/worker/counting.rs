@@ -18,7 +18,10 @@ use super::{
     },
     Worker,
 };
-use crate::remediation::{Counter, Record, TargetResource};
+use crate::{
+    remediation::{Counter, Record, TargetResource},
+    trace::{self, Kind},
+};
 
 impl Worker {
     pub(super) fn answer_created(&mut self, record: &Arc<Record>) {
@@ -79,7 +82,13 @@ impl Worker {
         );
         // The one request is for all of them; what is logged on the way has the id of the first.
         let span = batch.front().map_or_else(Span::none, |pending| pending.span.clone());
-        let outcome = driver::count(core, &mut machine, &target, deadline).instrument(span.clone()).await;
+        let counting = trace::together(batch.iter().map(|pending| &pending.scope), Kind::Internal, || "count".into());
+        if size > 1 {
+            counting.scope().note(|notes| notes.int("gateway.batch.signals", i64::try_from(size).unwrap_or(i64::MAX)));
+        }
+        let counted = driver::count(core, &mut machine, &target, deadline).instrument(span.clone());
+        let outcome = counting.scope().clone().within(counted).await;
+        drop(counting);
         core.registers.remember(&target.uid, machine.own());
         self.pace.counted(now, core.context.monotonic(), core.config.commit.min_linger);
         match outcome {

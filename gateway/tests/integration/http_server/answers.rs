@@ -16,6 +16,7 @@ use gateway::{
     metrics::Metrics,
     remediation::Source,
     signal::Rejection,
+    trace::Tracer,
 };
 use serde_json::Value;
 use tokio::{
@@ -51,6 +52,7 @@ async fn serve(answers: usize) -> (SocketAddr, Metrics, CancellationToken) {
         server: settings.clone(),
         context: context.clone(),
         metrics: metrics.clone(),
+        tracer: Tracer::off(),
         log: LogLimit::new(context.clone()),
         readiness: Readiness::new(&[], &metrics),
     };

@@ -23,6 +23,7 @@ use gateway::{
     metrics::Metrics,
     remediation::Source,
     signal::Rejection,
+    trace::Tracer,
 };
 use http_body_util::{BodyExt as _, StreamBody};
 use jiff::{SignedDuration, Timestamp};
@@ -105,6 +106,7 @@ pub(super) fn rig_with(
         server: settings,
         context: context.clone(),
         metrics: metrics.clone(),
+        tracer: Tracer::off(),
         log: LogLimit::new(context.clone()),
         readiness: readiness.clone(),
     };

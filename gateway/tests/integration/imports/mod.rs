@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 22] = [
+const LAYERS: [&str; 24] = [
     "main",
     "args",
     "runtime",
@@ -19,12 +19,14 @@ const LAYERS: [&str; 22] = [
     "intake",
     "auth",
     "audit",
+    "otlp",
     "events",
     "signal",
     "dedup",
     "remediation",
     "kubernetes",
     "ttl_cache",
+    "trace",
     "log_limit",
     "crypto",
     "telemetry",

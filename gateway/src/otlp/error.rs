@@ -1,0 +1,24 @@
+//! Why spans cannot be sent.
+
+use std::{io, path::PathBuf};
+
+/// Why there is no pipeline.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The certificates of authorities.
+    #[error("tracing.caFile: {file}: {source}; it must be a PEM file of certificates", file = file.display())]
+    CaFile {
+        /// Where they should be.
+        file: PathBuf,
+        /// Why they are not.
+        source: io::Error,
+    },
+    /// The HTTP client, or certificates that are none.
+    #[error(
+        "tracing.endpoint: no client can be made for it: {0}; check the certificates of `tracing.caFile` or of the system"
+    )]
+    Client(#[from] reqwest::Error),
+    /// A header.
+    #[error("tracing.headers: `{0}` is no header, or its value has characters that none may have")]
+    Header(String),
+}

@@ -1,0 +1,205 @@
+//! One batch to the collector, for a bounded time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use prost::Message as _;
+use reqwest::{Certificate, Client, Response, redirect};
+use tracing::Level;
+use url::Url;
+
+use super::{
+    counts::Counts,
+    error::Error,
+    message::{ExportTraceServiceResponse, PartialSuccess},
+};
+use crate::{
+    config::Tracing,
+    context::{Context, Monotonic},
+    crypto,
+    kubernetes::{excerpt, with_causes},
+    log_limit::LogLimit,
+};
+
+/// Before the second try; doubles.
+const PAUSE: Duration = Duration::from_millis(250);
+/// Bytes of an answer that are read: more than any collector has to say.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+const PATH: [&str; 2] = ["v1", "traces"];
+
+/// Sends batches, one after the other.
+pub(super) struct Sender {
+    client: Client,
+    url: Url,
+    timeout: Duration,
+    context: Context,
+    counts: Counts,
+    log: LogLimit,
+}
+
+/// What one try came to.
+enum Answer {
+    /// The collector has it, but for so many spans.
+    Accepted { rejected: usize, why: String },
+    /// It will not take it.
+    Refused(String),
+    /// It may pass.
+    Unavailable { why: String, retry_after: Option<Duration> },
+}
+
+impl Sender {
+    pub(super) fn new(
+        endpoint: &Url,
+        settings: &Tracing,
+        context: Context,
+        counts: Counts,
+        log: LogLimit,
+    ) -> Result<Self, Error> {
+        crypto::install_default();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &settings.headers {
+            let (name, mut value) = HeaderName::try_from(name.as_str())
+                .ok()
+                .zip(HeaderValue::from_str(value).ok())
+                .ok_or_else(|| Error::Header(name.clone()))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        let mut client = Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("signal-gateway/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.timeout)
+            .redirect(redirect::Policy::none());
+        if endpoint.scheme() == "http" {
+            // Nobody to verify. In an image without certificates of authorities the client could not be built otherwise.
+            client = client.tls_certs_only([]);
+        } else if let Some(file) = &settings.ca_file {
+            let unreadable = |source| Error::CaFile { file: file.clone(), source };
+            client = client.tls_certs_only(Certificate::from_pem_bundle(&std::fs::read(file).map_err(unreadable)?)?);
+        }
+        let timeout = settings.timeout;
+        Ok(Self { client: client.build()?, url: address(endpoint), timeout, context, counts, log })
+    }
+
+    /// Sends `batch`, of `spans`; each of them is settled in the end.
+    pub(super) async fn send(&self, batch: Vec<u8>, spans: usize) {
+        match self.deliver(batch.into()).await {
+            Ok((rejected, why)) => {
+                let rejected = rejected.min(spans);
+                self.counts.settled("sent", spans - rejected);
+                if rejected > 0 {
+                    self.counts.settled("rejected", rejected);
+                    self.warn("spans_rejected", rejected, &why);
+                }
+            }
+            Err(why) => {
+                self.counts.settled("failed", spans);
+                self.warn("spans_failed", spans, &why);
+            }
+        }
+    }
+
+    fn warn(&self, reason: &'static str, spans: usize, why: &str) {
+        if self.log.admits(reason, Level::WARN) {
+            tracing::warn!(reason, spans, why, "spans are lost: tracing.endpoint does not take them");
+        }
+    }
+
+    /// How many the collector rejects, and why; or why it has none.
+    async fn deliver(&self, batch: Bytes) -> Result<(usize, String), String> {
+        let deadline = self.context.monotonic() + self.timeout;
+        let mut backoff = PAUSE;
+        loop {
+            let (why, retry_after) = match self.once(batch.clone(), deadline).await {
+                Answer::Accepted { rejected, why } => return Ok((rejected, why)),
+                Answer::Refused(why) => return Err(why),
+                Answer::Unavailable { why, retry_after } => (why, retry_after),
+            };
+            let pause = self.context.jitter(backoff / 2, backoff).max(retry_after.unwrap_or_default());
+            if self.context.monotonic() + pause >= deadline {
+                return Err(why);
+            }
+            self.context.sleep(pause).await;
+            backoff *= 2;
+        }
+    }
+
+    async fn once(&self, batch: Bytes, deadline: Monotonic) -> Answer {
+        let tried = self.context.timeout_at(deadline, async {
+            let mut response = self.client.post(self.url.clone()).body(batch).send().await?;
+            let text = read(&mut response).await?;
+            Ok::<_, reqwest::Error>((response, text))
+        });
+        let (response, text) = match tried.await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                return Answer::Unavailable { why: with_causes(&error.without_url()), retry_after: None };
+            }
+            Err(elapsed) => return Answer::Refused(elapsed.to_string()),
+        };
+        let status = response.status();
+        match status {
+            StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => {
+                Answer::Unavailable { why: format!("status {status}"), retry_after: retry_after(&response) }
+            }
+            _ if !status.is_success() => Answer::Refused(format!("status {status}")),
+            _ => match ExportTraceServiceResponse::decode(text.as_slice()) {
+                Ok(ExportTraceServiceResponse { partial_success }) => {
+                    let PartialSuccess { rejected_spans, error_message } = partial_success.unwrap_or_default();
+                    let rejected = usize::try_from(rejected_spans).unwrap_or_default();
+                    Answer::Accepted { rejected, why: excerpt(&error_message) }
+                }
+                Err(_) => Answer::Refused(format!("status {status}, but the answer is not one of OTLP in protobuf")),
+            },
+        }
+    }
+}
+
+/// The beginning of an answer.
+async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut text = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        text.extend_from_slice(part.get(..ANSWER_BYTES_MAX - text.len()).unwrap_or(&part));
+        if text.len() >= ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(text)
+}
+
+/// `endpoint` is the base address, as everywhere in OpenTelemetry, or already that of traces.
+fn address(endpoint: &Url) -> Url {
+    let mut url = endpoint.clone();
+    if !url.path().trim_end_matches('/').ends_with("/v1/traces")
+        && let Ok(mut path) = url.path_segments_mut()
+    {
+        path.pop_if_empty().extend(PATH);
+    }
+    url
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://collector:4318", "http://collector:4318/v1/traces")]
+    #[case("http://collector:4318/", "http://collector:4318/v1/traces")]
+    #[case("https://tenant.example/otlp", "https://tenant.example/otlp/v1/traces")]
+    #[case("https://tenant.example/otlp/v1/traces", "https://tenant.example/otlp/v1/traces")]
+    fn the_path_of_traces_is_added_to_a_base_address(#[case] endpoint: &str, #[case] url: &str) {
+        assert_eq!(address(&endpoint.parse().unwrap()).as_str(), url);
+    }
+}
