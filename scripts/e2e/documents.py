@@ -9,18 +9,13 @@ Blocks run as a whole, without the lines that are in NOT_RUN.
 """
 
 import argparse
-import base64
 import collections
-import io
-import json
-import os
 import pathlib
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 
 sys.dont_write_bytecode = True
@@ -30,7 +25,7 @@ import deploy
 import kube
 from checks import Checks, Failed, eventually, say
 from commands import ROOT
-from monitoring import free_port
+from reader import Reader
 
 # Beginnings of commands that are not run here, and why.
 NOT_RUN = {
@@ -125,15 +120,6 @@ CHANGE = [
 ]
 WALK = [UNINSTALL, *INSTALL, *TRY, *SEND, *RELOAD, *LOOK, *CHANGE]
 
-# What a shell needs to run the pages' lines without a person: finding nothing is an answer, and a forwarded port may take a while.
-PRELUDE = """
-set -euo pipefail
-shopt -s expand_aliases
-alias k='kubectl --namespace kubernaut-system'
-grep() { command grep "$@" || [ $? = 1 ]; }
-curl() { command curl --retry 30 --retry-delay 1 --retry-connrefused "$@"; }
-"""
-STEP_SECONDS = 180
 # In the place of what breaks in the reader's cluster: a Deployment whose image is nowhere; and for what needs more than this cluster has.
 OBJECTS = ROOT / "scripts/e2e/manifests/documents.yaml"
 
@@ -175,104 +161,25 @@ def check():
     return wrong
 
 
-class Reader:
-    """Somebody with a shell, kubectl, helm, amtool and a checkout."""
-
-    def __init__(self, folder, cluster, helm, archive, url):
-        self.folder, self.cluster, self.url = folder, cluster, url
-        self.known = commands.everywhere()
-        self.alertmanager = None
-        bin_, work = folder / "bin", folder / "work"
-        bin_.mkdir()
-        work.mkdir()
-        for name in ("gateway", "scripts"):
-            (work / name).symlink_to(ROOT / name)
-        (bin_ / "helm").symlink_to(helm)
-        # The cluster's script may look for kubectl in the path, where this is not to be.
-        self.executable("kubectl", f'#!/bin/sh\nPATH={os.environ["PATH"]} exec {cluster} kubectl "$@"\n'.encode())
-        self.executable("gateway", binary(archive))
-        self.work = work
-        cache = os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache")
-        # amtool's settings are in the home folder, what scripts/cluster and scripts/tools have built in the cache.
-        home = {"HOME": str(folder), "XDG_CACHE_HOME": str(cache)}
-        self.environment = {**os.environ, **home, "PATH": f"{bin_}:{os.environ['PATH']}"}
-
-    def executable(self, name, content):
-        path = self.folder / "bin" / name
-        path.write_bytes(content)
-        path.chmod(0o755)
-
-    def start_alertmanager(self):
-        """As connect.md says, but for the Service's name and the mounted token, which are not those of a pod."""
-        page = (ROOT / commands.PAGES["connect"]).read_text()
-        config = re.search(r"```yaml\n(route:\n.*?)```", page, re.DOTALL)[1]
-        token = kube.kubectl("get", "secret", "signal-sender-token", "--namespace=monitoring", "--output=jsonpath={.data.token}")
-        (self.work / "token").write_bytes(base64.b64decode(token))
-        config = config.replace("/etc/alertmanager/secrets/signal-sender-token/token", str(self.work / "token"))
-        (self.work / "alertmanager.yml").write_text(config.replace("http://gateway.kubernaut-system:8080", self.url))
-        address = f"127.0.0.1:{free_port()}"
-        options = [f"--web.listen-address={address}", f"--storage.path={self.folder}/alertmanager", "--cluster.listen-address="]
-        log = open(self.folder / "alertmanager.log", "w")
-        self.alertmanager = subprocess.Popen(
-            ["prometheus-alertmanager", f"--config.file={self.work}/alertmanager.yml", *options], stdout=log, stderr=log
-        )
-        # amtool's own place, and Debian's.
-        for settings in ("amtool/config.yml", "prometheus/amtool.yml"):
-            settings = self.folder / ".config" / settings
-            settings.parent.mkdir(parents=True, exist_ok=True)
-            settings.write_text(f"alertmanager.url: http://{address}\n")
-        eventually(30, lambda: self.shell("amtool alert query")[0], lambda code: code == 0)
-
-    def stop(self):
-        if self.alertmanager:
-            self.alertmanager.kill()
-            self.alertmanager.wait()
-
-    def shell(self, script):
-        """Exit code and output; whatever the script left in the background is ended."""
-        output = self.folder / "output"
-        with open(output, "w") as log:
-            process = subprocess.Popen(
-                ["bash", "-c", PRELUDE + script],
-                cwd=self.work, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-            )
-            try:
-                code = process.wait(STEP_SECONDS)
-            except subprocess.TimeoutExpired:
-                code = f"none within {STEP_SECONDS} s"
-            finally:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-                process.wait()
-        return code, output.read_text(errors="replace")
-
-    def run(self, checks, step):
-        """One step, as it is written but for what stands for something of the reader's."""
-        lines = [command.text for command in found(step, self.known) if not not_run(command)]
-        script = "\n".join(lines)
-        put = {**PUT, "NAME": self.remediation_request, **step.put}
-        for word, value in put.items():
-            boundary = r"\b" if word.isalpha() else ""
-            script = re.sub(f"{boundary}{re.escape(word)}{boundary}", lambda _: value() if callable(value) else value, script)
-        code, output = self.shell(script)
-        holds = code == 0 and re.search(step.expected, output) is not None
-        if not holds:
-            say(f"exit code {code}, expected {step.expected!r}, of:\n{script}\n{output[-3000:]}")
-        first = " ".join(lines[0].split())
-        checks.check(f"{step.page}: {first[:90]}{'…' if len(first) > 90 else ''}", holds)
-
-    def remediation_request(self):
-        return kube.get("remediationrequests", f"--namespace={kube.NAMESPACE}")["items"][0]["metadata"]["name"]
+def do(checks, reader, step):
+    """One step, as it is written but for what stands for something of the reader's."""
+    lines = [command.text for command in found(step, commands.everywhere()) if not not_run(command)]
+    script = "\n".join(lines)
+    put = {**PUT, "NAME": remediation_request, **step.put}
+    for word, value in put.items():
+        boundary = r"\b" if word.isalpha() else ""
+        script = re.sub(f"{boundary}{re.escape(word)}{boundary}", lambda _: value() if callable(value) else value, script)
+    code, output = reader.shell(script)
+    holds = code == 0 and re.search(step.expected, output) is not None
+    if not holds:
+        say(f"exit code {code}, expected {step.expected!r}, of:\n{script}\n{output[-3000:]}")
+    first = " ".join(lines[0].split())
+    checks.check(f"{step.page}: {first[:90]}{'…' if len(first) > 90 else ''}", holds)
 
 
-def binary(archive):
-    """The gateway of an image: static, so that it runs on this machine too."""
-    with tarfile.open(archive) as image:
-        layer = json.load(image.extractfile("manifest.json"))[0]["Layers"][0]
-        with tarfile.open(fileobj=io.BytesIO(image.extractfile(layer).read())) as files:
-            return files.extractfile("gateway").read()
+def remediation_request():
+    """The name of one."""
+    return kube.get("remediationrequests", f"--namespace={kube.NAMESPACE}")["items"][0]["metadata"]["name"]
 
 
 def certificate(folder):
@@ -306,23 +213,23 @@ def walk(checks, cluster, folder, helm, archive, url):
     folder.mkdir()
     reader = Reader(folder, cluster, helm, archive, "")
     try:
-        reader.run(checks, UNINSTALL)
+        do(checks, reader, UNINSTALL)
         for step in INSTALL:
-            reader.run(checks, step)
+            do(checks, reader, step)
         kube.kubectl("apply", f"--filename={OBJECTS}")
         certificate(folder)
         for step in TRY:
-            reader.run(checks, step)
+            do(checks, reader, step)
         reader.url = url or f"http://{kube.cluster_ip('gateway', kube.NAMESPACE)}:8080"
         reader.start_alertmanager()
         for step in [*SEND, *RELOAD]:
-            reader.run(checks, step)
+            do(checks, reader, step)
         seen = eventually(60, counted, lambda count: count >= 2)
         checks.check("an Alertmanager configured as connect.md says is counted", seen >= 2, seen)
         for step in LOOK:
-            reader.run(checks, step)
+            do(checks, reader, step)
         for step in CHANGE:
-            reader.run(checks, step)
+            do(checks, reader, step)
         left = left_behind()
         checks.check("nothing is left of all that the pages had their reader make", not left, left or "nothing")
     finally:
