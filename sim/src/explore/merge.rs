@@ -1,26 +1,22 @@
 //! `sim explore merge`: the results of shares, joined; whatever keeps them from being one whole exploration is said.
 
 use std::{
-    collections::BTreeMap,
     io::{IsTerminal as _, stdin},
     path::PathBuf,
 };
 
-use harness::explore::campaign::LISTED_MAX;
-
 use crate::{
     exit,
-    explored::{Campaign, Error, First, Merged, Outcome, Violated, Violating, exit_code, printable, replay},
+    explored::{Error, exit_code, printable},
 };
 
 mod coverage;
 mod inputs;
+mod joined;
 mod part;
+mod problems;
 
-use self::{
-    coverage::Coverage,
-    part::{ORACLES_MAX, Part},
-};
+use self::{joined::Merge, problems::Problems};
 
 /// Options of `sim explore merge`.
 #[derive(clap::Args)]
@@ -33,11 +29,6 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
 }
-
-/// Problems that are told; the others are counted.
-const PROBLEMS_MAX: usize = 20;
-/// Characters of a problem, which may quote what was read.
-const PROBLEM_CHARS_MAX: usize = 500;
 
 /// Merges; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
@@ -66,114 +57,4 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
 
 fn told(problems: &Problems) -> String {
     problems.told().iter().map(|problem| printable(problem)).collect::<Vec<_>>().join("\n  ")
-}
-
-/// Problems, as many as anybody reads.
-#[derive(Default)]
-struct Problems {
-    shown: Vec<String>,
-    more: u64,
-}
-
-impl Problems {
-    fn add(&mut self, problem: &str) {
-        if self.shown.len() < PROBLEMS_MAX {
-            self.shown.push(problem.chars().take(PROBLEM_CHARS_MAX).collect());
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn told(&self) -> Vec<String> {
-        let more = (self.more > 0).then(|| format!("and {} more", self.more));
-        self.shown.iter().cloned().chain(more).collect()
-    }
-}
-
-/// What the results that were read so far come to.
-#[derive(Default)]
-struct Merge {
-    first: Option<(String, Part)>,
-    results: usize,
-    coverage: Coverage,
-    violations: u64,
-    twins: u64,
-    requests: u64,
-    seconds: f64,
-    oracles: BTreeMap<String, Violated>,
-    violating: BTreeMap<u64, Violating>,
-    problems: Problems,
-}
-
-impl Merge {
-    /// Adds the result that is the line `text` of `source`; what is wrong with it is noted.
-    fn add(&mut self, source: String, text: &[u8]) {
-        let part = match Part::read(text) {
-            Ok(part) => part,
-            Err(why) => return self.problems.add(&format!("{source} is not used: {why}")),
-        };
-        if let Some((first, kept)) = &self.first
-            && let Some(difference) = part.difference(kept)
-        {
-            return self
-                .problems
-                .add(&format!("{source} is not used, it is of another exploration than {first}: {difference}"));
-        }
-        let unknown = part.campaign.oracles.keys().filter(|oracle| !self.oracles.contains_key(*oracle)).count();
-        if self.oracles.len() + unknown > ORACLES_MAX || !self.coverage.add(&source, &part) {
-            return self.problems.add(&format!("{source} is not used: there are too many results, or oracles"));
-        }
-        self.results += 1;
-        self.violations = self.violations.saturating_add(part.violations);
-        self.twins = self.twins.saturating_add(part.twins);
-        self.requests = self.requests.saturating_add(part.requests);
-        self.seconds += part.campaign.seconds;
-        for (oracle, Violated { seeds, first }) in &part.campaign.oracles {
-            let all = self.oracles.entry(oracle.clone()).or_insert(Violated { seeds: 0, first: *first });
-            *all = Violated { seeds: all.seeds.saturating_add(*seeds), first: all.first.min(*first) };
-        }
-        for violating in &part.campaign.violating {
-            // What others wrote is not printed as a command.
-            let replay = replay(violating.seed, part.mix, part.protocol);
-            self.violating.insert(violating.seed, Violating { replay, ..violating.clone() });
-        }
-        while self.violating.len() > LISTED_MAX {
-            self.violating.pop_last();
-        }
-        self.first.get_or_insert((source, part));
-    }
-
-    /// The whole; none if there was no result.
-    fn outcome(&mut self) -> Option<Outcome> {
-        let (_, first) = self.first.as_ref()?;
-        let (mix, protocol) = (first.mix, first.protocol);
-        let whole = self.coverage.whole()?;
-        let explored = self.coverage.check(whole, mix, protocol, &mut self.problems);
-        let seeds = explored.iter().map(|seeds| seeds.count()).sum();
-        let per_second = if self.seconds > 0.0 { seeds as f64 / self.seconds } else { 0.0 };
-        let violating = self.violating.values().next();
-        Some(Outcome {
-            protocol: protocol.name(),
-            faults: mix.name(),
-            seeds,
-            violations: self.violations,
-            twins: self.twins,
-            first_violation: violating
-                .map(|Violating { seed, oracle, .. }| First { seed: Some(*seed), oracle: oracle.clone().into() }),
-            schedules_per_second: (per_second * 10.0).round() / 10.0,
-            requests: self.requests,
-            exhaustive: None,
-            campaign: Some(Campaign {
-                version: first.campaign.version.clone(),
-                commit: first.campaign.commit.clone(),
-                toolchain: first.campaign.toolchain.clone(),
-                whole,
-                explored,
-                seconds: (self.seconds * 1e3).round() / 1e3,
-                oracles: self.oracles.clone(),
-                violating: self.violating.values().cloned().collect(),
-            }),
-            merged: Some(Merged { results: self.results, problems: self.problems.told() }),
-        })
-    }
 }

@@ -2,7 +2,7 @@
 
 use harness::{baselines::Protocol, explore::Mix};
 
-use super::{Problems, part::Part};
+use super::{part::Part, problems::Problems};
 use crate::{explored::Seeds, mix::options};
 
 /// Ranges that are kept at most; an Indexed Job has no more completions.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Merge;
+use super::joined::Merge;
 use crate::explored::printable;
 
 /// A result with a hundred violations has a tenth of it.
