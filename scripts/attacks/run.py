@@ -97,7 +97,7 @@ class Gateway:
         limit = ["prlimit", f"--nofile={self.files}"] if self.files else []
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                ["nice", "-n", "5", *limit, self.world.binary], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*limit, self.world.binary], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )
         until_ready(f"127.0.0.1:{self.ports['health']}", self.process, self.log)
 
