@@ -15,7 +15,7 @@ Exit codes: 0 ended when told to, 1 could not start or carry out the command (th
 /// Without a command, it is a gateway: it serves until it is told to end. It needs POD_NAME and POD_NAMESPACE, and the
 /// cluster that it runs in or that KUBECONFIG names.
 #[derive(Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version = gateway::version::version(), after_help = EXIT_CODES)]
 pub(crate) struct Args {
     /// YAML file; every key can also be set by environment, such as `GATEWAY__SERVER__LISTEN_ADDR`
     #[arg(long, value_name = "FILE", env = "GATEWAY_CONFIG_FILE", global = true)]

@@ -19,8 +19,8 @@
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
 //! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Below all of them: [`ttl_cache`], [`trace`] (spans), [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names)
-//! and [`context`] (time, randomness, tasks).
+//! Below all of them: [`ttl_cache`], [`trace`] (spans), [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names),
+//! [`version`] and [`context`] (time, randomness, tasks).
 //!
 //! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
 //! [`signal::event`]), an [`UnresolvedSignal`](signal::UnresolvedSignal), a [`Signal`](remediation::Signal), a
@@ -49,3 +49,4 @@ pub mod signal;
 pub mod telemetry;
 pub mod trace;
 pub mod ttl_cache;
+pub mod version;

@@ -34,7 +34,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Several real gateways in one process, over an embedded Kubernetes API or a real cluster
 #[derive(Parser)]
-#[command(version, after_help = exit::CODES)]
+#[command(version = gateway::version::version(), after_help = exit::CODES)]
 struct Args {
     #[command(subcommand)]
     command: Command,

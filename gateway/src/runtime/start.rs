@@ -10,6 +10,7 @@ use crate::{
         rights::{self, Right},
     },
     signal::{Rules, permissions},
+    version,
 };
 
 /// For asking what this gateway may do: until then the line waits.
@@ -48,6 +49,7 @@ impl Start {
         let managed = config.scope.require_managed_label;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
+            commit = version::COMMIT,
             pod,
             namespace,
             config = file,

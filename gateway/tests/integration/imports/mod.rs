@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 24] = [
+const LAYERS: [&str; 25] = [
     "main",
     "args",
     "runtime",
@@ -33,6 +33,7 @@ const LAYERS: [&str; 24] = [
     "metrics",
     "config",
     "rfc1123",
+    "version",
     "context",
 ];
 

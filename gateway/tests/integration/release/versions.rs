@@ -31,6 +31,13 @@ fn copy() -> TempDir {
 }
 
 #[test]
+fn the_binary_tells_its_version() {
+    let output = Command::new(env!("CARGO_BIN_EXE_gateway")).arg("--version").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("gateway {}\n", gateway::version::version()));
+    assert!(gateway::version::version().starts_with(VERSION));
+}
+
+#[test]
 fn every_file_that_states_the_version_states_the_same_one() {
     let output = run(&workspace().join("scripts/release"), &["--check"]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), VERSION, "{}", said(&output));
