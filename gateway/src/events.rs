@@ -12,7 +12,6 @@ use k8s_openapi::{
 };
 use kube::api::{Api, ObjectMeta, PostParams, Resource as _};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::{
@@ -21,6 +20,7 @@ use crate::{
     kubernetes::{self, Kubernetes, Operation},
     log_limit::LogLimit,
     metrics::Metrics,
+    outbox::{self, Outbox, Queue},
     remediation::{RemediationRequest, Signal, TargetResource},
 };
 
@@ -54,14 +54,8 @@ struct Created {
 #[derive(Clone)]
 pub struct Announcer {
     queue: mpsc::Sender<Created>,
-    context: Context,
     metrics: Metrics,
-    /// Cancelled: no new events, and the rest is written without pauses.
-    stop: CancellationToken,
-    /// Cancelled: the rest is dropped.
-    abort: CancellationToken,
-    /// Cancelled by the task's end.
-    done: CancellationToken,
+    outbox: Outbox,
 }
 
 /// Starts the task that writes events in `namespace` in the name of `pod`.
@@ -76,16 +70,8 @@ pub fn start(
     for outcome in OUTCOMES {
         metrics.remediation_events.with_label_values(&[outcome]);
     }
-    let (sender, queue) = mpsc::channel(QUEUE);
-    let announcer = Announcer {
-        queue: sender,
-        context: context.clone(),
-        metrics: metrics.clone(),
-        stop: CancellationToken::new(),
-        abort: CancellationToken::new(),
-        done: CancellationToken::new(),
-    };
-    let mut worker = Worker {
+    let (sender, queue, outbox) = outbox::queue(QUEUE, context);
+    let worker = Worker {
         queue,
         api: Api::namespaced(kubernetes.client(), namespace),
         kubernetes,
@@ -93,16 +79,9 @@ pub fn start(
         context: context.clone(),
         metrics: metrics.clone(),
         log,
-        stop: announcer.stop.clone(),
     };
-    let (abort, done) = (announcer.abort.clone(), announcer.done.clone().drop_guard());
-    context.spawn(async move {
-        if abort.run_until_cancelled_owned(worker.run()).await.is_none() {
-            worker.drop_rest();
-        }
-        drop(done);
-    });
-    announcer
+    outbox.start(worker.run());
+    Announcer { queue: sender, metrics: metrics.clone(), outbox }
 }
 
 impl Announcer {
@@ -123,41 +102,27 @@ impl Announcer {
 
     /// Takes no more events, and writes what is left, until `deadline` at most.
     pub async fn shut_down(&self, deadline: Monotonic) {
-        self.stop.cancel();
-        if self.context.timeout_at(deadline, self.done.cancelled()).await.is_err() {
-            self.abort.cancel();
-            self.done.cancelled().await;
-        }
+        self.outbox.shut_down(deadline).await;
     }
 }
 
 /// The task that takes events out of the queue.
 struct Worker {
-    queue: mpsc::Receiver<Created>,
+    queue: Queue<Created>,
     api: Api<Event>,
     kubernetes: Kubernetes,
     instance: String,
     context: Context,
     metrics: Metrics,
     log: LogLimit,
-    stop: CancellationToken,
 }
 
 impl Worker {
-    async fn run(&mut self) {
-        while let Some(created) = self.next().await {
+    async fn run(mut self) {
+        while let Some(created) = self.queue.next().await {
             self.write(&created).await;
-            self.stop.run_until_cancelled(self.context.sleep(PAUSE)).await;
+            self.queue.pause(PAUSE).await;
         }
-    }
-
-    /// The next one; none once it was stopped and the queue is empty.
-    async fn next(&mut self) -> Option<Created> {
-        if let Some(next) = self.stop.run_until_cancelled(self.queue.recv()).await {
-            return next;
-        }
-        self.queue.close();
-        self.queue.recv().await
     }
 
     async fn write(&self, created: &Created) {
@@ -178,9 +143,12 @@ impl Worker {
         };
         self.metrics.remediation_events.with_label_values(&[outcome]).inc();
     }
+}
 
-    fn drop_rest(&self) {
-        self.metrics.remediation_events.with_label_values(&["dropped"]).inc_by(self.queue.len() as u64);
+impl Drop for Worker {
+    /// Nothing is left but where it was given up.
+    fn drop(&mut self) {
+        self.metrics.remediation_events.with_label_values(&["dropped"]).inc_by(self.queue.waiting() as u64);
     }
 }
 

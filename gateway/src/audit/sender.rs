@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::{
     Client, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
-    redirect,
+    header::{CONTENT_TYPE, HeaderMap},
 };
 use url::Url;
 
@@ -18,8 +17,8 @@ use super::{
 use crate::{
     config::{DataStorage, masked_text},
     context::Context,
-    crypto,
     kubernetes::with_causes,
+    outbox::{self, retry_after},
     trace::{self, Kind},
 };
 
@@ -68,17 +67,10 @@ impl Sender {
             .map_err(|()| Error::Url(base.clone()))?
             .pop_if_empty()
             .extend(["api", "v1", "audit", "events", "batch"]);
-        // Whichever provider is there already will do; without any, the client could not be built.
-        crypto::install_default();
-        let mut client = Client::builder()
+        let client = outbox::client(&url)
             .timeout(settings.timeout)
             .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))
-            .redirect(redirect::Policy::none());
-        if url.scheme() == "http" {
-            // Nobody to verify. In an image without certificates of authorities the client could not be built otherwise.
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build()?;
+            .build()?;
         Ok(Self {
             client,
             url,
@@ -179,10 +171,12 @@ impl Sender {
         let reason = format!("status {}", status.as_u16());
         let answer = match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Answer::Unavailable { reason, retry_after: retry_after(&response) }
+                Answer::Unavailable { reason, retry_after: retry_after(response.headers()) }
             }
             _ if status.is_success() => Answer::Accepted,
-            _ if status.is_server_error() => Answer::Unavailable { reason, retry_after: retry_after(&response) },
+            _ if status.is_server_error() => {
+                Answer::Unavailable { reason, retry_after: retry_after(response.headers()) }
+            }
             // These are about who asks and where, never about an event: halving would only multiply the requests.
             StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
@@ -193,9 +187,4 @@ impl Sender {
         };
         (answer, Some(status))
     }
-}
-
-fn retry_after(response: &reqwest::Response) -> Option<Duration> {
-    let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }

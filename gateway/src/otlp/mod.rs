@@ -11,7 +11,6 @@
 //! | `dropped` | the queue was full, or the process ended first |
 
 mod batch;
-mod counts;
 mod error;
 mod message;
 mod pipeline;

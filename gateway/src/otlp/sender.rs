@@ -5,21 +5,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prost::Message as _;
-use reqwest::{Certificate, Client, Response, redirect};
+use reqwest::{Certificate, Client, Response};
 use tracing::Level;
 use url::Url;
 
 use super::{
-    counts::Counts,
     error::Error,
     message::{ExportTraceServiceResponse, PartialSuccess},
 };
 use crate::{
     config::Tracing,
     context::{Context, Monotonic},
-    crypto,
     kubernetes::{excerpt, with_causes},
     log_limit::LogLimit,
+    outbox::{self, Counts, retry_after},
 };
 
 /// Before the second try; doubles.
@@ -56,7 +55,6 @@ impl Sender {
         counts: Counts,
         log: LogLimit,
     ) -> Result<Self, Error> {
-        crypto::install_default();
         let mut headers = HeaderMap::new();
         for (name, value) in &settings.headers {
             let (name, mut value) = HeaderName::try_from(name.as_str())
@@ -67,15 +65,11 @@ impl Sender {
             headers.insert(name, value);
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let mut client = Client::builder()
+        let mut client = outbox::client(endpoint)
             .default_headers(headers)
             .user_agent(concat!("signal-gateway/", env!("CARGO_PKG_VERSION")))
-            .timeout(settings.timeout)
-            .redirect(redirect::Policy::none());
-        if endpoint.scheme() == "http" {
-            // Nobody to verify. In an image without certificates of authorities the client could not be built otherwise.
-            client = client.tls_certs_only([]);
-        } else if let Some(file) = &settings.ca_file {
+            .timeout(settings.timeout);
+        if let Some(file) = settings.ca_file.as_ref().filter(|_| endpoint.scheme() != "http") {
             let unreadable = |source| Error::CaFile { file: file.clone(), source };
             client = client.tls_certs_only(Certificate::from_pem_bundle(&std::fs::read(file).map_err(unreadable)?)?);
         }
@@ -145,7 +139,7 @@ impl Sender {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => {
-                Answer::Unavailable { why: format!("status {status}"), retry_after: retry_after(&response) }
+                Answer::Unavailable { why: format!("status {status}"), retry_after: retry_after(response.headers()) }
             }
             _ if !status.is_success() => Answer::Refused(format!("status {status}")),
             _ => match ExportTraceServiceResponse::decode(text.as_slice()) {
@@ -181,11 +175,6 @@ fn address(endpoint: &Url) -> Url {
         path.pop_if_empty().extend(PATH);
     }
     url
-}
-
-fn retry_after(response: &Response) -> Option<Duration> {
-    let seconds = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 25] = [
+const LAYERS: [&str; 26] = [
     "main",
     "args",
     "runtime",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 25] = [
     "dedup",
     "remediation",
     "kubernetes",
+    "outbox",
     "ttl_cache",
     "trace",
     "log_limit",
