@@ -332,24 +332,30 @@ impl Metrics {
         self.config_last_reload_success_timestamp_seconds.set(now.as_millisecond() as f64 / 1000.0);
     }
 
-    /// A request to `endpoint` by `method`, answered `status`, took `seconds`.
+    /// A request to an endpoint by a method, answered a status, as `labels` name them, took `seconds`.
     pub fn http_request_took(&self, labels: [&str; 3], seconds: f64, exemplar: Option<Exemplar>) {
-        self.http_request_duration_seconds.with_label_values(&labels).observe(seconds);
-        if let Some(exemplar) = exemplar {
-            let [endpoint, method, status] = labels;
-            let labels = [("endpoint", endpoint), ("method", method), ("status", status)];
-            let name = "gateway_http_request_duration_seconds";
-            self.exemplars.note(name, &labels, &LATENCY_BUCKETS, seconds, exemplar);
-        }
+        let names = ["endpoint", "method", "status"];
+        let name = "gateway_http_request_duration_seconds";
+        self.took(name, &self.http_request_duration_seconds, (names, labels), seconds, exemplar);
     }
 
-    /// A request to the Kubernetes API, with `verb` and `resource`, took `seconds`.
+    /// A request to the Kubernetes API, with a verb and a resource, as `labels` name them, took `seconds`.
     pub fn kubernetes_request_took(&self, labels: [&str; 2], seconds: f64, exemplar: Option<Exemplar>) {
-        self.kubernetes_request_duration_seconds.with_label_values(&labels).observe(seconds);
+        let name = "gateway_kubernetes_request_duration_seconds";
+        self.took(name, &self.kubernetes_request_duration_seconds, (["verb", "resource"], labels), seconds, exemplar);
+    }
+
+    fn took<const N: usize>(
+        &self,
+        name: &str,
+        histogram: &HistogramVec,
+        (names, values): ([&str; N], [&str; N]),
+        seconds: f64,
+        exemplar: Option<Exemplar>,
+    ) {
+        histogram.with_label_values(&values).observe(seconds);
         if let Some(exemplar) = exemplar {
-            let [verb, resource] = labels;
-            let labels = [("verb", verb), ("resource", resource)];
-            let name = "gateway_kubernetes_request_duration_seconds";
+            let labels: Vec<(&str, &str)> = names.into_iter().zip(values).collect();
             self.exemplars.note(name, &labels, &LATENCY_BUCKETS, seconds, exemplar);
         }
     }

@@ -19,11 +19,11 @@ use axum::response::Response;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 use super::{
     info::RequestInfo,
-    problem::{Kind, Problem, json_response},
+    problem::{Extensions, Kind, Problem, json_response},
 };
 use crate::{
     dedup::{self, Accepted, Outcome},
@@ -39,13 +39,10 @@ const JSON: &str = "application/json";
 pub(super) enum Answer {
     /// With its body as text.
     Json(StatusCode, Vec<u8>),
-    /// The same of several alerts.
-    Batch(StatusCode, Members),
+    /// The same of several alerts: [`RESULTS`] and the summary.
+    Batch(StatusCode, Extensions),
     Problem(Problem),
 }
-
-/// [`RESULTS`] and the summary as text: a tree of a thousand results would take ten times as much.
-type Members = Vec<(&'static str, Box<RawValue>)>;
 
 const RESULTS: &str = "results";
 
@@ -120,7 +117,7 @@ fn batch(items: &[Item]) -> Answer {
     let failures: Vec<&dedup::Error> = items.iter().filter_map(failed).collect();
     let malformed = items.iter().filter(|item| matches!(item, Item::Rejected(_))).count();
     let raw = [(RESULTS, to_raw_value(&Results(items)).ok()), ("summary", to_raw_value(&Summary::of(items)).ok())];
-    let members: Members = raw.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let members: Extensions = raw.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     if failures.is_empty() && malformed < items.len() {
         let nothing_done = items.iter().all(|item| matches!(item, Item::OutOfScope { .. } | Item::Ignored { .. }));
         let status = if nothing_done { StatusCode::OK } else { StatusCode::MULTI_STATUS };

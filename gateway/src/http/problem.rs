@@ -86,6 +86,9 @@ impl Kind {
     }
 }
 
+/// Named members as text: a tree of a thousand results would take ten times as much.
+pub(super) type Extensions = Vec<(&'static str, Box<RawValue>)>;
+
 /// An error answer, except for what is of its request.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -94,7 +97,7 @@ pub(super) struct Problem {
     pub(super) detail: String,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// Members beyond those of RFC 9457.
-    pub(super) extensions: Vec<(&'static str, Box<RawValue>)>,
+    pub(super) extensions: Extensions,
     /// Whether the log tells of it already.
     pub(super) is_logged: bool,
 }

@@ -69,7 +69,7 @@ fn sent(answer: &Answer) -> (u16, Value) {
     }
 }
 
-fn with(mut body: Value, members: &Members) -> Value {
+fn with(mut body: Value, members: &Extensions) -> Value {
     for (name, value) in members {
         body[name] = serde_json::from_str(value.get()).unwrap();
     }
