@@ -48,11 +48,11 @@ subjects: [{kind: ServiceAccount, name: sender, namespace: NAMESPACE}]
 NAMESPACE = "attacked"
 
 
-def build():
+def build(name="gateway"):
     """The binary of the profile dist."""
-    if subprocess.run(["cargo", "build", "--quiet", "--profile", "dist", "-p", "gateway"], cwd=ROOT).returncode != 0:
-        raise Failed("the gateway could not be built")
-    return ROOT / "target" / "dist" / "gateway"
+    if subprocess.run(["cargo", "build", "--quiet", "--profile", "dist", "-p", name], cwd=ROOT).returncode != 0:
+        raise Failed(f"{name} could not be built")
+    return ROOT / "target" / "dist" / name
 
 
 class World:
