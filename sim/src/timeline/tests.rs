@@ -148,17 +148,6 @@ fn lease_only() -> Told {
     })
 }
 
-/// More than anybody would read, to see that a browser bears it.
-fn crowd() -> Told {
-    simulate(Protocol::LeaseOnly, "", async |fleet, mut replicas| {
-        for number in 4..=8 {
-            replicas.push(fleet.start(number).await);
-        }
-        let resources = ["checkout", "cart", "orders"];
-        join_all((0..240).map(|i| signal(&fleet, &replicas[i % 8], resources[i % 3], 7 * i as u64))).await;
-    })
-}
-
 fn fenced() -> Told {
     simulate(Protocol::Fenced, "", async |fleet, replicas| {
         join_all((0..8).map(|i| signal(&fleet, &replicas[i % 3], "checkout", 5 * i as u64))).await;
@@ -283,18 +272,4 @@ fn fleet_with(name: &str) -> Fleet {
         drop(fleet.trace.posted(name, name));
         fleet
     })
-}
-
-/// `cargo test -p sim pages -- --ignored` writes pages to look at into the directory for temporary files.
-#[test]
-#[ignore = "writes files to be looked at"]
-fn pages_to_look_at() {
-    for (name, told) in
-        [("unlocked", unlocked()), ("lease-only", lease_only()), ("fenced", fenced()), ("crowd", crowd())]
-    {
-        let path = std::env::temp_dir().join(format!("timeline-{name}"));
-        std::fs::write(path.with_extension("html"), html(&told.run())).unwrap();
-        std::fs::write(path.with_extension("txt"), text(&told.run())).unwrap();
-        println!("{}", path.with_extension("html").display());
-    }
 }
