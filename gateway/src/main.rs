@@ -11,6 +11,8 @@ use gateway::{config, explain, release_claims};
 use self::args::{Args, Command, ConfigCommand};
 
 mod args;
+#[cfg(target_env = "musl")]
+mod memory;
 
 /// The image's binary is static, and musl's own allocator has one lock for all threads. This one gives memory back, too.
 #[cfg(target_env = "musl")]
@@ -55,7 +57,11 @@ async fn main() -> ExitCode {
                 }
             }
         }
-        None => gateway::runtime::run(config).await.map_err(|error| error.to_string()),
+        None => {
+            #[cfg(target_env = "musl")]
+            memory::give_back();
+            gateway::runtime::run(config).await.map_err(|error| error.to_string())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
