@@ -12,6 +12,7 @@ mod exhaustive;
 mod exit;
 mod explore;
 mod explored;
+mod interrupt;
 mod load;
 mod mix;
 mod origin;

@@ -9,7 +9,7 @@ use gateway::{
 use harness::baselines::Protocol;
 use tokio_util::sync::CancellationToken;
 
-use crate::{exit, protocol, serve::until_told};
+use crate::{exit, interrupt::Interrupt, protocol};
 
 /// Options of `sim gateway`; all else comes from the environment, as for the product's binary.
 #[derive(clap::Args)]
@@ -24,16 +24,16 @@ pub(crate) async fn run(args: Args) -> Result<u8, runtime::Error> {
     let config = Config::load(None, gateway::config::env::all()?)?;
     let identity = Identity::load(gateway::config::env::all()?)?;
     let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+    let mut interrupt = Interrupt::listen().map_err(runtime::Error::Termination)?;
     let listeners = Listeners::bind(&config.server).await?;
     let gateway = args.protocol.gateway(config, identity, client, Context::system())?;
     gateway.start();
     let shutdown = CancellationToken::new();
     let serving = gateway.serve(listeners, shutdown.clone());
     let told = async {
-        let told = until_told().await.map_err(runtime::Error::Termination);
+        interrupt.told().await;
         shutdown.cancel();
-        told
     };
-    let ((), told) = futures::join!(serving, told);
-    told.map(|()| exit::OK)
+    futures::join!(serving, told);
+    Ok(exit::OK)
 }

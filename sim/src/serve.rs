@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    pin::pin,
     time::Duration,
 };
 
@@ -22,13 +21,10 @@ use harness::{
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::exit;
+use crate::{exit, interrupt::Interrupt};
 
 /// Options of `sim serve`.
 #[derive(clap::Args)]
@@ -127,7 +123,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     let kubeconfig = args.kubeconfig.clone().unwrap_or_else(default_kubeconfig);
     write_kubeconfig(&kubeconfig, &server)?;
     announce(&args, &gateways, &kubeconfig, &server)?;
-    until_told().await.map_err(Error::Interrupt)?;
+    Interrupt::listen().map_err(Error::Interrupt)?.told().await;
     if !args.json {
         println!("\nshutting down …");
     }
@@ -262,12 +258,4 @@ fn example_event() -> serde_json::Value {
         "metadata": { "name": "checkout.1", "namespace": "shop" },
         "involvedObject": { "kind": "Pod", "namespace": "shop", "name": "checkout-7d9c5b6f4-4xv2k" },
     })
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-pub(crate) async fn until_told() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    futures::future::select(pin!(interrupt.recv()), pin!(terminate.recv())).await;
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! `sim storm`: many webhooks at once, spread over gateways on loopback sockets.
 
-use std::{fs::OpenOptions, path::PathBuf, time::Duration};
+use std::{fs::OpenOptions, path::PathBuf, pin::pin, time::Duration};
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{Either, join_all, select};
 use gateway::{context::Context, dedup::bounds, http::PROMETHEUS};
 use harness::{
     baselines::Protocol,
@@ -18,6 +18,7 @@ use crate::{
     accounts::Accounts,
     backend::{self, Backend, pause},
     exit,
+    interrupt::Interrupt,
     origin::Origin,
     outcome::{Answered, ApiRequests, Outcome, plural},
     progress::Progress,
@@ -70,6 +71,10 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
     #[error("--report {path}: {source}")]
     Report { path: String, source: std::io::Error },
+    #[error("Ctrl-C cannot be listened for: {0}")]
+    Interrupt(std::io::Error),
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Beyond the gateways' own bounds: other programs want the processor.
@@ -90,6 +95,8 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
         let failed = |source| Error::Report { path: path.display().to_string(), source };
         OpenOptions::new().create(true).append(true).open(path).map_err(failed)?;
     }
+    // What this makes in a cluster is removed also if Ctrl-C ends it.
+    let mut interrupt = Interrupt::listen().map_err(Error::Interrupt)?;
     let backend = match &args.kubeconfig {
         None => Backend::embedded(),
         Some(kubeconfig) => {
@@ -97,9 +104,12 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
             Backend::cluster(kubeconfig).await?
         }
     };
-    let outcome = storm(&args, &backend, bodies, &mut progress).await;
+    let outcome = storm(&args, &backend, bodies, &mut interrupt, &mut progress).await;
     // Whatever became of it.
     let cleaned = backend.clean_up().await;
+    if let Err(error) = &cleaned {
+        progress.step(&format!("{} may have something left: {error}", backend.describe()));
+    }
     let outcome = outcome?;
     if cleaned? {
         progress.step("the CRD remediationrequests.kubernaut.ai stays: others in this cluster have come to use it");
@@ -118,9 +128,19 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
 }
 
 /// From the start of the gateways to their end, which comes whatever becomes of the storm.
-async fn storm(args: &Args, backend: &Backend, bodies: Vec<Bytes>, progress: &mut Progress) -> Result<Outcome, Error> {
+async fn storm(
+    args: &Args,
+    backend: &Backend,
+    bodies: Vec<Bytes>,
+    interrupt: &mut Interrupt,
+    progress: &mut Progress,
+) -> Result<Outcome, Error> {
     let mut gateways = Vec::new();
-    let outcome = between(args, backend, bodies, progress, &mut gateways).await;
+    let work = between(args, backend, bodies, progress, &mut gateways);
+    let outcome = match select(pin!(work), pin!(interrupt.told())).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(Error::Interrupted),
+    };
     join_all(gateways.into_iter().map(|gateway| gateway.shut_down(SHUT_DOWN_PATIENCE))).await;
     outcome
 }

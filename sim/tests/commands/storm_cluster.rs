@@ -8,6 +8,7 @@ use std::{
 
 use harness::control_plane::{ControlPlane, for_tests};
 use rstest::rstest;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 #[rstest]
@@ -95,6 +96,28 @@ async fn a_storm_that_may_not_make_the_crd_leaves_no_namespace() {
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(error.contains("customresourcedefinitions"), "{error}");
     expect_no_namespace(&plane);
+}
+
+#[tokio::test]
+async fn a_storm_that_is_interrupted_removes_what_it_made() {
+    if for_tests().await.is_none() {
+        return;
+    }
+    let plane = ControlPlane::start().await.unwrap();
+    let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
+    storm.args(["storm", "--signals", "10000", "--fingerprints", "10000", "--kubeconfig"]);
+    storm.arg(plane.kubeconfig("admin").unwrap()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut storm = storm.spawn().unwrap();
+    let mut said = Vec::new();
+    for line in BufReader::new(storm.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        if line.starts_with("posting") {
+            kill_process(Pid::from_child(&storm), Signal::INT).unwrap();
+        }
+        said.push(line);
+    }
+    assert_eq!((storm.wait().unwrap().code(), said.last().map(String::as_str)), (Some(2), Some("sim: interrupted")));
+    expect_no_namespace(&plane);
+    assert_eq!(kubectl(&plane, &["get", "crds", "--output", "name"]), "");
 }
 
 #[tokio::test]
