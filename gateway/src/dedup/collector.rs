@@ -75,7 +75,7 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
 
 /// Clears claims that this replica has itself seen unchanged for longer than any decision made on them can live
 /// (protocol: *D*), successor or not. That time has passed for certain: a wall clock that is set forward ends no decision.
-async fn clear_claims(core: &Core, seen: &mut Unchanged<String, ResourceVersion>) {
+async fn clear_claims(core: &Core, seen: &mut Unchanged<Box<str>, ResourceVersion>) {
     let claimed = core.view.claimed();
     seen.retain(|uid| claimed.iter().any(|record| record.uid == *uid));
     let longest = decision_life(&core.config.view);

@@ -48,7 +48,7 @@ impl Guard {
             None => false,
         };
         let of_it = self.0.view.of(fingerprint);
-        let viewed = of_it.iter().find(|record| record.name == name);
+        let viewed = of_it.iter().find(|record| *record.name == *name);
         let viewed = viewed.map(|record| state(record));
         let after = self.get(name).await?;
         Ok(match () {
@@ -67,7 +67,7 @@ impl Guard {
 }
 
 /// Which object, in which version.
-type State = (String, ResourceVersion);
+type State = (Box<str>, ResourceVersion);
 
 fn state(record: &Record) -> State {
     (record.uid.clone(), record.version)

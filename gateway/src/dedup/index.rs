@@ -33,7 +33,7 @@ pub(super) struct Index {
     by_fingerprint: BTreeMap<Fingerprint, Vec<Arc<Record>>>,
     by_uid: BTreeSet<ByUid>,
     /// Active ones whose count was raised since that was asked for last, by uid.
-    raised: BTreeMap<String, u64>,
+    raised: BTreeMap<Box<str>, u64>,
     marks: VecDeque<(ResourceVersion, Monotonic)>,
     as_of: Option<Monotonic>,
 }
@@ -79,7 +79,7 @@ impl Index {
     }
 
     /// The uids of active ones whose count was raised since the last call, and what their status says.
-    pub(super) fn take_raised(&mut self) -> BTreeMap<String, u64> {
+    pub(super) fn take_raised(&mut self) -> BTreeMap<Box<str>, u64> {
         std::mem::take(&mut self.raised)
     }
 
@@ -111,8 +111,8 @@ impl Index {
         let is_continued_by = |record: &Record| continues(self.version, known(record), record);
         let continued = self.version <= Some(version) && records.iter().all(is_continued_by);
         let mut change = if continued { Change::default() } else { self.rewind() };
-        let listed: BTreeMap<&str, ()> = records.iter().map(|r| (r.uid.as_str(), ())).collect();
-        let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains_key(r.uid.as_str())).cloned().collect();
+        let listed: BTreeMap<&str, ()> = records.iter().map(|r| (&*r.uid, ())).collect();
+        let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains_key(&*r.uid)).cloned().collect();
         for record in gone {
             // Between the two lists it may have changed before it went: its last state is not known.
             self.forget(&record, &mut change);
@@ -191,7 +191,7 @@ impl Index {
             return;
         }
         if self.version.is_some() {
-            change.others.extend(Trace::of(known.as_deref(), &record).map(|trace| (trace, record.name.clone())));
+            change.others.extend(Trace::of(known.as_deref(), &record).map(|trace| (trace, record.name.to_string())));
         }
         if record.is_active() && known.as_ref().is_some_and(|known| is_raised(known, &record)) {
             self.raised.insert(record.uid.clone(), record.occurrences());
@@ -215,7 +215,7 @@ impl Index {
             *known = record;
         }
         if becomes_active {
-            let active: Vec<String> = records.iter().filter(|r| r.is_active()).map(|r| r.name.clone()).collect();
+            let active: Vec<String> = records.iter().filter(|r| r.is_active()).map(|r| r.name.to_string()).collect();
             if active.len() > 1 {
                 change.twins.push((fingerprint.clone(), active));
             }
@@ -225,7 +225,7 @@ impl Index {
 
     fn forget(&mut self, record: &Arc<Record>, change: &mut Change) {
         let fingerprint = &record.fingerprint;
-        self.by_uid.remove(record.uid.as_str());
+        self.by_uid.remove(&*record.uid);
         self.raised.remove(&record.uid);
         if let Some(records) = self.by_fingerprint.get_mut(fingerprint) {
             if let Ok(place) = place(records, &record.uid) {
@@ -271,5 +271,5 @@ impl Eq for ByUid {}
 
 /// Where `uid` is among `records`, or would be.
 fn place(records: &[Arc<Record>], uid: &str) -> Result<usize, usize> {
-    records.binary_search_by(|record| record.uid.as_str().cmp(uid))
+    records.binary_search_by(|record| (*record.uid).cmp(uid))
 }

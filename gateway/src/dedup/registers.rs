@@ -14,11 +14,11 @@ const REGISTERS_MAX: usize = 100_000;
 /// Registers by the uid of their RemediationRequest. Each may be a guess, since every write tests it.
 #[derive(Debug, Default)]
 pub(super) struct Registers {
-    known: Mutex<BTreeMap<String, Own>>,
+    known: Mutex<BTreeMap<Box<str>, Own>>,
 }
 
 impl Registers {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Own>> {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Own>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,7 +34,7 @@ impl Registers {
         if known.len() >= REGISTERS_MAX && !known.contains_key(uid) {
             known.pop_first();
         }
-        known.insert(uid.to_owned(), own);
+        known.insert(uid.into(), own);
     }
 
     /// Forgets those of RemediationRequests that are not there any more.

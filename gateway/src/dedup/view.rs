@@ -134,7 +134,7 @@ impl View {
     }
 
     /// See [`Index::take_raised`].
-    pub(super) fn take_raised(&self) -> BTreeMap<String, u64> {
+    pub(super) fn take_raised(&self) -> BTreeMap<Box<str>, u64> {
         self.index().take_raised()
     }
 
@@ -202,7 +202,7 @@ pub(super) struct Subscription {
     pub(super) fingerprint: Fingerprint,
     notify: Arc<Notify>,
     /// Identity and version of each record at the last read.
-    seen: Vec<(String, ResourceVersion)>,
+    seen: Vec<(Box<str>, ResourceVersion)>,
 }
 
 impl Subscription {

@@ -171,8 +171,8 @@ pub fn new_counter(object: &Record, base: u64, boot: &BootId, register: Register
     let owner = OwnerReference {
         api_version: RemediationRequest::api_version(&()).into_owned(),
         kind: RemediationRequest::kind(&()).into_owned(),
-        name: object.name.clone(),
-        uid: object.uid.clone(),
+        name: object.name.to_string(),
+        uid: object.uid.to_string(),
         ..OwnerReference::default()
     };
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());

@@ -1,5 +1,6 @@
 //! The RemediationRequest: its type, the signal that it is made of, what of it decides, its phases and its names.
 
+mod author;
 mod build;
 mod counter;
 mod crd;
@@ -11,6 +12,7 @@ mod record;
 mod signal;
 mod stored;
 
+pub use author::Author;
 pub use build::build;
 pub use counter::{
     BootId, Counter, Folded, Register, counted_by, counter_name, fold_patch, new_counter, register_patch,

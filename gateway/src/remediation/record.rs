@@ -4,6 +4,7 @@ use std::{
     borrow::Cow,
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    num::NonZeroU64,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
+    author::Author,
     crd::RemediationRequest,
     fingerprint::Fingerprint,
     lenient::{fields, lenient, present},
@@ -70,19 +72,19 @@ pub struct Deduplication {
     /// When the newest signal was received.
     pub last_seen: Option<Timestamp>,
     /// A digest of `writers`, which the first version changes with each count, and nobody else.
-    pub writers: Option<u64>,
+    pub writers: Option<NonZeroU64>,
 }
 
 /// How far the clocks of a gateway and of the API server may be apart where one tells of the other's time.
 const CLOCKS_APART_MAX: SignedDuration = SignedDuration::from_mins(5);
 
-/// What of one version of a RemediationRequest decides.
+/// What of one version of a RemediationRequest decides. There are many: with what it takes to be shared it fits 256 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Record {
     /// `metadata.name`.
-    pub name: String,
+    pub name: Box<str>,
     /// `metadata.uid`: its identity.
-    pub uid: String,
+    pub uid: Box<str>,
     /// `metadata.resourceVersion`.
     pub version: ResourceVersion,
     /// `spec.signalFingerprint`.
@@ -101,11 +103,11 @@ pub struct Record {
     /// and says that it was created when it was. One that somebody has restored says another time.
     pub by_another_version: bool,
     /// Writer and attempt that created it.
-    pub created_by: Option<String>,
+    pub created_by: Option<Author>,
     /// `metadata.finalizers`.
-    pub finalizers: Vec<String>,
+    pub finalizers: Box<[String]>,
     /// Writer and attempt that claimed it last.
-    pub claim: Option<String>,
+    pub claim: Option<Author>,
     /// `metadata.creationTimestamp`.
     pub created: Option<Timestamp>,
     /// Whether there is a `status` at all.
@@ -229,7 +231,7 @@ impl Projected {
         let name = metadata.name.unwrap_or_default();
         let missing = |field| Unreadable { name: name.clone(), field };
         let annotations = metadata.annotations.unwrap_or_default();
-        let annotation = |key: &str| annotations.get(key).cloned();
+        let annotation = |key: &str| annotations.get(key).map(|text| Author::of(text));
         let fingerprint = Fingerprint::parse(&spec.signal_fingerprint);
         let fingerprint = fingerprint.map_err(|_| missing("spec.signalFingerprint"))?;
         let ordinal = names::ordinal(&name, &fingerprint);
@@ -239,7 +241,7 @@ impl Projected {
         let said: Option<Timestamp> = annotations.get(CREATED_AT).and_then(|time| time.parse().ok());
         let is_fresh = said.zip(created).is_some_and(|(said, at)| said.duration_since(at).abs() <= CLOCKS_APART_MAX);
         Ok(Record {
-            uid: metadata.uid.ok_or_else(|| missing("uid"))?,
+            uid: metadata.uid.ok_or_else(|| missing("uid"))?.into(),
             version: metadata
                 .resource_version
                 .as_deref()
@@ -252,12 +254,12 @@ impl Projected {
             ordinal,
             by_another_version: of_a_gateway && ordinal == 0 && is_fresh,
             created_by: annotation(CREATED_BY),
-            finalizers: metadata.finalizers.unwrap_or_default(),
+            finalizers: metadata.finalizers.unwrap_or_default().into(),
             claim: annotation(CLAIM),
             created,
             has_status,
             deduplication: status.deduplication.map(Deduplication::from),
-            name,
+            name: name.into(),
             fingerprint,
         })
     }
@@ -269,7 +271,7 @@ impl From<ProjectedDeduplication> for Deduplication {
         let digest = |writers: Value| {
             let mut hasher = DefaultHasher::new();
             writers.to_string().hash(&mut hasher);
-            hasher.finish()
+            NonZeroU64::MIN.saturating_add(hasher.finish())
         };
         let (first_seen, last_seen) = (first_seen_at, last_seen_at);
         Self { occurrences: occurrence_count, first_seen, last_seen, writers: writers.map(digest) }

@@ -49,7 +49,7 @@ impl DerivedOnly {
 /// The name of the next RemediationRequest, derived from the latest as with the fence.
 pub(super) fn successor(signal: &Signal, records: &[Record]) -> String {
     let latest = records.iter().max_by(|a, b| a.place().cmp(&b.place()));
-    let latest = latest.map(|record| (record.ordinal, record.uid.as_str()));
+    let latest = latest.map(|record| (record.ordinal, &*record.uid));
     remediation_request_name(&signal.fingerprint, latest)
 }
 

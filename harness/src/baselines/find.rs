@@ -3,7 +3,7 @@
 use gateway::{
     context::Monotonic,
     dedup::{Error, Outcome},
-    remediation::Signal,
+    remediation::{Author, Signal},
 };
 
 use super::{
@@ -27,8 +27,8 @@ pub(super) async fn find_or_create(store: &Store, signal: &Signal, deadline: Mon
     for _ in 0..LOOKS_MAX {
         let records = store.list(&signal.fingerprint, deadline).await?;
         if let Some(active) = records.iter().find(|record| record.counts_signals(store.context.now())) {
-            let ours = active.created_by.as_deref() == Some(tag.as_str());
-            return Ok(found(active.name.clone(), ours));
+            let ours = active.created_by == Some(Author::of(&tag));
+            return Ok(found(active.name.to_string(), ours));
         }
         let name = successor(signal, &records);
         if let Created::Ours = store.create_as(signal, &name, &tag, deadline).await? {

@@ -115,7 +115,7 @@ impl Creator {
         if read.elapsed() > DECISION_MAX {
             return;
         }
-        let latest = predecessor.as_ref().map(|record| (record.ordinal, record.uid.as_str()));
+        let latest = predecessor.as_ref().map(|record| (record.ordinal, &*record.uid));
         let name = remediation_request_name(&fingerprint, latest);
         let annotations = json!({ CREATED_BY: self.user });
         self.note(&format!("creates {name}"));
@@ -132,7 +132,7 @@ impl Creator {
         if read.elapsed() > DECISION_MAX {
             return None;
         }
-        let mut finalizers = latest.finalizers.clone();
+        let mut finalizers = latest.finalizers.to_vec();
         if !latest.is_claimed() {
             finalizers.push(SUCCESSION_FINALIZER.to_owned());
         }

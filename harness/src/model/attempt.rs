@@ -12,7 +12,7 @@ use gateway::{
         lock::Acquisition,
     },
     kubernetes::Error,
-    remediation::{Phase as Running, Record, SUCCESSION_FINALIZER, remediation_request_name},
+    remediation::{Author, Phase as Running, Record, SUCCESSION_FINALIZER, remediation_request_name},
 };
 use jiff::Timestamp;
 
@@ -150,9 +150,10 @@ impl Server {
             Seen::Absent => Err(Error::NotFound(String::new())),
             Seen::Terminating { claimed: false } => Err(Error::Invalid(String::new())),
             _ if std::mem::take(&mut self.met) => Err(Error::Conflict(String::new())),
-            _ => {
-                Ok(Arc::new(Record { finalizers: vec![SUCCESSION_FINALIZER.to_owned()], ..Record::clone(predecessor) }))
-            }
+            _ => Ok(Arc::new(Record {
+                finalizers: Box::new([SUCCESSION_FINALIZER.to_owned()]),
+                ..Record::clone(predecessor)
+            })),
         }
     }
 }
@@ -221,12 +222,12 @@ fn seen(uid: Uid, after: Uid, is: Seen) -> Option<Arc<Record>> {
         Seen::Terminating { claimed } => (Running::Terminal, true, claimed),
     };
     Some(Arc::new(Record {
-        name: name_after(after),
-        uid: uid.to_string(),
+        name: name_after(after).into(),
+        uid: uid.to_string().into(),
         phase,
         terminating,
         ordinal: uid.into(),
-        created_by: Some("another/boot/1".to_owned()),
+        created_by: Some(Author::of("another/boot/1")),
         finalizers: claimed.then(|| SUCCESSION_FINALIZER.to_owned()).into_iter().collect(),
         ..blank()
     }))

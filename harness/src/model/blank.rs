@@ -5,8 +5,8 @@ use gateway::remediation::{Fingerprint, Phase, Record, ResourceVersion};
 /// A RemediationRequest of which a model says what it has to say.
 pub(super) fn blank() -> Record {
     Record {
-        name: String::new(),
-        uid: String::new(),
+        name: Box::default(),
+        uid: Box::default(),
         version: ResourceVersion::default(),
         fingerprint: Fingerprint::of(""),
         phase: Phase::Active,
@@ -16,7 +16,7 @@ pub(super) fn blank() -> Record {
         ordinal: 1,
         by_another_version: false,
         created_by: None,
-        finalizers: Vec::new(),
+        finalizers: Box::default(),
         claim: None,
         created: None,
         has_status: true,

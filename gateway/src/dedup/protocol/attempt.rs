@@ -15,7 +15,7 @@ use crate::{
     config::{self, Config},
     context::Monotonic,
     kubernetes::Error,
-    remediation::{Fingerprint, Record},
+    remediation::{Author, Fingerprint, Record},
 };
 
 mod vocabulary;
@@ -146,7 +146,7 @@ impl Attempt {
             Event::Claimed(Ok(predecessor)) => self.create_after(predecessor),
             Event::Claimed(Err(Error::Conflict(_))) => {
                 match self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()) {
-                    Some(predecessor) => Effect::Get(predecessor.name.clone()),
+                    Some(predecessor) => Effect::Get(predecessor.name.to_string()),
                     None => self.begin(),
                 }
             }
@@ -296,7 +296,7 @@ impl Attempt {
     fn inspect(&mut self, record: Arc<Record>, now: Now) -> Effect {
         let Some(plan) = self.plan.clone() else { return self.begin() };
         if record.fingerprint != self.fingerprint {
-            return Effect::Done(Ok(Found::NameTaken(record.name.clone())));
+            return Effect::Done(Ok(Found::NameTaken(record.name.to_string())));
         }
         if self.is_ours(&record) {
             return self.created(record);
@@ -325,10 +325,10 @@ impl Attempt {
     /// Whether this attempt's own create may have made it: somebody dropped the annotation that tells. Then it may stand for
     /// the signal already.
     fn may_be_ours(&self, record: &Record) -> bool {
-        record.created_by.is_none() && self.sent.as_ref() == Some(&record.name)
+        record.created_by.is_none() && self.sent.as_deref() == Some(&*record.name)
     }
 
     fn is_ours(&self, record: &Record) -> bool {
-        record.created_by.as_deref() == Some(self.tag.as_str())
+        record.created_by == Some(Author::of(&self.tag))
     }
 }

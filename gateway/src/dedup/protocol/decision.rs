@@ -33,7 +33,7 @@ impl Plan {
         predecessor: Option<Arc<Record>>,
         after_newest: bool,
     ) -> Self {
-        let known = predecessor.as_ref().map(|record| (record.ordinal, record.uid.as_str()));
+        let known = predecessor.as_ref().map(|record| (record.ordinal, &*record.uid));
         Self { name: remediation_request_name(fingerprint, known), predecessor, after_newest }
     }
 }
@@ -72,7 +72,7 @@ pub enum Outlook {
 pub fn outlook(fingerprint: &Fingerprint, records: Vec<Record>, now: Timestamp) -> Outlook {
     let records: Vec<_> = records.into_iter().map(Arc::new).collect();
     match decide(fingerprint, &records, now) {
-        Verdict::Duplicate(record) => Outlook::Count(record.name.clone()),
+        Verdict::Duplicate(record) => Outlook::Count(record.name.to_string()),
         Verdict::Create(plan) => Outlook::Create(plan.name),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         },
     },
     kubernetes::Error,
-    remediation::{Fingerprint, Record, remediation_request_name},
+    remediation::{Author, Fingerprint, Record, remediation_request_name},
 };
 
 const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
@@ -81,7 +81,7 @@ fn got(record: Record) -> Event {
 }
 
 fn create_after(predecessor: Option<&Record>) -> Effect {
-    let predecessor = predecessor.map(|record| (record.ordinal, record.uid.as_str()));
+    let predecessor = predecessor.map(|record| (record.ordinal, &*record.uid));
     Effect::Create(remediation_request_name(&fingerprint(), predecessor))
 }
 
@@ -239,7 +239,7 @@ fn an_object_of_the_derived_name_is_looked_at(#[case] found: Record, #[case] exp
 }
 
 fn ours(record: Record) -> Record {
-    Record { created_by: Some(TAG.to_owned()), ..record }
+    Record { created_by: Some(Author::of(TAG)), ..record }
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_decision_whose_time_is_over_is_forgotten() {
 
 #[test]
 fn a_view_that_still_shows_what_is_known_to_be_gone_decides_nothing() {
-    let past = Past { gone: Some("a".to_owned()), ..Past::default() };
+    let past = Past { gone: Some("a".into()), ..Past::default() };
     let mut run = Run::knowing(past);
     run.step(Event::Begin);
     assert_eq!(run.see(&[active("a")]), Effect::Read(Known::Changed));
@@ -269,7 +269,7 @@ fn a_view_that_still_shows_what_is_known_to_be_gone_decides_nothing() {
 
 #[test]
 fn a_404_that_a_consistent_list_refutes_is_not_believed() {
-    let past = Past { gone: Some("a".to_owned()), ..Past::default() };
+    let past = Past { gone: Some("a".into()), ..Past::default() };
     let mut run = Run::knowing(past);
     run.step(Event::Begin);
     assert_eq!(run.see(&[active("a")]), Effect::Read(Known::Changed));
@@ -278,7 +278,7 @@ fn a_404_that_a_consistent_list_refutes_is_not_believed() {
         duplicate(active("a"))
     );
 
-    let past = Past { gone: Some("a".to_owned()), ..Past::default() };
+    let past = Past { gone: Some("a".into()), ..Past::default() };
     let mut run = Run::knowing(past);
     run.step(Event::Begin);
     run.see(&[active("a")]);
@@ -313,7 +313,7 @@ fn an_object_that_somebody_took_the_creators_name_from_leaves_in_doubt_who_creat
     assert!(matches!(effect, Effect::Create(_)));
     // The create was not answered in time.
     run.step(Event::Begin);
-    let record = Record { name, created_by: None, ..active("x") };
+    let record = Record { name: name.into(), created_by: None, ..active("x") };
     let expected =
         if in_doubt { Effect::Done(Ok(Found::InDoubt { claimed: None })) } else { duplicate(record.clone()) };
     assert_eq!(run.see(&[record]), expected);

@@ -16,7 +16,7 @@ fn verdict(all: &[Record]) -> Verdict {
 #[track_caller]
 fn duplicate_of(all: &[Record]) -> String {
     match verdict(all) {
-        Verdict::Duplicate(record) => record.uid.clone(),
+        Verdict::Duplicate(record) => record.uid.to_string(),
         Verdict::Create(plan) => panic!("creates {plan:?}"),
     }
 }
@@ -24,7 +24,7 @@ fn duplicate_of(all: &[Record]) -> String {
 #[track_caller]
 fn successor_of(all: &[Record]) -> (Option<String>, String) {
     match verdict(all) {
-        Verdict::Create(plan) => (plan.predecessor.map(|record| record.uid.clone()), plan.name),
+        Verdict::Create(plan) => (plan.predecessor.map(|record| record.uid.to_string()), plan.name),
         Verdict::Duplicate(record) => panic!("duplicate of {record:?}"),
     }
 }

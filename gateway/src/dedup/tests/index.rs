@@ -117,3 +117,9 @@ fn a_successor_that_a_list_names_before_the_one_it_followed_is_no_twin() {
     let change = index.replace(vec![at(active("a"), 3), at(active("b"), 1)], version(4));
     assert_eq!(change.twins.len(), 1, "they are, if both are active");
 }
+
+#[test]
+fn a_record_that_is_shared_fits_256_bytes_of_which_allocators_have_a_class() {
+    // With the two counts of an `Arc`.
+    assert!(size_of::<Record>() + 2 * size_of::<usize>() <= 256, "{} bytes", size_of::<Record>());
+}

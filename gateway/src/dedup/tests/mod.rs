@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 use crate::{
     context::{Context, SimulatedClock},
-    remediation::{Fingerprint, Phase, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, Source, TargetResource},
+    remediation::{
+        Author, Fingerprint, Phase, Record, ResourceVersion, SUCCESSION_FINALIZER, Signal, Source, TargetResource,
+    },
 };
 
 /// What the wall clock of [`context`] shows at first.
@@ -64,8 +66,8 @@ pub(super) fn signal_of(fingerprint: Fingerprint) -> Signal {
 /// An active RemediationRequest with ordinal 1 at version 10.
 pub(super) fn active(uid: &str) -> Record {
     Record {
-        name: format!("rr-{uid}"),
-        uid: uid.to_owned(),
+        name: format!("rr-{uid}").into(),
+        uid: uid.into(),
         version: version(10),
         fingerprint: fingerprint(),
         phase: Phase::Active,
@@ -74,8 +76,8 @@ pub(super) fn active(uid: &str) -> Record {
         terminating: false,
         ordinal: 1,
         by_another_version: false,
-        created_by: Some("gateway-pod-9/boot/1".to_owned()),
-        finalizers: Vec::new(),
+        created_by: Some(Author::of("gateway-pod-9/boot/1")),
+        finalizers: Box::default(),
         claim: None,
         created: None,
         has_status: false,
@@ -88,7 +90,7 @@ pub(super) fn terminal(uid: &str) -> Record {
 }
 
 pub(super) fn claimed(uid: &str) -> Record {
-    Record { finalizers: vec![SUCCESSION_FINALIZER.to_owned()], version: version(11), ..terminal(uid) }
+    Record { finalizers: Box::new([SUCCESSION_FINALIZER.to_owned()]), version: version(11), ..terminal(uid) }
 }
 
 pub(super) fn records(records: &[Record]) -> Vec<Arc<Record>> {

@@ -101,7 +101,7 @@ fn what_was_counted_on_another_object_is_projected_to_that() {
     let (first, second) = (Arc::new(active("a")), Arc::new(active("b")));
     assert_eq!(projection.counted(&first, counted(9), Monotonic::default()), None);
     let other = projection.counted(&second, counted(1), Monotonic::default());
-    assert_eq!(other.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("a".to_owned(), 9)));
+    assert_eq!(other.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("a".into(), 9)));
     let taken = projection.take(|_| None, Monotonic::default());
-    assert_eq!(taken.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("b".to_owned(), 1)));
+    assert_eq!(taken.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("b".into(), 1)));
 }

@@ -36,9 +36,9 @@ fn nothing_is_known_before_the_first_list() {
     list(&view, vec![active("a"), claimed("b")], 12);
     assert!(view.synced().now_or_never().is_some());
     let seen = view.snapshot(&fingerprint()).unwrap().seen();
-    assert_eq!(seen, [("a".to_owned(), version(10)), ("b".to_owned(), version(11))]);
+    assert_eq!(seen, [("a".into(), version(10)), ("b".into(), version(11))]);
     assert_eq!(view.by_uid("a").map(|record| record.version), Some(version(10)));
-    assert_eq!(view.claimed().iter().map(|record| record.uid.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert_eq!(view.claimed().iter().map(|record| &*record.uid).collect::<Vec<_>>(), ["b"]);
     assert_eq!((metrics.view_objects.get(), metrics.twins_detected.get()), (2, 0));
 }
 

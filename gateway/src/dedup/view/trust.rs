@@ -72,7 +72,7 @@ impl View {
 
     /// Notes that `name` was not found. If the view knew it, it is looked whether the view learns that, too.
     pub(in crate::dedup) fn missed(&self, asked: &Asked, name: &str) {
-        if asked.known.iter().any(|record| record.name == name) {
+        if asked.known.iter().any(|record| *record.name == *name) {
             self.suspect(name, &asked.fingerprint);
         }
     }

@@ -56,7 +56,7 @@ impl Worker {
         last_occurrence: Timestamp,
     ) -> Accepted {
         let namespace = self.shared.core.namespace.clone();
-        let (name, uid) = (record.name.clone(), Some(record.uid.clone()));
+        let (name, uid) = (record.name.to_string(), Some(record.uid.to_string()));
         let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
         Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
     }

@@ -82,7 +82,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Identity and version of each record, to tell one snapshot from the next.
-    pub(in crate::dedup) fn seen(&self) -> Vec<(String, ResourceVersion)> {
+    pub(in crate::dedup) fn seen(&self) -> Vec<(Box<str>, ResourceVersion)> {
         self.records.iter().map(|record| (record.uid.clone(), record.version)).collect()
     }
 }
@@ -115,5 +115,5 @@ pub struct Past {
     /// The newest version of an object of it: a decision needs a view that has come so far.
     pub floor: ResourceVersion,
     /// The uid of an object that was answered 404: a decision needs a view that no longer has it, or a consistent list.
-    pub gone: Option<String>,
+    pub gone: Option<Box<str>>,
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::{collection::btree_map, prelude::*, sample::select};
 
 use super::super::{active, version};
-use crate::remediation::{Phase, Record, SUCCESSION_FINALIZER};
+use crate::remediation::{Author, Phase, Record, SUCCESSION_FINALIZER};
 
 pub(super) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 /// Writer and attempt of the attempt under test.
@@ -24,12 +24,12 @@ pub(super) fn moment() -> impl Strategy<Value = Timestamp> {
 }
 
 /// One of three writers that may have created a record, nobody, or the attempt under test.
-fn creator() -> impl Strategy<Value = Option<String>> {
+fn creator() -> impl Strategy<Value = Option<Author>> {
     let others = vec!["gateway-pod-2/boot/1", "gateway-pod-1/boot/2", "gateway-pod-1/boot/11"];
     prop_oneof![
-        3 => select(others).prop_map(|creator| Some(creator.to_owned())),
+        3 => select(others).prop_map(|creator| Some(Author::of(creator))),
         1 => Just(None),
-        1 => Just(Some(TAG.to_owned())),
+        1 => Just(Some(Author::of(TAG))),
     ]
 }
 
@@ -44,7 +44,7 @@ pub(super) fn record(uid: String) -> impl Strategy<Value = Record> {
         Record {
             version: version(number),
             phase: if is_active { Phase::Active } else { Phase::Terminal },
-            finalizers: if claimed { vec![SUCCESSION_FINALIZER.to_owned()] } else { Vec::new() },
+            finalizers: if claimed { Box::new([SUCCESSION_FINALIZER.to_owned()]) } else { Box::default() },
             ordinal,
             manual_review,
             next_allowed,

@@ -18,7 +18,7 @@ use crate::{
         tests::{fingerprint, version},
     },
     kubernetes::Error,
-    remediation::{Fingerprint, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
+    remediation::{Author, Fingerprint, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
 };
 
 /// What the world answers with, whatever is asked.
@@ -45,7 +45,8 @@ fn placed(record: Record) -> Record {
 }
 
 fn past() -> impl Strategy<Value = Past> {
-    (0..30_u64, prop::option::weighted(0.3, "[a-e]")).prop_map(|(floor, gone)| Past { floor: version(floor), gone })
+    (0..30_u64, prop::option::weighted(0.3, "[a-e]"))
+        .prop_map(|(floor, gone)| Past { floor: version(floor), gone: gone.map(Into::into) })
 }
 
 impl Answer {
@@ -68,13 +69,13 @@ impl Answer {
                 1 => Err(Error::NotFound(text())),
                 2 => Err(Error::Invalid(text())),
                 _ => Ok(Arc::new(Record {
-                    finalizers: vec![SUCCESSION_FINALIZER.to_owned()],
+                    finalizers: Box::new([SUCCESSION_FINALIZER.to_owned()]),
                     version: version(50 + u64::from(which)),
                     ..Record::clone(predecessor)
                 })),
             }),
             Effect::Create(name) => Event::Created(match which % 3 {
-                0 => Ok(Arc::new(Record { name: name.clone(), created_by: Some(TAG.to_owned()), ..found })),
+                0 => Ok(Arc::new(Record { name: name.as_str().into(), created_by: Some(Author::of(TAG)), ..found })),
                 _ => Err(Error::AlreadyExists(text())),
             }),
             Effect::Get(_) => Event::Got(Ok(match which % 6 {
@@ -102,7 +103,7 @@ struct Witness {
     last: Event,
     floor: ResourceVersion,
     /// The uid of the newest of those last read, by creation.
-    newest: Option<String>,
+    newest: Option<Box<str>>,
 }
 
 impl Witness {
@@ -177,7 +178,7 @@ impl Witness {
                 prop_assert!(all.is_empty());
                 None
             }
-            Event::Claimed(Ok(predecessor)) => Some((predecessor.ordinal, predecessor.uid.as_str())),
+            Event::Claimed(Ok(predecessor)) => Some((predecessor.ordinal, &*predecessor.uid)),
             other => return Err(TestCaseError::fail(format!("created after {other:?}"))),
         };
         prop_assert_eq!(name, &remediation_request_name(&fingerprint(), expected));
@@ -188,13 +189,13 @@ impl Witness {
         match found {
             Found::Created { record, claimed } => {
                 let answered = matches!(&self.last, Event::Created(Ok(created)) if created == record);
-                prop_assert!(answered || record.created_by.as_deref() == Some(TAG));
+                prop_assert!(answered || record.created_by == Some(Author::of(TAG)));
                 prop_assert_eq!(claimed, &self.claimed, "what was claimed is let go in the version of the claim");
             }
             Found::Duplicate { record, claimed } => {
                 prop_assert!(record.counts_signals(now));
                 prop_assert_eq!(&record.fingerprint, &fingerprint());
-                prop_assert_ne!(record.created_by.as_deref(), Some(TAG), "it is not a duplicate of itself");
+                prop_assert_ne!(record.created_by, Some(Author::of(TAG)), "it is not a duplicate of itself");
                 let expected = self.claimed.as_ref().filter(|claimed| claimed.uid != record.uid);
                 prop_assert_eq!(claimed.as_ref(), expected);
             }
@@ -205,7 +206,7 @@ impl Witness {
             Found::NameTaken(name) => {
                 let Event::Got(Ok(Some(foreign))) = &self.last else { panic!("{:?}", self.last) };
                 prop_assert_ne!(&foreign.fingerprint, &fingerprint());
-                prop_assert_eq!(name, &foreign.name);
+                prop_assert_eq!(name.as_str(), &*foreign.name);
             }
         }
         Ok(())

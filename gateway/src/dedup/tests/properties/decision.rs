@@ -56,7 +56,7 @@ proptest! {
     #[test]
     fn a_new_one_follows_the_latest_by_ordinal_under_the_name_that_everyone_derives(all in records(), now in moment()) {
         let Verdict::Create(Plan { predecessor, after_newest, name }) = decide(&fingerprint(), &all, now) else { return Ok(()) };
-        let known = predecessor.as_ref().map(|predecessor| (predecessor.ordinal, predecessor.uid.as_str()));
+        let known = predecessor.as_ref().map(|predecessor| (predecessor.ordinal, &*predecessor.uid));
         prop_assert_eq!(name, remediation_request_name(&fingerprint(), known));
         match predecessor {
             None => prop_assert!(all.is_empty()),
