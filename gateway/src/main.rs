@@ -11,7 +11,6 @@ use gateway::{config, explain, release_claims};
 use self::args::{Args, Command, ConfigCommand};
 
 mod args;
-#[cfg(target_env = "musl")]
 mod memory;
 
 /// The image's binary is static, and musl's own allocator has one lock for all threads. This one gives memory back, too.
@@ -58,8 +57,9 @@ async fn main() -> ExitCode {
             }
         }
         None => {
-            #[cfg(target_env = "musl")]
-            memory::give_back();
+            if cfg!(target_env = "musl") {
+                memory::give_back();
+            }
             gateway::runtime::run(config).await.map_err(|error| error.to_string())
         }
     };
