@@ -9,9 +9,10 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 26] = [
+const LAYERS: [&str; 27] = [
     "main",
     "args",
+    "memory",
     "runtime",
     "explain",
     "release_claims",
