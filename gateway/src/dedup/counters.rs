@@ -65,13 +65,12 @@ async fn judge_raised(
     raised: &BTreeMap<Box<str>, u64>,
     counters: &BTreeMap<String, Counter>,
 ) -> Result<(), Error> {
-    let too_much =
-        raised.iter().filter(|(uid, said)| counters.get(&***uid).is_none_or(|counter| counter.total() < **said));
-    for (uid, said) in too_much.take(RAISED_MAX) {
+    let too_much = |uid: &str, said: u64| counters.get(uid).is_none_or(|counter| counter.total() < said);
+    for (uid, said) in raised.iter().filter(|(uid, said)| too_much(uid, **said)).take(RAISED_MAX) {
         let Some(known) = core.view.by_uid(uid) else { continue };
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
         let found = core.store.object(&known.name, deadline).await?;
-        let is_so = |now: &Record| *now.uid == **uid && now.is_active() && now.occurrences() >= *said;
+        let is_so = |now: &Record| now.uid == *uid && now.is_active() && now.occurrences() >= *said;
         if found.is_some_and(|now| is_so(&now)) {
             core.versions.note(Trace::Raised, &known.name);
         }

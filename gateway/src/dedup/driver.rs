@@ -17,7 +17,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{LeaseName, Record, Signal, build},
+    remediation::{Author, LeaseName, Record, Signal, build},
 };
 
 /// Finds or creates the RemediationRequest of `signal` in the name of `tag`, knowing `past` beyond the view, until `deadline` at
@@ -32,7 +32,7 @@ pub(super) async fn find(
 ) -> Result<Found, Error> {
     let Core { config, context, lock, metrics, .. } = core;
     let times = (context.monotonic(), deadline);
-    let mut machine = Attempt::new(signal.fingerprint.clone(), tag.to_owned(), past, config, times);
+    let mut machine = Attempt::new(signal.fingerprint.clone(), Author::of(tag), past, config, times);
     let result = attempt(core, &mut machine, signal, lease, tag, deadline).await;
     if let Some(waited) = machine.waited_for_lock() {
         metrics.lock_wait_seconds.observe(waited.as_secs_f64());

@@ -163,7 +163,7 @@ fn decided(records: Vec<Arc<Record>>) -> (Attempt, Effect) {
     let mut config = Config::default();
     config.lock.patience = Duration::ZERO;
     let times = (NOW.monotonic, DEADLINE);
-    let mut machine = Attempt::new(blank().fingerprint, "pod/boot/1".to_owned(), Past::default(), &config, times);
+    let mut machine = Attempt::new(blank().fingerprint, Author::of("pod/boot/1"), Past::default(), &config, times);
     let snapshot = Snapshot { records, listed: false };
     let mut effect = machine.step(Event::Begin, NOW);
     for _ in 0..EFFECTS_MAX {

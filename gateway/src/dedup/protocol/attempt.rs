@@ -37,8 +37,8 @@ struct Lock {
 #[derive(Debug)]
 pub struct Attempt {
     fingerprint: Fingerprint,
-    /// Writer and attempt, as in the annotation of what it creates.
-    tag: String,
+    /// As the annotation of what it creates tells.
+    author: Author,
     began: Monotonic,
     /// Of the signal.
     deadline: Monotonic,
@@ -70,17 +70,17 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// An attempt by `tag`, which knows `past` beyond the view, of a signal that is given up at `deadline`.
+    /// An attempt of `author`, which knows `past` beyond the view, of a signal that is given up at `deadline`.
     pub fn new(
         fingerprint: Fingerprint,
-        tag: String,
+        author: Author,
         past: Past,
         config: &Config,
         (began, deadline): (Monotonic, Monotonic),
     ) -> Self {
         Self {
             fingerprint,
-            tag,
+            author,
             began,
             deadline,
             expires: began,
@@ -329,6 +329,6 @@ impl Attempt {
     }
 
     fn is_ours(&self, record: &Record) -> bool {
-        record.created_by == Some(Author::of(&self.tag))
+        record.created_by == Some(self.author)
     }
 }

@@ -35,7 +35,7 @@ impl Run {
 
     fn knowing(past: Past) -> Self {
         let (began, deadline) = (Monotonic::default(), at(60_000));
-        let attempt = Attempt::new(fingerprint(), TAG.to_owned(), past, &Config::default(), (began, deadline));
+        let attempt = Attempt::new(fingerprint(), Author::of(TAG), past, &Config::default(), (began, deadline));
         Self { attempt, now: began, deadline }
     }
 

@@ -223,7 +223,7 @@ proptest! {
     ) {
         let mut config = Config::default();
         config.lock.patience = LOCK_WAIT_ENDS.since_start();
-        let mut attempt = Attempt::new(fingerprint(), TAG.to_owned(), past.clone(), &config, (at(0), at(15_000)));
+        let mut attempt = Attempt::new(fingerprint(), Author::of(TAG), past.clone(), &config, (at(0), at(15_000)));
         let floor = past.floor;
         let mut witness = Witness { past, may_create: false, claimed: None, last: Event::Begin, floor, newest: None };
         let mut effect = attempt.step(Event::Begin, Now { wall: answers[0].now, monotonic: at(0) });
