@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use harness::control_plane::{ControlPlane, for_tests};
@@ -98,24 +98,32 @@ async fn a_storm_that_may_not_make_the_crd_leaves_no_namespace() {
     expect_no_namespace(&plane);
 }
 
+/// Runs `sim` with these arguments as the admin, and shows each line of its standard error as it comes; the exit code.
+#[track_caller]
+fn watched(plane: &ControlPlane, arguments: &[&str], mut shown: impl FnMut(&Child, &str)) -> Option<i32> {
+    let mut sim = Command::new(env!("CARGO_BIN_EXE_sim"));
+    sim.args(arguments).arg("--kubeconfig").arg(plane.kubeconfig("admin").unwrap());
+    let mut sim = sim.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    for line in BufReader::new(sim.stderr.take().unwrap()).lines().map_while(Result::ok) {
+        shown(&sim, &line);
+    }
+    sim.wait().unwrap().code()
+}
+
 #[tokio::test]
 async fn a_storm_that_is_interrupted_removes_what_it_made() {
     if for_tests().await.is_none() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
-    let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
-    storm.args(["storm", "--signals", "10000", "--fingerprints", "10000", "--kubeconfig"]);
-    storm.arg(plane.kubeconfig("admin").unwrap()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut storm = storm.spawn().unwrap();
-    let mut said = Vec::new();
-    for line in BufReader::new(storm.stderr.take().unwrap()).lines().map_while(Result::ok) {
+    let mut last = String::new();
+    let code = watched(&plane, &["storm", "--signals", "10000", "--fingerprints", "10000"], |storm, line| {
         if line.starts_with("posting") {
-            kill_process(Pid::from_child(&storm), Signal::INT).unwrap();
+            kill_process(Pid::from_child(storm), Signal::INT).unwrap();
         }
-        said.push(line);
-    }
-    assert_eq!((storm.wait().unwrap().code(), said.last().map(String::as_str)), (Some(2), Some("sim: interrupted")));
+        line.clone_into(&mut last);
+    });
+    assert_eq!((code, last.as_str()), (Some(2), "sim: interrupted"));
     expect_no_namespace(&plane);
     assert_eq!(kubectl(&plane, &["get", "crds", "--output", "name"]), "");
 }
@@ -126,15 +134,12 @@ async fn gateways_shut_down_when_a_storm_ends_by_an_error() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
-    let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
-    storm.args(["--log", "info", "storm", "--signals", "1", "--kubeconfig"]).arg(plane.kubeconfig("admin").unwrap());
-    let mut storm = storm.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut ends = 0;
-    for line in BufReader::new(storm.stderr.take().unwrap()).lines().map_while(Result::ok) {
+    let code = watched(&plane, &["--log", "info", "storm", "--signals", "1"], |_, line| {
         if line.starts_with("posting") {
             plane.apiserver().kill();
         }
         ends += usize::from(line.ends_with("shut down"));
-    }
-    assert_eq!((storm.wait().unwrap().code(), ends), (Some(2), 3));
+    });
+    assert_eq!((code, ends), (Some(2), 3));
 }
