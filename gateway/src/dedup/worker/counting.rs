@@ -7,7 +7,6 @@ use tracing::{Instrument as _, Span};
 
 use super::{
     super::{
-        core::failed,
         deduplicate::{Accepted, Error, Outcome},
         driver,
         inbox::Pending,
@@ -107,7 +106,7 @@ impl Worker {
             }
             count::Outcome::Late => self.fail(batch, &Error::Deadline),
             count::Outcome::Refused(error) => {
-                self.fail(batch, &failed(driver::COUNT, &error));
+                self.fail(batch, &driver::failed(driver::COUNT, &error));
             }
             count::Outcome::Indeterminate(cause) => {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
