@@ -28,6 +28,7 @@ mod status;
 
 /// A worker with nothing to do remembers what it knows for this long.
 const IDLE: Duration = Duration::from_secs(5);
+
 pub(super) struct Worker {
     shared: Arc<Shared>,
     fingerprint: Fingerprint,
@@ -45,13 +46,6 @@ pub(super) struct Worker {
     /// Held by the projection under way, if there is one.
     projecting: Arc<()>,
     pace: Pace,
-}
-
-/// What ends a wait.
-enum Woken {
-    Arrived(Box<Pending>),
-    Due,
-    Over,
 }
 
 impl Worker {
@@ -91,11 +85,8 @@ impl Worker {
             if !self.waiting.is_empty() || !self.inbox.is_empty() {
                 continue;
             }
-            match self.wait().await {
-                Woken::Arrived(pending) => self.waiting.push_back(pending),
-                Woken::Due => {}
-                Woken::Over if self.projection.due().is_none() && self.close() => return,
-                Woken::Over => {}
+            if self.wait().await && self.close() {
+                return;
             }
         }
     }
@@ -113,18 +104,18 @@ impl Worker {
         }
     }
 
-    /// Waits for the next signal, or until a projection is due, or for long enough.
-    async fn wait(&mut self) -> Woken {
+    /// Waits for the next signal, or until a projection is due, or for long enough; tells whether nothing is left to do.
+    async fn wait(&mut self) -> bool {
         let context = &self.shared.core.context;
-        let idle_until = context.monotonic() + IDLE;
         let due = self.projection.due();
-        let until = due.unwrap_or(idle_until);
+        let until = due.unwrap_or_else(|| context.monotonic() + IDLE);
         match context.timeout_at(until, self.inbox.recv()).await {
-            Ok(Some(pending)) => Woken::Arrived(pending),
-            // No more will come.
-            Ok(None) => Woken::Over,
-            Err(_) if due.is_some() => Woken::Due,
-            Err(_) => Woken::Over,
+            Ok(Some(pending)) => {
+                self.waiting.push_back(pending);
+                false
+            }
+            // No more will come, or none has.
+            Ok(None) | Err(_) => due.is_none(),
         }
     }
 
