@@ -1,7 +1,6 @@
 //! The RemediationRequest: its type, the signal that it is made of, what of it decides, its phases and its names.
 
 mod author;
-mod build;
 mod counter;
 mod crd;
 mod fingerprint;
@@ -13,7 +12,6 @@ mod signal;
 mod stored;
 
 pub use author::Author;
-pub use build::build;
 pub use counter::{
     BootId, Counter, Folded, Register, counted_by, counter_name, fold_patch, new_counter, register_patch,
 };
@@ -28,7 +26,7 @@ pub use metadata::{
 };
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Deduplication, Phase, Projected, Record, ResourceVersion, Unreadable};
-pub use signal::{Signal, Source};
+pub use signal::{Signal, Source, build};
 pub use stored::{fitting, stored_len};
 
 /// The beginnings of the names of leases that gateways make: locks and counters.

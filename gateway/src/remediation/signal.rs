@@ -3,9 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::{Map, Value};
 
-use super::{crd::TargetResource, fingerprint::Fingerprint};
+use super::{
+    crd::{RemediationRequest, RemediationRequestSpec, TargetResource, TargetType},
+    fingerprint::Fingerprint,
+    metadata::{COMPONENT_LABEL, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL},
+};
+
+/// `spec.signalType` of everything that comes in (contract: Signals).
+const SIGNAL_TYPE: &str = "alert";
 
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,4 +61,36 @@ pub struct Signal {
     pub provider_data: Map<String, Value>,
     /// JSON of the alert or event as received, byte for byte.
     pub original_payload: String,
+}
+
+/// The RemediationRequest `name` that `signal` creates in `namespace`; `created_by` tells the writer and its attempt.
+pub fn build(signal: &Signal, name: &str, namespace: &str, created_by: &str, now: Timestamp) -> RemediationRequest {
+    let text = |value: &str| value.to_owned();
+    let metadata = ObjectMeta {
+        name: Some(text(name)),
+        namespace: Some(text(namespace)),
+        labels: Some(BTreeMap::from([
+            (text(MANAGED_BY_LABEL), text(MANAGED_BY)),
+            (text(COMPONENT_LABEL), text("remediation")),
+        ])),
+        annotations: Some(BTreeMap::from([(text(CREATED_AT), now.to_string()), (text(CREATED_BY), text(created_by))])),
+        ..ObjectMeta::default()
+    };
+    let spec = RemediationRequestSpec {
+        signal_fingerprint: signal.fingerprint.to_string(),
+        signal_name: signal.name.clone(),
+        severity: signal.severity.clone(),
+        signal_type: text(SIGNAL_TYPE),
+        signal_source: Some(text(signal.source.as_str())),
+        target_type: TargetType::Kubernetes,
+        target_resource: signal.target.clone(),
+        cluster_id: signal.cluster_id.clone(),
+        firing_time: Time(signal.firing_time),
+        received_time: Time(signal.received_time),
+        signal_labels: signal.labels.clone(),
+        signal_annotations: signal.annotations.clone(),
+        provider_data: Some(Value::Object(signal.provider_data.clone()).to_string()),
+        original_payload: Some(signal.original_payload.clone()),
+    };
+    RemediationRequest { metadata, spec, status: None }
 }
