@@ -25,7 +25,7 @@ use crate::{
     remediation::{Signal, Source},
     signal::{
         LiveRules, Parsed, Rejection, ResolveError, Resolver, UnresolvedSignal,
-        alertmanager::{self, Received, Unread},
+        alertmanager::{self, Received},
         event, reason,
     },
     trace::{Kind, Notes, Scope},
@@ -64,12 +64,8 @@ pub struct Intake {
     memory: Memory,
 }
 
-/// An alert or event whose turn it is.
-struct Turn {
-    parsed: Result<Parsed, Rejection>,
-    /// Held until it is done.
-    memory: OwnedSemaphorePermit,
-}
+/// A signal whose turn it is, and the memory that is held until it is done; or what has become of an alert or event that is none.
+type Turn = Result<(Box<UnresolvedSignal>, OwnedSemaphorePermit), Item>;
 
 impl Intake {
     /// What is received is read by `rules` and goes to `resolver`, then to `dedup`; what became of it goes to `audit`, and, if
@@ -117,55 +113,53 @@ impl Intake {
         Ok(items.collect().await)
     }
 
-    fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Option<Turn>> {
-        stream::iter(webhook.alerts()).then(move |alert| self.turn(alert, deadline)).boxed()
-    }
-
-    /// Waits for memory, then parses; none if the deadline has come.
-    fn turn<'a>(&'a self, alert: Unread<'a>, deadline: Monotonic) -> BoxFuture<'a, Option<Turn>> {
-        async move {
-            for _ in 0..(BUDGET + alert.bytes() / BUDGET_BYTES).min(BUDGET_MAX) {
+    fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Turn> {
+        let turns = stream::iter(&webhook.alerts).then(move |text| async move {
+            for _ in 0..(BUDGET + text.len() / BUDGET_BYTES).min(BUDGET_MAX) {
                 tokio::task::coop::consume_budget().await;
             }
-            let memory = self.memory.reserve(alert.bytes(), &self.context, deadline).await?;
-            Some(Turn { parsed: alert.read(), memory })
-        }
-        .boxed()
+            self.turn(text.len(), deadline, || webhook.read(text)).await
+        });
+        turns.boxed()
     }
 
     async fn event(&self, body: &[u8], deadline: Monotonic) -> Vec<Item> {
-        let turn = self.memory.reserve(body.len(), &self.context, deadline).await.map(|memory| {
-            // A malformed event is the one item of its body.
-            Turn { parsed: event::parse(body, self.context.now(), &self.rules.current()), memory }
-        });
+        // A malformed event is the one item of its body.
+        let parse = || event::parse(body, self.context.now(), &self.rules.current());
+        let turn = self.turn(body.len(), deadline, parse).await;
         vec![self.item(turn, deadline).await]
     }
 
-    /// What is not processed is done at once: the future of a signal is large, and a thousand bad alerts need none.
-    fn item(&self, turn: Option<Turn>, deadline: Monotonic) -> BoxFuture<'_, Item> {
-        let Some(Turn { parsed, memory }) = turn else {
+    /// Waits for the memory that `bytes` of text take, then has them parsed; what is not to be processed is done with at once.
+    async fn turn(&self, bytes: usize, deadline: Monotonic, parse: impl FnOnce() -> Result<Parsed, Rejection>) -> Turn {
+        let Some(memory) = self.memory.reserve(bytes, &self.context, deadline).await else {
             self.unprocessed.late();
-            return future::ready(Item::Failed(dedup::Error::Deadline)).boxed();
+            return Err(Item::Failed(dedup::Error::Deadline));
         };
-        let item = match parsed {
-            Ok(Parsed::Signal(unresolved)) => {
-                return async move {
-                    let item = self.process(*unresolved, deadline).await;
-                    drop(memory);
-                    item
-                }
-                .boxed();
-            }
+        match parse() {
+            Ok(Parsed::Signal(unresolved)) => Ok((unresolved, memory)),
             Ok(Parsed::Ignored(why)) => {
                 self.unprocessed.ignored(&why);
-                Item::Ignored { message: why.to_string() }
+                Err(Item::Ignored { message: why.to_string() })
             }
             Err(rejection) => {
                 self.unprocessed.rejected("an alert or event", &rejection);
-                Item::Rejected(rejection)
+                Err(Item::Rejected(rejection))
             }
-        };
-        future::ready(item).boxed()
+        }
+    }
+
+    /// The future of a signal is large; a thousand bad alerts need none.
+    fn item(&self, turn: Turn, deadline: Monotonic) -> BoxFuture<'_, Item> {
+        match turn {
+            Ok((unresolved, memory)) => async move {
+                let item = self.process(*unresolved, deadline).await;
+                drop(memory);
+                item
+            }
+            .boxed(),
+            Err(item) => future::ready(item).boxed(),
+        }
     }
 
     async fn process(&self, unresolved: UnresolvedSignal, deadline: Monotonic) -> Item {

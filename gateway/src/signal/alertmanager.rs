@@ -46,41 +46,34 @@ struct Envelope<'a> {
     common_labels: Option<BTreeMap<String, String>>,
     /// JSON knows no integers: 2.0 is as good as 2.
     truncated_alerts: Option<f64>,
-    #[serde(borrow)]
-    alerts: RawAlerts<'a>,
+    /// As raw text, no more than a webhook may hold; and how many there are.
+    #[serde(borrow, deserialize_with = "raw_alerts")]
+    alerts: (Vec<&'a str>, usize),
 }
 
-/// Alerts as raw text: no more than a webhook may hold, and how many there are.
-struct RawAlerts<'a> {
-    texts: Vec<&'a str>,
-    count: usize,
-}
+fn raw_alerts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(Vec<&'de str>, usize), D::Error> {
+    struct Alerts;
+    impl<'de> Visitor<'de> for Alerts {
+        type Value = (Vec<&'de str>, usize);
 
-impl<'de: 'a, 'a> Deserialize<'de> for RawAlerts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Alerts;
-        impl<'de> Visitor<'de> for Alerts {
-            type Value = RawAlerts<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a sequence")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut texts = Vec::new();
-                while texts.len() < MAX_ALERTS {
-                    let Some(alert) = items.next_element::<&RawValue>()? else { break };
-                    texts.push(alert.get());
-                }
-                let mut count = texts.len();
-                while count >= MAX_ALERTS && items.next_element::<IgnoredAny>()?.is_some() {
-                    count += 1;
-                }
-                Ok(RawAlerts { texts, count })
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a sequence")
         }
-        deserializer.deserialize_seq(Alerts)
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+            let mut texts = Vec::new();
+            while texts.len() < MAX_ALERTS {
+                let Some(alert) = items.next_element::<&RawValue>()? else { break };
+                texts.push(alert.get());
+            }
+            let mut count = texts.len();
+            while count >= MAX_ALERTS && items.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok((texts, count))
+        }
     }
+    deserializer.deserialize_seq(Alerts)
 }
 
 #[derive(Deserialize)]
@@ -107,48 +100,28 @@ const UNKNOWN: &str = "unknown";
 
 /// A webhook whose envelope is read, and whose alerts are not yet.
 pub struct Received<'a> {
-    common: Common<'a>,
-    texts: Vec<&'a str>,
-    /// How many alerts Alertmanager left out because of its own `max_alerts`, a million at most.
-    pub truncated_alerts: u64,
-}
-
-impl Received<'_> {
-    /// Its alerts in the order sent, each to be read when it is its turn; at least one.
-    pub fn alerts(&self) -> impl Iterator<Item = Unread<'_>> + Send {
-        self.texts.iter().map(|text| Unread { text, common: &self.common })
-    }
-}
-
-/// An alert that is still text.
-#[derive(Clone, Copy)]
-pub struct Unread<'a> {
-    text: &'a str,
-    common: &'a Common<'a>,
-}
-
-impl Unread<'_> {
-    /// Bytes of its text.
-    pub fn bytes(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// If it cannot be used.
-    pub fn read(&self) -> Result<Parsed, Rejection> {
-        parse_alert(self.text, self.common)
-    }
-}
-
-/// What the alerts of one webhook share.
-struct Common<'a> {
     rules: &'a Rules,
     status: Option<String>,
     cluster: Option<String>,
     provider: Map<String, Value>,
     now: Timestamp,
+    /// The text of each alert in the order sent; at least one.
+    pub alerts: Vec<&'a str>,
+    /// How many alerts Alertmanager left out because of its own `max_alerts`, a million at most.
+    pub truncated_alerts: u64,
+}
+
+impl Received<'_> {
+    /// Reads one of its alerts, `text`.
+    ///
+    /// # Errors
+    /// If it cannot be used.
+    pub fn read(&self, text: &str) -> Result<Parsed, Rejection> {
+        strict::check(text, None)?;
+        let alert: Alert = strict::read(text)?;
+        let name = limits::line(alert.labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
+        read_alert(text, alert, name.clone(), self).map_err(|rejection| rejection.named(name))
+    }
 }
 
 /// Reads the webhook `body`, received at `now`, by `rules`: all of it at once.
@@ -157,7 +130,7 @@ struct Common<'a> {
 /// If the envelope cannot be used: no JSON, no alerts or more than 1,000.
 pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Rejection> {
     let received = open(body, now, rules)?;
-    let alerts = received.alerts().map(|alert| alert.read()).collect();
+    let alerts = received.alerts.iter().map(|text| received.read(text)).collect();
     Ok(Webhook { alerts, truncated_alerts: received.truncated_alerts })
 }
 
@@ -168,9 +141,9 @@ pub fn parse(body: &[u8], now: Timestamp, rules: &Rules) -> Result<Webhook, Reje
 pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Received<'a>, Rejection> {
     let text = strict::text(body)?;
     strict::check(text, Some("alerts"))?;
-    let Envelope { status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } =
-        strict::read(text)?;
-    let RawAlerts { texts: alerts, count } = alerts;
+    let envelope: Envelope<'_> = strict::read(text)?;
+    let Envelope { status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } = envelope;
+    let (alerts, count) = alerts;
     if alerts.is_empty() {
         return Err(Rejection::new(reason::MISSING_FIELD, "alerts: the webhook holds no alert"));
     }
@@ -185,34 +158,26 @@ pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Rece
     }
     let texts =
         [("receiver", Some(receiver.unwrap_or_default())), ("groupKey", group_key), ("externalURL", external_url)];
-    let common = Common { rules, status, cluster, provider: provider(texts), now };
     let truncated_alerts = truncated_alerts.unwrap_or_default();
     if truncated_alerts < 0.0 {
         return Err(Rejection::new(reason::INVALID_FIELD, "truncatedAlerts is negative"));
     }
     // Rounds towards zero, and what is too large to the greatest.
     let truncated_alerts = (truncated_alerts as u64).min(TRUNCATED_ALERTS_MAX);
-    Ok(Received { common, texts: alerts, truncated_alerts })
+    Ok(Received { rules, status, cluster, provider: provider(texts), now, alerts, truncated_alerts })
 }
 
-fn parse_alert(text: &str, common: &Common<'_>) -> Result<Parsed, Rejection> {
-    strict::check(text, None)?;
-    let alert: Alert = strict::read(text)?;
-    let name = limits::line(alert.labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
-    read_alert(text, alert, name.clone(), common).map_err(|rejection| rejection.named(name))
-}
-
-fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Result<Parsed, Rejection> {
+fn read_alert(text: &str, alert: Alert, name: String, webhook: &Received<'_>) -> Result<Parsed, Rejection> {
     let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = alert;
     if labels.values().all(String::is_empty) {
         return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so nothing tells what it is"));
     }
-    let rules = common.rules;
-    let firing_time = time::firing("startsAt", present(starts_at.as_deref()), common.now)?;
+    let rules = webhook.rules;
+    let firing_time = time::firing("startsAt", present(starts_at.as_deref()), webhook.now)?;
     if let Some(ends_at) = present(ends_at.as_deref()) {
         time::parse("endsAt", ends_at)?;
     }
-    if is_resolved(status.as_deref().or(common.status.as_deref()))? {
+    if is_resolved(status.as_deref().or(webhook.status.as_deref()))? {
         return Ok(Parsed::Ignored(Ignored::Resolved));
     }
     let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
@@ -223,13 +188,13 @@ fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Re
     }
     // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
     let label = rules.cluster_label();
-    let cluster = common.cluster.as_deref().or_else(|| present(labels.get(label).map(String::as_str)));
+    let cluster = webhook.cluster.as_deref().or_else(|| present(labels.get(label).map(String::as_str)));
     if let Some(cluster) = cluster {
         check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
     }
     let (cluster_id, place) = rules.cluster(cluster);
     let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
-    let mut provider_data = common.provider.clone();
+    let mut provider_data = webhook.provider.clone();
     provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
     let signal = Signal {
         fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
@@ -239,7 +204,7 @@ fn read_alert(text: &str, alert: Alert, name: String, common: &Common<'_>) -> Re
         target,
         cluster_id,
         firing_time,
-        received_time: common.now,
+        received_time: webhook.now,
         labels: Entries::Labels.fit(labels, &mut provider_data),
         annotations: Entries::Annotations.fit(annotations.unwrap_or_default(), &mut provider_data),
         provider_data,
