@@ -27,7 +27,7 @@ pub use metadata::{
 pub use names::{LeaseName, remediation_request_name};
 pub use record::{Deduplication, Phase, Projected, Record, ResourceVersion, Unreadable};
 pub use signal::{Signal, Source, build};
-pub use stored::{fitting, stored_len};
+pub use stored::{always_fits, fitting, stored_len};
 
 /// The beginnings of the names of leases that gateways make: locks and counters.
 pub const LEASE_PREFIXES: [&str; 2] = [names::LEASE_PREFIX, counter::NAME_PREFIX];

@@ -6,6 +6,9 @@ pub fn stored_len(text: &str) -> usize {
     text.chars().map(stored_char_len).sum()
 }
 
+/// Bytes that one byte takes at most.
+const STORED_PER_BYTE_MAX: usize = 6;
+
 const fn stored_char_len(c: char) -> usize {
     match c {
         '"' | '\\' | '\n' | '\r' | '\t' => 2,
@@ -14,9 +17,17 @@ const fn stored_char_len(c: char) -> usize {
     }
 }
 
+/// Whether any text of `bytes` bytes is within what [`fitting`] leaves for `limit`: most are by far, and need no look at each character.
+pub const fn always_fits(bytes: usize, limit: usize) -> bool {
+    bytes.saturating_mul(STORED_PER_BYTE_MAX) <= limit.saturating_mul(2)
+}
+
 /// Where to cut `text` so that it has `limit` bytes at most, and takes twice as many at most where it is stored: that is
 /// room for the escapes of any ordinary text, its JSON included.
 pub fn fitting(text: &str, limit: usize) -> usize {
+    if always_fits(text.len(), limit) {
+        return text.len();
+    }
     let mut stored = 0_usize;
     for (at, c) in text.char_indices() {
         stored += stored_char_len(c);
@@ -29,6 +40,7 @@ pub fn fitting(text: &str, limit: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -54,5 +66,14 @@ mod tests {
     #[case("a", 0, 0)]
     fn a_text_is_cut_by_both_lengths_between_characters(#[case] text: &str, #[case] limit: usize, #[case] end: usize) {
         assert_eq!(fitting(text, limit), end);
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_beginning_that_fits_is_kept(text in "[<a\"ü\u{2028}]{0,12}", limit in 0_usize..40) {
+            let fits = |end: &usize| *end <= limit && stored_len(&text[..*end]) <= 2 * limit;
+            let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+            prop_assert_eq!(Some(fitting(&text, limit)), ends.filter(fits).max());
+        }
     }
 }

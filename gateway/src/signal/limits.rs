@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::rejection::{Rejection, echo, reason, truncate};
-use crate::remediation::{fitting, stored_len};
+use crate::remediation::{always_fits, fitting, stored_len};
 
 /// Alerts per webhook. A body of 1 MiB holds about 2,000 small ones; each costs several requests to the Kubernetes API.
 pub(crate) const MAX_ALERTS: usize = 1000;
@@ -64,11 +64,12 @@ impl Entries {
         entries: BTreeMap<String, String>,
         marks: &mut Map<String, Value>,
     ) -> BTreeMap<String, String> {
-        let bytes = |(name, value): (&String, &String)| name.len() + value.len();
+        let bytes: usize = entries.iter().map(|(name, value)| name.len() + value.len()).sum();
         let stored = |(name, value): (&String, &String)| stored_len(name) + stored_len(value);
         let fits = entries.len() <= MAX_ENTRIES
-            && entries.iter().map(bytes).sum::<usize>() <= self.max_bytes()
-            && entries.iter().map(stored).sum::<usize>() <= 2 * self.max_bytes()
+            && bytes <= self.max_bytes()
+            && (always_fits(bytes, self.max_bytes())
+                || entries.iter().map(stored).sum::<usize>() <= 2 * self.max_bytes())
             && entries.iter().all(|(name, value)| is_name(name) && self.is_value(value));
         if fits {
             return entries;
