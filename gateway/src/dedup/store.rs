@@ -48,8 +48,6 @@ pub(super) struct Store {
     objects: Api<Projected>,
     /// The same, for what no signal waits for.
     watched: kube::Api<Projected>,
-    /// As they are created.
-    requests: Api<RemediationRequest>,
     leases: Api<Lease>,
     boot: BootId,
 }
@@ -61,7 +59,6 @@ impl Store {
         Self {
             objects: kube::Api::namespaced(client.clone(), namespace).into(),
             watched: kube::Api::namespaced(client.clone(), namespace),
-            requests: kube::Api::namespaced(client.clone(), namespace).into(),
             leases: kube::Api::namespaced(client, namespace).into(),
             kubernetes,
             boot,
@@ -110,10 +107,10 @@ impl Store {
         let params = PostParams::default();
         let send = || {
             tries += 1;
-            self.requests.create(&params, object)
+            self.objects.create(&params, object)
         };
         let created = self.kubernetes.call(CREATE, until, send).await;
-        (created.and_then(|created| record(Projected::from(created))), tries)
+        (created.and_then(record), tries)
     }
 
     /// Claims exactly the version seen of `predecessor`, in the name of `claim`: writer, attempt and number.

@@ -64,10 +64,8 @@ impl<K: DeserializeOwned> Api<K> {
         self.read("list_metadata", self.builder.list_metadata(params)).await
     }
 
-    pub async fn create(&self, params: &PostParams, object: &K) -> Result<K>
-    where
-        K: Serialize,
-    {
+    /// `K` may read less of what was created than was sent.
+    pub async fn create(&self, params: &PostParams, object: &impl Serialize) -> Result<K> {
         let bytes = serde_json::to_vec(object).map_err(Error::SerdeError)?;
         self.read("create", self.builder.create(params, bytes)).await
     }

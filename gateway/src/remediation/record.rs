@@ -278,14 +278,6 @@ impl From<ProjectedDeduplication> for Deduplication {
     }
 }
 
-impl From<RemediationRequest> for Projected {
-    /// Of an object that was just created: it has no status yet.
-    fn from(created: RemediationRequest) -> Self {
-        let spec = ProjectedSpec { signal_fingerprint: created.spec.signal_fingerprint };
-        Self { metadata: created.metadata, spec, status: None }
-    }
-}
-
 /// The same resource as [`RemediationRequest`], read in another shape.
 impl Resource for Projected {
     type DynamicType = ();
