@@ -77,37 +77,6 @@ mod tests;
 pub use deduplicate::{Accepted, Deduplicate, Error, Obstacle, Outcome};
 pub use protocol::decision::{Outlook, outlook};
 
-impl Deduplicate for Deduplicator {
-    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
-        self.ingest(signal, deadline).boxed()
-    }
-
-    fn start(&self) {
-        self.start();
-    }
-
-    fn synced(&self) -> BoxFuture<'_, ()> {
-        self.synced().boxed()
-    }
-
-    fn obstacles(&self) -> Vec<Obstacle> {
-        let Core { view, versions, .. } = &*self.shared.core;
-        vec![
-            Obstacle {
-                condition: "history",
-                reason: "lists of the API servers contradict etcd, which was restored from a backup beneath them: restart \
-                         the API servers",
-                holds: view.doubt(),
-            },
-            Obstacle { condition: "versions", reason: TWO_VERSIONS, holds: versions.beside() },
-        ]
-    }
-
-    fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
-        self.shut_down(deadline).boxed()
-    }
-}
-
 /// The deduplication of one gateway instance; cheap to clone.
 #[derive(Clone)]
 pub struct Deduplicator {
@@ -116,7 +85,7 @@ pub struct Deduplicator {
 
 impl Deduplicator {
     /// A deduplicator whose RemediationRequests and leases live in the pod's namespace. It accepts signals at once, but
-    /// has to ask the API server about each until its view is synchronised: see [`Deduplicator::start`].
+    /// has to ask the API server about each until its view is synchronised: see [`Deduplicate::start`].
     pub fn new(
         context: Context,
         metrics: Metrics,
@@ -143,9 +112,36 @@ impl Deduplicator {
         };
         Self { shared: Arc::new(shared) }
     }
+}
+
+impl Deduplicate for Deduplicator {
+    fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
+        async move {
+            let Shared { core, inboxes, .. } = &*self.shared;
+            if self.shared.is_draining() {
+                return Err(busy("this replica is shutting down"));
+            }
+            if core.versions.is_beside() {
+                return Err(busy(TWO_VERSIONS));
+            }
+            let fingerprint = signal.fingerprint.clone();
+            let (pending, answer) = Pending::new(signal, deadline);
+            match inboxes.send(pending, core.config.commit.max_queue) {
+                Ok(None) => {}
+                Ok(Some(inbox)) => self.shared.spawn(Worker::new(Arc::clone(&self.shared), fingerprint, inbox).run()),
+                Err(Full) => return Err(busy("too many signals of this resource are waiting")),
+            }
+            match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Error::Kubernetes("the signal's worker ended before it answered".to_owned())),
+                Err(_) => Err(Error::Deadline),
+            }
+        }
+        .boxed()
+    }
 
     /// Starts the tasks that feed the view and collect what crashed replicas left behind.
-    pub fn start(&self) {
+    fn start(&self) {
         let core = &self.shared.core;
         core.context.spawn(Feed(Arc::clone(core)).run());
         core.context.spawn(Feed(Arc::clone(core)).probe());
@@ -155,55 +151,44 @@ impl Deduplicator {
         context.spawn(versions.clone().run(context.clone(), other_version_forgotten_after(config)));
     }
 
-    /// Makes `signal` durable: creates its RemediationRequest or counts it on the active one, until `deadline` at most.
-    ///
-    /// # Errors
-    /// See [`Error`]; the signal may have been counted all the same, but is not acknowledged.
-    pub async fn ingest(&self, signal: Signal, deadline: Monotonic) -> Result<Accepted, Error> {
-        let Shared { core, inboxes, .. } = &*self.shared;
-        if self.shared.is_draining() {
-            return Err(busy("this replica is shutting down"));
-        }
-        if core.versions.is_beside() {
-            return Err(busy(TWO_VERSIONS));
-        }
-        let fingerprint = signal.fingerprint.clone();
-        let (pending, answer) = Pending::new(signal, deadline);
-        match inboxes.send(pending, core.config.commit.max_queue) {
-            Ok(None) => {}
-            Ok(Some(inbox)) => self.shared.spawn(Worker::new(Arc::clone(&self.shared), fingerprint, inbox).run()),
-            Err(Full) => return Err(busy("too many signals of this resource are waiting")),
-        }
-        match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::Kubernetes("the signal's worker ended before it answered".to_owned())),
-            Err(_) => Err(Error::Deadline),
-        }
-    }
-
     /// Waits until the view is synchronised.
-    pub async fn synced(&self) {
-        self.shared.core.view.synced().await;
+    fn synced(&self) -> BoxFuture<'_, ()> {
+        self.shared.core.view.synced().boxed()
     }
 
-    /// Takes no more signals, lets those under way finish, releases all locks and claims; until `deadline` at most. Tells whether
-    /// everything was finished.
-    pub async fn shut_down(&self, deadline: Monotonic) -> bool {
-        let Shared { core, inboxes, draining, tasks } = &*self.shared;
-        draining.store(true, Ordering::Release);
-        inboxes.shut();
-        tasks.close();
-        if core.context.timeout_at(deadline, tasks.wait()).await.is_err() {
-            return false;
-        }
-        core.lock.release_all();
-        while !core.lock.is_idle() || !core.releases.is_empty() {
-            if core.context.monotonic() >= deadline {
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let Core { view, versions, .. } = &*self.shared.core;
+        vec![
+            Obstacle {
+                condition: "history",
+                reason: "lists of the API servers contradict etcd, which was restored from a backup beneath them: restart \
+                         the API servers",
+                holds: view.doubt(),
+            },
+            Obstacle { condition: "versions", reason: TWO_VERSIONS, holds: versions.beside() },
+        ]
+    }
+
+    /// Ends once all locks and claims are released, too.
+    fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
+        async move {
+            let Shared { core, inboxes, draining, tasks } = &*self.shared;
+            draining.store(true, Ordering::Release);
+            inboxes.shut();
+            tasks.close();
+            if core.context.timeout_at(deadline, tasks.wait()).await.is_err() {
                 return false;
             }
-            core.context.sleep(DRAIN_POLL).await;
+            core.lock.release_all();
+            while !core.lock.is_idle() || !core.releases.is_empty() {
+                if core.context.monotonic() >= deadline {
+                    return false;
+                }
+                core.context.sleep(DRAIN_POLL).await;
+            }
+            true
         }
-        true
+        .boxed()
     }
 }
 
