@@ -2,12 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use tracing::{Instrument as _, Span};
 
 use super::{
     super::{
-        deduplicate::{Accepted, Error, Outcome},
+        deduplicate::{Error, Outcome},
         driver,
         inbox::Pending,
         protocol::{
@@ -18,48 +17,11 @@ use super::{
     Worker,
 };
 use crate::{
-    remediation::{Counter, Record, TargetResource},
+    remediation::{Counter, Record},
     trace::{self, Kind},
 };
 
 impl Worker {
-    pub(super) fn answer_created(&mut self, record: &Arc<Record>) {
-        let Some(creator) = self.waiting.pop_front() else { return };
-        let received = creator.signal.received_time;
-        let core = &self.shared.core;
-        core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();
-        let (alert, TargetResource { kind, name, namespace, .. }) = (&creator.signal.name, &creator.signal.target);
-        creator.span.in_scope(|| {
-            tracing::info!(
-                name = record.name,
-                fingerprint = %record.fingerprint,
-                alert,
-                namespace,
-                resource = format!("{kind}/{name}"),
-                "RemediationRequest created"
-            );
-        });
-        let accepted = self.accepted(record, Outcome::Created, 1, received, received);
-        creator.answer(Ok(accepted));
-        // The first status tells of it, at once unless more is being counted.
-        let now = core.context.monotonic();
-        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now);
-    }
-
-    fn accepted(
-        &self,
-        record: &Record,
-        outcome: Outcome,
-        occurrence: u64,
-        first_occurrence: Timestamp,
-        last_occurrence: Timestamp,
-    ) -> Accepted {
-        let namespace = self.shared.core.namespace.clone();
-        let (name, uid) = (record.name.to_string(), Some(record.uid.to_string()));
-        let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
-        Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
-    }
-
     /// Counts on `target` what waits.
     pub(super) async fn count(&mut self, target: Arc<Record>) {
         let core = &self.shared.core;
