@@ -56,9 +56,16 @@ impl Feed {
     pub(super) async fn run(self) {
         let mut backoff = BACKOFF_MIN;
         loop {
-            let began = self.0.context.monotonic();
             let (mut backoff_max, mut asked) = (BACKOFF_MAX, Duration::ZERO);
-            if let Err(error) = self.follow().await {
+            let listed = self.list().await;
+            // Watches that have lasted show that the server is well again, however they ended. A list does not, however long it
+            // took: history may be gone again by the time that it is watched from.
+            let began = self.0.context.monotonic();
+            let followed = match listed {
+                Ok((listed, epoch)) => self.follow(listed, epoch).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = followed {
                 self.report(&error);
                 match error {
                     Failure::Ended(_) | Failure::Api(Error::Gone(_) | Error::TooLong(_)) => {
@@ -68,8 +75,6 @@ impl Feed {
                     Failure::Api(_) => {}
                 }
             }
-            // Watches that have lasted show that the server is well again, however they ended. A list alone does not: history
-            // may be gone again by the time that it is watched from.
             if self.0.context.monotonic().since(began) > BACKOFF_MAX {
                 backoff = BACKOFF_MIN;
             }
@@ -79,9 +84,9 @@ impl Feed {
         }
     }
 
-    /// Lists, then watches for as long as each watch ends in its own time and the view is not dropped.
-    async fn follow(&self) -> Result<(), Failure> {
-        let (listed, epoch) = self.list().await?;
+    /// Watches from the version `listed` on, for as long as each watch ends in its own time and the view is not dropped, as after
+    /// `epoch`.
+    async fn follow(&self, listed: ResourceVersion, epoch: u64) -> Result<(), Failure> {
         loop {
             let from = self.0.view.version().unwrap_or(listed).max(listed);
             let (watch, dropped) = (pin!(self.watch(from)), pin!(self.0.view.dropped(epoch)));

@@ -6,6 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -93,6 +94,8 @@ pub struct Passed {
 struct State {
     wrong: Option<Wrong>,
     passed: Passed,
+    /// How long lists take, by whose clock.
+    slow_lists: Option<(gateway::context::Context, Duration)>,
 }
 
 /// The proxy; cheap to clone.
@@ -132,7 +135,13 @@ impl Proxy {
 
     /// From now on does `wrong`, or passes everything on; what came by is counted anew.
     pub fn set(&self, wrong: Option<Wrong>) {
-        *self.state() = State { wrong, passed: Passed::default() };
+        let mut state = self.state();
+        (state.wrong, state.passed) = (wrong, Passed::default());
+    }
+
+    /// From now on lists take `time`, by the clock of `context`.
+    pub fn slow_lists(&self, context: &gateway::context::Context, time: Duration) {
+        self.state().slow_lists = Some((context.clone(), time));
     }
 
     /// What has come by since.
@@ -168,9 +177,20 @@ impl Service<Request<Body>> for Proxy {
             (false, false) => &mut passed.others,
         } += 1;
         let wrong = state.wrong.filter(|wrong| wrong.is_of_watches() == is_watch);
+        let slow = state.slow_lists.clone().filter(|_| is_list);
         drop(state);
         match wrong {
-            None => (self.inner)(request),
+            None => match slow {
+                None => (self.inner)(request),
+                Some((context, time)) => {
+                    let inner = Arc::clone(&self.inner);
+                    async move {
+                        context.sleep(time).await;
+                        inner(request).await
+                    }
+                    .boxed()
+                }
+            },
             Some(wrong) => Box::pin(spoil(wrong, Arc::clone(&self.inner), request)),
         }
     }

@@ -113,6 +113,18 @@ async fn a_watch_that_never_works_costs_few_lists_and_no_signal(#[case] wrong: W
     assert!(DOCUMENT.contains(&row), "robustness.md does not have\n{row}");
 }
 
+/// A list that takes long says nothing about the watch after it.
+#[tokio::test(start_paused = true)]
+async fn lists_that_take_long_are_not_repeated_at_once_where_watches_never_work() {
+    let (fleet, replica, proxy) = behind_a_proxy(10).await;
+    proxy.slow_lists(replica.context(), Duration::from_secs(6));
+    proxy.set(Some(Wrong::WatchGone));
+    fleet.api.break_watches(&replica.name);
+    wait(Duration::from_secs(600)).await;
+    let Passed { watches, .. } = proxy.passed();
+    assert!((15..=40).contains(&watches), "{watches} watches in ten minutes, each after a list");
+}
+
 /// Such objects are another program's: ours are far smaller.
 #[tokio::test(start_paused = true)]
 async fn a_page_of_objects_beyond_all_bounds_is_asked_for_in_smaller_ones() {
