@@ -2,7 +2,7 @@
 //!
 //! | what | bound |
 //! |---|---|
-//! | connections | [`Bounds`]: at `maxConnections` the one that has been idle for longest makes room; at `maxConnectionsPerPeer` one of its own |
+//! | connections | [`Bounds`]: at `maxConnections` the one that has been idle for longest makes room, or else one whose client is slow; at `maxConnectionsPerPeer` one of its own |
 //! | TLS handshake, request head | `readTimeout` |
 //! | head's size | 32 KiB, 100 headers: 431 |
 //! | from head to answer | `writeTimeout` |

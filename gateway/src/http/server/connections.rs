@@ -114,7 +114,7 @@ impl Connections {
     }
 
     /// Closes the connection that has been idle for longest; if none is, the one whose head, or else whose body, is awaited for
-    /// longest.
+    /// longest, or else whose answer has not been read for longest.
     pub(super) fn make_room(&self) {
         if lock(&self.table).close_oldest(|_| true) {
             self.evicted.inc();

@@ -17,6 +17,8 @@ const ANSWER: u8 = 2;
 const IDLE: u8 = 3;
 /// A body is being read.
 const BODY: u8 = 4;
+/// The answer, or one before it, waits for the client to read what was written before.
+const UNREAD: u8 = 5;
 
 /// Numbers the changes of all connections of a listener, so that it can be told who has been idle for longest.
 #[derive(Clone, Default)]
@@ -89,7 +91,14 @@ impl Phase {
     /// The answer is written; `more` if a part of the next head is here.
     pub(super) fn answered(&self, more: bool) {
         self.kept().clear();
-        self.pass(ANSWER, if more { HEAD } else { IDLE });
+        let next = if more { HEAD } else { IDLE };
+        self.pass(ANSWER, next);
+        self.pass(UNREAD, next);
+    }
+
+    /// The client does not take more of the answer for now.
+    pub(super) fn unread(&self) {
+        self.pass(ANSWER, UNREAD);
     }
 
     /// Bytes have come.
@@ -98,7 +107,11 @@ impl Phase {
     }
 
     pub(super) fn is_answer(&self) -> bool {
-        self.is(ANSWER)
+        self.is(ANSWER) || self.is(UNREAD)
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.is(UNREAD)
     }
 
     pub(super) fn awaits_head(&self) -> bool {
@@ -115,6 +128,7 @@ impl Phase {
             IDLE => 0,
             HEAD => 1,
             BODY => 2,
+            UNREAD => 3,
             _ => return None,
         };
         Some((rank, self.0.since.load(Ordering::Relaxed)))

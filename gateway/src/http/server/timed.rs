@@ -87,12 +87,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
 }
 
 impl<S: AsyncWrite + Unpin> TimedIo<S> {
-    /// Passes on what a write came to; stops the timer with every progress.
+    /// Passes on what a write came to. The timer goes on while the client takes a piece now and then: the whole answer has the
+    /// limit.
     fn timed<T>(&mut self, task: &mut Task<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if result.is_pending() {
+            self.phase.unread();
             return self.write.poll(task);
         }
-        self.write.stop();
+        if !self.phase.is_unread() {
+            self.write.stop();
+        }
         result
     }
 }

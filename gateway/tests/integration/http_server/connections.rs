@@ -1,7 +1,10 @@
 //! More connections than a listener keeps open.
 
 use gateway::config;
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::sockets::{LONG, Rig, SHORT, answer, request, rest, serve, settings};
 
@@ -62,6 +65,40 @@ async fn a_client_that_does_not_finish_its_head_makes_room_if_none_is_idle() {
     let mut working = working;
     rig.go.notify_one();
     assert_eq!(answer(&mut working).await, (200, "slow".to_owned()));
+}
+
+/// Asks for more than sockets hold, and reads nothing of it but its beginning.
+async fn unread(mut stream: TcpStream) -> TcpStream {
+    stream.write_all(request("/large", "").as_bytes()).await.unwrap();
+    stream.read_u8().await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_its_answer_makes_room_if_no_other_does() {
+    let rig = bounded(2, 1).await;
+    let mut unread = unread(rig.connect().await).await;
+    let mut working = busy(&rig, rig.connect_from(2).await).await;
+    let newcomer = rig.context.timeout(LONG / 2, used(rig.connect_from(3).await)).await;
+    assert!(newcomer.is_ok());
+    assert!(rest(&mut unread).await.len() < 64 << 20);
+    rig.go.notify_one();
+    assert_eq!(answer(&mut working).await, (200, "slow".to_owned()));
+}
+
+#[tokio::test]
+async fn of_one_address_a_client_that_does_not_read_its_answer_makes_room() {
+    let rig = bounded(9, 1).await;
+    let _unread = unread(rig.connect().await).await;
+    // Refused until the first one is known not to read.
+    let mut newcomer = rig.connect().await;
+    let mut tries = 0;
+    while is_closed(&rig, &mut newcomer).await {
+        tries += 1;
+        assert!(tries < 100);
+        newcomer = rig.connect().await;
+    }
+    used(newcomer).await;
 }
 
 #[tokio::test]

@@ -212,6 +212,19 @@ async fn a_client_that_does_not_read_its_answer_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_its_answer_too_slowly_is_cut_off_as_well() {
+    let rig = serve(config::Server { write_timeout: SHORT * 5, ..settings() }).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/large", "").as_bytes()).await.unwrap();
+    let (mut piece, mut received) = (vec![0; 1 << 20], 0);
+    while let Ok(read @ 1..) = stream.read(&mut piece).await {
+        received += read;
+        rig.context.sleep(SHORT / 2).await;
+    }
+    assert!(received < 64 << 20, "{received}");
+}
+
+#[tokio::test]
 async fn a_shutdown_lets_requests_finish_and_takes_no_more() {
     let rig = serve(settings()).await;
     let mut idle = rig.connect().await;
