@@ -56,6 +56,9 @@ pub enum Error {
     /// The Kubernetes API failed or refused to say.
     #[error("{0}")]
     Kubernetes(String),
+    /// The Kubernetes API is throttling, and asks to be asked again after this time.
+    #[error("the Kubernetes API is throttling")]
+    Throttled(Duration),
     /// Too many tokens that are not known are sent.
     #[error("too many tokens are to be reviewed")]
     Limited,
@@ -65,6 +68,7 @@ impl From<kubernetes::Error> for Error {
     fn from(error: kubernetes::Error) -> Self {
         match error {
             kubernetes::Error::Deadline => Self::Deadline,
+            kubernetes::Error::Throttled { retry_after, .. } => Self::Throttled(retry_after),
             other => Self::Kubernetes(other.to_string()),
         }
     }
@@ -117,7 +121,7 @@ impl Authenticator {
             Ok(Decision::Forbidden(_)) => "forbidden",
             Ok(Decision::Unauthenticated) => "unauthenticated",
             Err(Error::Limited) => "limited",
-            Err(Error::Deadline | Error::Kubernetes(_)) => "error",
+            Err(Error::Deadline | Error::Kubernetes(_) | Error::Throttled(_)) => "error",
         });
         decision
     }

@@ -5,7 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use http::{HeaderMap, HeaderValue, header};
 use tracing::{Level, Span};
 
-use super::problem::{Kind, Problem};
+use super::{
+    problem::{Kind, Problem},
+    server::network,
+};
 use crate::{
     auth::{Authenticator, Decision, Error},
     context::Monotonic,
@@ -29,7 +32,8 @@ pub(super) async fn check(
     deadline: Monotonic,
 ) -> Result<(), Problem> {
     let token = bearer_token(headers);
-    match authenticator.judge(token, path, peer, deadline).await {
+    // Whoever has one address of a network has as many as there are reviews.
+    match authenticator.judge(token, path, peer.map(network), deadline).await {
         Ok(Decision::Allowed(user)) => {
             Span::current().record("user", &*user);
             Ok(())
@@ -62,8 +66,12 @@ pub(super) async fn check(
             if log.admits("unreviewed", Level::WARN) {
                 tracing::warn!(%error, reason = "unreviewed", "a token could not be reviewed");
             }
-            let kind = if error == Error::Deadline { Kind::Deadline } else { Kind::KubernetesApi };
-            Err(Problem::new(kind, "the token could not be reviewed; send it again").logged())
+            let problem = |kind| Problem::new(kind, "the token could not be reviewed; send it again").logged();
+            Err(match error {
+                Error::Throttled(pause) => problem(Kind::Busy).retry_after(pause),
+                Error::Deadline => problem(Kind::Deadline),
+                _ => problem(Kind::KubernetesApi),
+            })
         }
     }
 }

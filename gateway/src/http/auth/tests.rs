@@ -124,6 +124,8 @@ impl Rig {
                 let challenged =
                     problem.headers.contains(&(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
                 assert_eq!(challenged, problem.kind == Kind::Unauthenticated);
+                let waits = problem.headers.iter().any(|(name, _)| name == header::RETRY_AFTER);
+                assert_eq!(waits, problem.kind == Kind::Busy);
                 problem.kind.status().as_u16()
             }
         }
@@ -216,14 +218,19 @@ async fn yes_and_no_are_believed_for_their_own_times() {
 }
 
 #[rstest]
-#[case::error(500, 1)]
-#[case::not_permitted(403, 1)]
-#[case::unavailable(503, 3)]
+#[case::error(500, 1, 500)]
+#[case::not_permitted(403, 1, 500)]
+#[case::unavailable(503, 3, 500)]
+#[case::throttled(429, 8, 503)]
 #[tokio::test(start_paused = true)]
-async fn a_failure_to_ask_is_500_and_not_remembered(#[case] failure: u16, #[case] requests: usize) {
+async fn a_failure_to_ask_is_told_and_not_remembered(
+    #[case] failure: u16,
+    #[case] requests: usize,
+    #[case] status: u16,
+) {
     let rig = rig();
     rig.cluster.failure.store(failure, Ordering::SeqCst);
-    assert_eq!(rig.status("Bearer good").await, 500);
+    assert_eq!(rig.status("Bearer good").await, status);
     assert_eq!((rig.requests(), rig.counted("error")), (requests, 1));
     rig.cluster.failure.store(0, Ordering::SeqCst);
     assert_eq!(rig.status("Bearer good").await, 200);
@@ -255,6 +262,18 @@ async fn a_flood_from_one_address_leaves_reviews_to_the_others() {
     let reviews = usize::try_from(Auth::default().max_reviews_per_second).unwrap();
     assert_eq!(flood(&rig, Some("10.0.0.66"), "a", 500).await.0, reviews / 4);
     assert_eq!(rig.status_from(Some("10.0.0.1"), "Bearer good").await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_from_all_over_an_ipv6_network_leaves_reviews_to_the_others() {
+    let rig = rig();
+    let reviews = usize::try_from(Auth::default().max_reviews_per_second).unwrap();
+    let mut reviewed = 0;
+    for host in 1..=100 {
+        reviewed += flood(&rig, Some(&format!("2001:db8:1:2::{host}")), &format!("{host}"), 1).await.0;
+    }
+    assert_eq!(reviewed, reviews / 4);
+    assert_eq!(rig.status_from(Some("2001:db8:1:3::1"), "Bearer good").await, 200);
 }
 
 #[tokio::test(start_paused = true)]
