@@ -40,6 +40,7 @@ pub use load::Loaded;
 pub use matchers::{InvalidMatchers, Matchers};
 pub use order::REQUEST_LIFE;
 pub use origin::{Files, Origin};
+pub(crate) use read::bounded as read_file;
 pub use read::text as read_text;
 pub use secret::{masked_text, shown_address};
 pub use settings::{

@@ -22,7 +22,10 @@ pub fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// The text of a file that may be none: a device or a pipe can have no end.
-fn bounded(path: &Path) -> io::Result<String> {
+///
+/// # Errors
+/// If it cannot be read, is no text or has more than a mebibyte.
+pub(crate) fn bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(BYTES_MAX + 1).read_to_string(&mut text)?;
     if text.len() as u64 > BYTES_MAX {

@@ -151,20 +151,22 @@ fn read(files: &config::Tls) -> Result<(Arc<ServerConfig>, i64), Error> {
     let ends =
         chain.iter().filter_map(|der| Some(parse_x509_certificate(der).ok()?.1.validity().not_after.timestamp()));
     let expiry_s = ends.min().unwrap_or_default();
-    let path = &files.key_file;
-    let key = PrivateKeyDer::from_pem_file(path).map_err(|source| Error::Read {
-        key: "server.tls.keyFile",
-        path: path.clone(),
-        source,
-    })?;
+    let unreadable = |source| Error::Read { key: "server.tls.keyFile", path: files.key_file.clone(), source };
+    let key =
+        text(&files.key_file).and_then(|text| PrivateKeyDer::from_pem_slice(text.as_bytes())).map_err(unreadable)?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok((Arc::new(config), expiry_s))
 }
 
+fn text(path: &Path) -> Result<String, pem::Error> {
+    config::read_file(path).map_err(pem::Error::Io)
+}
+
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let unreadable = |source| Error::Read { key, path: path.to_owned(), source };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable)?;
+    let read = |text: String| CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let chain: Vec<_> = text(path).and_then(read).map_err(unreadable)?;
     if chain.is_empty() { Err(Error::Empty { key, path: path.to_owned() }) } else { Ok(chain) }
 }
 

@@ -14,7 +14,7 @@ use super::{
     message::{ExportTraceServiceResponse, PartialSuccess},
 };
 use crate::{
-    config::Tracing,
+    config::{self, Tracing},
     context::{Context, Monotonic},
     kubernetes::{excerpt, with_causes},
     log_limit::LogLimit,
@@ -71,7 +71,8 @@ impl Sender {
             .timeout(settings.timeout);
         if let Some(file) = settings.ca_file.as_ref().filter(|_| endpoint.scheme() != "http") {
             let unreadable = |source| Error::CaFile { file: file.clone(), source };
-            client = client.tls_certs_only(Certificate::from_pem_bundle(&std::fs::read(file).map_err(unreadable)?)?);
+            client = client
+                .tls_certs_only(Certificate::from_pem_bundle(config::read_file(file).map_err(unreadable)?.as_bytes())?);
         }
         let timeout = settings.timeout;
         Ok(Self { client: client.build()?, url: address(endpoint), timeout, context, counts, log })
