@@ -140,3 +140,25 @@ fn an_environment_that_is_no_text_is_no_panic() {
         assert!(code == Some(1) && said.contains(&format!("{ours}: its value is not UTF-8")), "{said}");
     }
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_the_process_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = command(folder.path());
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -S -n 256 && exec \"$0\""]).arg(plain.get_program());
+    limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    limited.stdout(Stdio::null()).stderr(Stdio::null());
+    for listener in ["LISTEN", "HEALTH", "METRICS"] {
+        limited.env(format!("GATEWAY__SERVER__{listener}_ADDR"), free().to_string());
+    }
+    let gateway = Gateway(limited.spawn().unwrap());
+    let limits = format!("/proc/{}/limits", gateway.0.id());
+    until("the limit of open files", || {
+        let limits = std::fs::read_to_string(&limits).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let mut numbers = files.split_whitespace().filter_map(|word| word.parse::<u64>().ok());
+        let (soft, hard) = (numbers.next().unwrap(), numbers.next().unwrap());
+        soft == hard.min(65_536) && soft > 256
+    });
+}

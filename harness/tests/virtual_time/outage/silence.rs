@@ -68,8 +68,7 @@ async fn an_api_that_answers_nobody_fails_all_within_a_second_of_the_first_deadl
     assert!(first <= began + DEADLINE, "{:?}", first - began);
     let open = first + Duration::from_secs(1);
     for told in &told {
-        assert!(told.answered <= open || told.sent > open - Duration::from_secs(1), "{told:?}, open {open:?}");
-        assert!(told.sent < open || told.took() <= Duration::from_millis(100), "{told:?}");
+        assert!(told.answered <= open.max(told.sent + Duration::from_millis(100)), "{told:?}, open {open:?}");
     }
     // While it is open nothing is sent but one probe at a time, each with a pause before it.
     let meanwhile: Vec<_> = log.all().into_iter().filter(|sent| sent.at > open).collect();
