@@ -30,6 +30,17 @@ const WRONG: [Wrong; 14] = [
     Wrong::StallAfterHead,
     Wrong::Endless,
 ];
+const WATCHES: [Wrong; 6] = [
+    Wrong::WatchGone,
+    Wrong::WatchRefusedAsGone,
+    Wrong::WatchEnds,
+    Wrong::WatchEndlessLine,
+    Wrong::WatchPage,
+    Wrong::WatchStalls,
+];
+/// For how long no watch works; as long as the first column of `robustness.md` says.
+const SPELL: Duration = Duration::from_secs(20);
+const WATCHES_MAX: usize = 15;
 /// Beyond a signal's deadline, on a busy machine.
 const GRACE: Duration = Duration::from_secs(5);
 const REQUESTS_MAX: usize = 40;
@@ -71,6 +82,42 @@ async fn suffer(plane: &ControlPlane, wrong: Wrong) -> String {
 async fn nonsense_before_a_real_api_server_is_told_to_senders_in_time_and_costs_no_acknowledged_signal() {
     let Some(plane) = for_tests().await else { return };
     for told in join_all(WRONG.map(|wrong| suffer(&plane, wrong))).await {
+        println!("{told}");
+    }
+}
+
+/// Signals of a known and of new resources while no watch works, because of `wrong`.
+async fn watch_in_vain(plane: &ControlPlane, wrong: Wrong) -> String {
+    let mut world = World::empty(plane, Permissions::Full).await;
+    let proxy = Proxy::before_server(client(plane, 1).await);
+    proxy.set(Some(wrong));
+    let (namespace, context) = (world.stage.namespace.clone(), Context::system());
+    world.start(1, proxy.client(&namespace), context.clone()).await;
+    let (began, mut rounds, mut slowest) = (Instant::now(), 0, Duration::ZERO);
+    while began.elapsed() < SPELL {
+        for resource in ["known", &format!("new-{rounds}")] {
+            let sent = Instant::now();
+            let answer = world.send(0, resource).await;
+            assert!(answer.status.is_success(), "{wrong:?}: {resource}: {answer:?}");
+            slowest = slowest.max(sent.elapsed());
+        }
+        rounds += 1;
+        context.sleep(Duration::from_millis(500)).await;
+    }
+    let passed = proxy.passed();
+    assert!(passed.watches <= WATCHES_MAX && passed.lists <= WATCHES_MAX, "{wrong:?}: {passed:?}");
+    assert!(slowest < GRACE, "{wrong:?}: {slowest:?}");
+    proxy.set(None);
+    world.quiet().await;
+    let counted: u64 = world.requests("known").await.iter().map(occurrences).sum();
+    assert_eq!(counted, rounds, "{wrong:?}");
+    format!("{wrong:?}: {} + {} in {SPELL:?}, slowest {slowest:.1?}", passed.watches, passed.lists)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn watches_that_never_work_before_a_real_api_server_cost_few_lists_and_no_signal() {
+    let Some(plane) = for_tests().await else { return };
+    for told in join_all(WATCHES.map(|wrong| watch_in_vain(&plane, wrong))).await {
         println!("{told}");
     }
 }
