@@ -54,7 +54,7 @@ pub struct Server {
     /// Bytes of all bodies that are received or worked on; what does not fit waits for `max_queue_wait` at most, before 503.
     pub max_buffered_bytes: usize,
     /// Open connections of the signal listener, less if the process may not open as many files; when there are so many, the
-    /// one that has been idle for longest makes room.
+    /// one that has been idle for longest makes room, or else one whose client is slow.
     pub max_connections: usize,
     /// Of them from one address (an IPv6 network of 64 bits); when there are so many, one of its own makes room.
     pub max_connections_per_peer: usize,
