@@ -252,8 +252,36 @@ def kept_answers(gateway, seconds):
 
 kept_answers.is_flood = True
 
+
+def prober(number, ports, until):
+    """Asks a listener for operators again and again on one connection, and reads nothing; anew when that is closed."""
+    counts = collections.Counter()
+    port, path = ports[number % len(ports)]
+    requests = f"GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode() * 200
+    while time.monotonic() < until:
+        try:
+            connection = wire.Connection(port, source(number, 5), max(0.1, until - time.monotonic()), receive_bytes=4096)
+            while time.monotonic() < until:
+                connection.send(requests)
+                counts["sent, not read"] += 200
+        except TimeoutError:
+            counts["held to the end"] += 1
+        except OSError:
+            counts["closed"] += 1
+            time.sleep(0.1)
+    return counts
+
+
+def unread_operations(gateway, seconds):
+    """200 connections from five addresses ask for /metrics and /livez all the time, and read no answer."""
+    ports = [(gateway.ports["metrics"], "/metrics"), (gateway.ports["health"], "/livez")]
+    return spread(prober, 200, ports, time.monotonic() + seconds)
+
+
+unread_operations.is_flood = True
+
 ALL = [
     large_webhooks, full_bodies, tiny_labels, tiny_keys, silent_bodies, stalled_bodies, stalled_large_bodies, byte_chunks,
     slow_heads, idle_connections, few_files, garbage_tokens, flood_of_tokens, unread_answers,
-    kept_answers,
+    kept_answers, unread_operations,
 ]

@@ -27,6 +27,8 @@ FLOOD_MS = 100
 # The container's limit is 256 MiB.
 PEAK_MIB = 128
 OPERATIONS_MS = 1000
+# auth.maxReviewsPerSecond, by default.
+REVIEWS_PER_SECOND = 20
 LOG_KB = 200
 
 USER = """
@@ -185,7 +187,7 @@ class Row:
         self.before = self.measure(gateway, fresh, lambda: time.sleep(BEFORE_SECONDS))
         logged, probes = gateway.log.stat().st_size, Probes(gateway)
         probes.start()
-        answers = {}
+        answers, began = {}, time.monotonic()
         self.during = self.measure(gateway, fresh, lambda: answers.update(attack(gateway, DURING_SECONDS)))
         probes.told.set()
         probes.join(PATIENCE_SECONDS)
@@ -193,7 +195,7 @@ class Row:
             raise Failed(f"{self.name}: the gateway ended")
         self.operations, self.peak = probes.longest, gateway.peak_mib()
         self.logged = complaints(gateway.log, logged) / 1000
-        self.reviews, self.answers = gateway.reviews(), answers
+        self.reviews, self.answers, self.seconds = gateway.reviews(), answers, time.monotonic() - began
 
     def measure(self, gateway, fresh, act):
         healthy = Healthy(gateway, fresh)
@@ -218,6 +220,10 @@ class Row:
             yield f"P95 of the healthy client is {during:.0f} ms, {before:.0f} ms before"
         if self.during.failed * 100 > len(self.during.took):
             yield f"{self.during.failed} of {len(self.during.took)} healthy requests were not answered 2xx"
+        if self.reviews > REVIEWS_PER_SECOND * (self.seconds + 2):
+            yield f"{self.reviews:.0f} tokens were reviewed in {self.seconds:.0f} s"
+        if all(answer.endswith("Error") for answer in self.answers):
+            yield "no attacker reached it"
         if self.operations > OPERATIONS_MS:
             yield f"/livez, /readyz or /metrics took {self.operations:.0f} ms"
         if self.peak > PEAK_MIB:
