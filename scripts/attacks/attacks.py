@@ -103,20 +103,29 @@ def padded(alerts):
     return data
 
 
-def hold(number, port, start, until, addresses):
-    """Sends `start` and no more, again and again: as often as it is closed or answered."""
+def again(number, port, until, addresses, act, receive_bytes=None):
+    """Has `act` do with a new connection what it does, again and again: as often as that ends or is closed."""
     counts = collections.Counter()
     while time.monotonic() < until:
         try:
-            connection = wire.Connection(port, source(number, addresses), max(0.1, until - time.monotonic()))
-            connection.send(start)
-            counts[str(connection.status())] += 1
+            patience = max(0.1, until - time.monotonic())
+            act(wire.Connection(port, source(number, addresses), patience, receive_bytes), counts)
         except TimeoutError:
             counts["held to the end"] += 1
         except OSError:
             counts["closed"] += 1
             time.sleep(0.05)
     return counts
+
+
+def hold(number, port, start, until, addresses):
+    """Sends `start` and no more."""
+
+    def act(connection, counts):
+        connection.send(start)
+        counts[str(connection.status())] += 1
+
+    return again(number, port, until, addresses, act)
 
 
 def holding(gateway, seconds, count, start, addresses=4):
@@ -254,22 +263,16 @@ kept_answers.is_flood = True
 
 
 def prober(number, ports, until):
-    """Asks a listener for operators again and again on one connection, and reads nothing; anew when that is closed."""
-    counts = collections.Counter()
+    """Asks a listener for operators again and again on one connection, and reads nothing."""
     port, path = ports[number % len(ports)]
     requests = f"GET {path} HTTP/1.1\r\nHost: gateway\r\n\r\n".encode() * 200
-    while time.monotonic() < until:
-        try:
-            connection = wire.Connection(port, source(number, 5), max(0.1, until - time.monotonic()), receive_bytes=4096)
-            while time.monotonic() < until:
-                connection.send(requests)
-                counts["sent, not read"] += 200
-        except TimeoutError:
-            counts["held to the end"] += 1
-        except OSError:
-            counts["closed"] += 1
-            time.sleep(0.1)
-    return counts
+
+    def act(connection, counts):
+        while time.monotonic() < until:
+            connection.send(requests)
+            counts["sent, not read"] += 200
+
+    return again(number, port, until, 5, act, receive_bytes=4096)
 
 
 def unread_operations(gateway, seconds):
