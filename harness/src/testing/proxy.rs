@@ -179,20 +179,17 @@ impl Service<Request<Body>> for Proxy {
         let wrong = state.wrong.filter(|wrong| wrong.is_of_watches() == is_watch);
         let slow = state.slow_lists.clone().filter(|_| is_list);
         drop(state);
-        match wrong {
-            None => match slow {
-                None => (self.inner)(request),
-                Some((context, time)) => {
-                    let inner = Arc::clone(&self.inner);
-                    async move {
-                        context.sleep(time).await;
-                        inner(request).await
-                    }
-                    .boxed()
-                }
-            },
-            Some(wrong) => Box::pin(spoil(wrong, Arc::clone(&self.inner), request)),
+        let inner = Arc::clone(&self.inner);
+        async move {
+            if let Some((context, time)) = slow {
+                context.sleep(time).await;
+            }
+            match wrong {
+                None => inner(request).await,
+                Some(wrong) => spoil(wrong, inner, request).await,
+            }
         }
+        .boxed()
     }
 }
 
