@@ -17,7 +17,8 @@ const fn stored_char_len(c: char) -> usize {
     }
 }
 
-/// Whether any text of `bytes` bytes is within what [`fitting`] leaves for `limit`: most are by far, and need no look at each character.
+/// Whether any text of `bytes` bytes is within what [`fitting`] leaves for `limit`: most are by far, and need no look at each
+/// character.
 pub const fn always_fits(bytes: usize, limit: usize) -> bool {
     bytes.saturating_mul(STORED_PER_BYTE_MAX) <= limit.saturating_mul(2)
 }

@@ -28,6 +28,11 @@ fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
+/// Has its three listeners take whatever ports are free.
+pub(crate) fn on_any_ports(command: &mut Command) -> &mut Command {
+    command.envs(["LISTEN", "HEALTH", "METRICS"].map(|name| (format!("GATEWAY__SERVER__{name}_ADDR"), "127.0.0.1:0")))
+}
+
 /// Before a Kubernetes API that is not there.
 pub(crate) fn command(folder: &std::path::Path) -> Command {
     let kubeconfig = folder.join("kubeconfig");
@@ -103,9 +108,8 @@ fn a_log_that_nobody_reads_holds_up_neither_senders_nor_probes_nor_the_end() {
 fn lines_for_people_have_no_colours_where_no_terminal_shows_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = command(folder.path());
-    command.envs([("GATEWAY__LOGGING__FORMAT", "human"), ("GATEWAY__SERVER__LISTEN_ADDR", "127.0.0.1:0")]);
-    command.envs([("GATEWAY__SERVER__HEALTH_ADDR", "127.0.0.1:0"), ("GATEWAY__SERVER__METRICS_ADDR", "127.0.0.1:0")]);
-    let mut gateway = Gateway(command.spawn().unwrap());
+    command.env("GATEWAY__LOGGING__FORMAT", "human");
+    let mut gateway = Gateway(on_any_ports(&mut command).spawn().unwrap());
     let (mut output, mut read) = (gateway.0.stdout.take().unwrap(), Vec::new());
     let mut part = [0; 4096];
     while !String::from_utf8_lossy(&read).contains('\n') {
@@ -149,10 +153,7 @@ fn the_limit_of_open_files_is_raised_as_far_as_the_process_may() {
     limited.args(["-c", "ulimit -S -n 256 && exec \"$0\""]).arg(plain.get_program());
     limited.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     limited.stdout(Stdio::null()).stderr(Stdio::null());
-    for listener in ["LISTEN", "HEALTH", "METRICS"] {
-        limited.env(format!("GATEWAY__SERVER__{listener}_ADDR"), free().to_string());
-    }
-    let gateway = Gateway(limited.spawn().unwrap());
+    let gateway = Gateway(on_any_ports(&mut limited).spawn().unwrap());
     let limits = format!("/proc/{}/limits", gateway.0.id());
     until("the limit of open files", || {
         let limits = std::fs::read_to_string(&limits).unwrap();

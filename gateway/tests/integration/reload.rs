@@ -13,7 +13,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
 
-use super::process::{Gateway, ask, command, until};
+use super::process::{Gateway, ask, command, on_any_ports, until};
 
 /// A gateway with a configuration file.
 struct Rig {
@@ -29,10 +29,7 @@ impl Rig {
         std::fs::write(&file, text).unwrap();
         let mut command = command(folder.path());
         command.arg("--config").arg(&file);
-        for listener in ["LISTEN", "HEALTH", "METRICS"] {
-            command.env(format!("GATEWAY__SERVER__{listener}_ADDR"), "127.0.0.1:0");
-        }
-        let mut child = command.spawn().unwrap();
+        let mut child = on_any_ports(&mut command).spawn().unwrap();
         let lines = read(&mut child);
         Self { folder, gateway: Gateway(child), lines }
     }

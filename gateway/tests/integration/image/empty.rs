@@ -7,6 +7,8 @@ use std::{
 
 use rstest::rstest;
 
+use crate::process::on_any_ports;
+
 /// A gateway that sends its audit trail to `datastorage`, before a Kubernetes API that is not there.
 fn start(datastorage: &str, folder: &std::path::Path) -> Child {
     // As in a pod, the API's own authority is known.
@@ -21,10 +23,7 @@ fn start(datastorage: &str, folder: &std::path::Path) -> Child {
     command.env_clear().env("KUBECONFIG", kubeconfig).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.envs([("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "kubernaut-system")]);
     command.envs(["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|variable| (variable, "/nowhere")));
-    for listener in ["LISTEN", "HEALTH", "METRICS"] {
-        command.env(format!("GATEWAY__SERVER__{listener}_ADDR"), "127.0.0.1:0");
-    }
-    command.env("GATEWAY__DATASTORAGE__URL", datastorage).spawn().unwrap()
+    on_any_ports(&mut command).env("GATEWAY__DATASTORAGE__URL", datastorage).spawn().unwrap()
 }
 
 #[rstest]
