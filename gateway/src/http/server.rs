@@ -3,6 +3,7 @@
 //! | what | bound |
 //! |---|---|
 //! | connections | [`Bounds`]: at `maxConnections` the one that has been idle for longest makes room, or else one whose client is slow; at `maxConnectionsPerPeer` one of its own |
+//! | requests on a connection for operators | one: it is closed after its answer |
 //! | TLS handshake, request head | `readTimeout` |
 //! | head's size | 32 KiB, 100 headers: 431 |
 //! | from head to answer | `writeTimeout` |
@@ -64,7 +65,7 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Timeouts.
     pub settings: config::Server,
-    /// How many connections.
+    /// How many connections, and whether they are kept.
     pub bounds: Bounds,
     /// Time and tasks.
     pub context: Context,
@@ -162,6 +163,7 @@ where
         // hyper counts from the end of the last answer to the end of the next head, idle time included; `TimedIo` bounds
         // each alone. It matters that there is one: it has hyper look at the stream between two requests.
         .header_read_timeout(settings.idle_timeout + settings.read_timeout)
+        .keep_alive(server.bounds.keep_alive)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));

@@ -26,17 +26,20 @@ pub struct Bounds {
     pub total: usize,
     /// From one address; an IPv6 network of 64 bits counts as one.
     pub per_peer: usize,
+    /// Whether a connection serves one request after the other. If not, a client that asks without end must connect again each
+    /// time, behind all others.
+    pub keep_alive: bool,
 }
 
 impl Bounds {
     /// Of the listener of signals.
     pub fn signals(server: &config::Server) -> Self {
-        Self { total: server.max_connections, per_peer: server.max_connections_per_peer }
+        Self { total: server.max_connections, per_peer: server.max_connections_per_peer, keep_alive: true }
     }
 
     /// Of a listener for those who operate the gateway: apart, so that senders cannot use it up.
     pub const fn operations() -> Self {
-        Self { total: OPERATIONS_MAX, per_peer: OPERATIONS_MAX / 2 }
+        Self { total: OPERATIONS_MAX, per_peer: OPERATIONS_MAX / 2, keep_alive: false }
     }
 }
 

@@ -52,6 +52,11 @@ pub(super) async fn serve(settings: config::Server) -> Rig {
 }
 
 pub(super) async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Rig {
+    let bounds = Bounds::signals(&settings);
+    serve_within(bounds, settings, tls).await
+}
+
+async fn serve_within(bounds: Bounds, settings: config::Server, tls: Option<Tls>) -> Rig {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let rig = Rig {
         address: listener.local_addr().unwrap(),
@@ -73,7 +78,7 @@ pub(super) async fn serve_with(settings: config::Server, tls: Option<Tls>) -> Ri
         .route("/slow", post(slow))
         // More than the sockets of both sides hold.
         .route("/large", post(async || vec![0; 64 << 20]));
-    let (bounds, metrics) = (Bounds::signals(&settings), rig.metrics.clone());
+    let metrics = rig.metrics.clone();
     let server = Server { router, tls, settings, bounds, context: rig.context.clone(), metrics };
     let (shutdown, ended) = (rig.shutdown.clone(), rig.ended.clone());
     rig.context.spawn(async move {
@@ -131,6 +136,19 @@ async fn a_connection_serves_one_request_after_the_other() {
         stream.write_all(request("/echo", body).as_bytes()).await.unwrap();
         assert_eq!(answer(&mut stream).await, (200, body.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_connection_for_operators_serves_one_request_of_those_that_were_pipelined_and_is_closed() {
+    let rig = serve_within(Bounds::operations(), settings(), None).await;
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/echo", "one").repeat(200).as_bytes()).await.unwrap();
+    let answers = rest(&mut stream).await;
+    assert!(answers.matches("HTTP/1.1 200").count() <= 1, "{answers}");
+    let mut stream = rig.connect().await;
+    stream.write_all(request("/echo", "one").as_bytes()).await.unwrap();
+    let answer = rest(&mut stream).await;
+    assert!(answer.contains("connection: close") && answer.ends_with("\r\n\r\none"), "{answer}");
 }
 
 #[tokio::test]
