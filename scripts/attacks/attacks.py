@@ -88,10 +88,18 @@ def tiny_labels(gateway, seconds):
 tiny_labels.is_work = True
 
 
+def post_again(number, port, token, data, until):
+    counts = collections.Counter()
+    while time.monotonic() < until:
+        counts[post(number, port, token, [data])] += 1
+    return counts
+
+
 def tiny_keys(gateway, seconds):
-    """100 bodies of 1 MiB that are one object of as many keys as fit."""
+    """100 connections send bodies of 1 MiB that are one object of as many keys as fit, again and again."""
     keys = ",".join(f'"{number:x}":0' for number in range(100_000))
-    return at_once(gateway, [f"{{{keys}}}".encode()] * 100)
+    data = f"{{{keys}}}".encode()
+    return spread(post_again, 100, gateway.ports["listen"], gateway.world.token, data, time.monotonic() + seconds)
 
 
 def padded(alerts):
@@ -158,7 +166,13 @@ def slow_heads(gateway, seconds):
     return holding(gateway, seconds, 1500, b"POST /api/v1/signals/prometheus HTTP/1.1\r\nHost: ", 8)
 
 
-slow_heads.fresh = True
+def large_heads(gateway, seconds):
+    """2,500 connections send 15 KiB of a head; the healthy client opens a new connection each time."""
+    start = wire.head("none", *[f"X-{number}: {'x' * 1000}" for number in range(15)])[:-2]
+    return holding(gateway, seconds, 2500, start, 8)
+
+
+slow_heads.fresh = large_heads.fresh = large_heads.is_flood = True
 
 
 def idle(number, port, token, until, addresses):
@@ -285,6 +299,6 @@ unread_operations.is_flood = True
 
 ALL = [
     large_webhooks, full_bodies, tiny_labels, tiny_keys, silent_bodies, stalled_bodies, stalled_large_bodies, byte_chunks,
-    slow_heads, idle_connections, few_files, garbage_tokens, flood_of_tokens, unread_answers,
+    slow_heads, large_heads, idle_connections, few_files, garbage_tokens, flood_of_tokens, unread_answers,
     kept_answers, unread_operations,
 ]

@@ -5,7 +5,7 @@
 //! | connections | [`Bounds`]: at `maxConnections` the one that has been idle for longest makes room, or else one whose client is slow; at `maxConnectionsPerPeer` one of its own |
 //! | requests on a connection for operators | one: it is closed after its answer |
 //! | TLS handshake, request head | `readTimeout` |
-//! | head's size | 32 KiB, 100 headers: 431 |
+//! | head's size | 16 KiB, 100 headers: 431 |
 //! | from head to answer | `writeTimeout` |
 //! | a client that does not read its answer | `writeTimeout` |
 //! | idle kept-alive connection | `idleTimeout`; `readTimeout` after requests that were pipelined or of unknown length |
@@ -48,11 +48,9 @@ pub use connections::Bounds;
 pub(super) use connections::network;
 pub(super) use phase::Phase;
 
-/// Head and, piece by piece, body are read into a buffer of this size; hyper's own default is 400 KiB. Each connection may have
-/// one, whatever the bodies may take.
-const BUFFER_BYTES_MAX: usize = 32 * 1024;
-/// Tokens, the largest headers there are here, have 8 KiB at most.
-const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// Head and, piece by piece, body are read into a buffer of this size, or up to twice as large; hyper's own default is 400 KiB. Each
+/// connection may have one, whatever the bodies may take. Tokens, the largest headers there are here, have 8 KiB at most.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// After an accept that failed, mostly for want of file descriptors: time for others to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -120,7 +118,8 @@ async fn connection(
     place: Place,
     shutdown: CancellationToken,
 ) {
-    let serving = serve_connection(&server, stream, peer, &place.phase, shutdown);
+    // What waits for it would hold it twice.
+    let serving = Box::pin(serve_connection(&server, stream, peer, &place.phase, shutdown));
     if place.closed.clone().run_until_cancelled_owned(serving).await.is_none() {
         tracing::debug!(%peer, "a connection made room for another");
     }
@@ -139,14 +138,24 @@ async fn serve_connection(
     }
     match &server.tls {
         None => http(server, stream, peer, phase, shutdown).await,
-        Some(tls) => {
-            let handshake = TlsAcceptor::from(tls.current()).accept(stream);
-            match server.context.timeout(server.settings.read_timeout, handshake).await {
-                Ok(Ok(stream)) => http(server, stream, peer, phase, shutdown).await,
-                Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-                Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
-            }
-        }
+        // A session is large, and connections without one should not take its room.
+        Some(tls) => Box::pin(https(server, tls, stream, peer, phase, shutdown)).await,
+    }
+}
+
+async fn https(
+    server: &Server,
+    tls: &Tls,
+    stream: TcpStream,
+    peer: SocketAddr,
+    phase: &Phase,
+    shutdown: CancellationToken,
+) {
+    let handshake = Box::pin(TlsAcceptor::from(tls.current()).accept(stream));
+    match server.context.timeout(server.settings.read_timeout, handshake).await {
+        Ok(Ok(stream)) => Box::pin(http(server, stream, peer, phase, shutdown)).await,
+        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
     }
 }
 
@@ -165,7 +174,7 @@ where
         .header_read_timeout(settings.idle_timeout + settings.read_timeout)
         .keep_alive(server.bounds.keep_alive)
         .max_header_size(HEAD_BYTES_MAX)
-        .max_buf_size(BUFFER_BYTES_MAX);
+        .max_buf_size(HEAD_BYTES_MAX);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let result = match shutdown.run_until_cancelled(connection.as_mut()).await {
         Some(result) => result,
@@ -216,4 +225,27 @@ fn too_late() -> Response<Body> {
     *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_without_tls_takes_little_memory_beside_its_buffers() {
+        let settings = config::Server::default();
+        let (bounds, context, metrics) = (Bounds::signals(&settings), Context::system(), Metrics::new().unwrap());
+        let connections = Connections::new(bounds, &context, &metrics);
+        let server = Arc::new(Server { router: Router::new(), tls: None, settings, bounds, context, metrics });
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let place = connections.admit(peer.ip()).await.unwrap();
+        let (phase, shutdown) = (place.phase.clone(), CancellationToken::new());
+        let outer = size_of_val(&connection(Arc::clone(&server), stream, peer, place, shutdown.clone()));
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        let serving = size_of_val(&serve_connection(&server, stream, peer, &phase, shutdown));
+        assert!(outer + serving < 2048, "{outer} + {serving} bytes");
+    }
 }

@@ -205,10 +205,20 @@ async fn an_idle_connection_outlives_the_head_timeout_but_not_its_own() {
 async fn an_oversized_head_is_refused() {
     let rig = serve(settings()).await;
     let mut stream = rig.connect().await;
-    let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let head = format!("POST /echo HTTP/1.1\r\nhost: a\r\nx: {}\r\n\r\n", "a".repeat(17 * 1024));
     let (mut reader, mut writer) = stream.split();
     let (_, text) = futures::join!(writer.write_all(head.as_bytes()), rest(&mut reader));
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 431 "), "{text}");
+}
+
+#[tokio::test]
+async fn a_head_with_the_largest_token_and_more_is_read() {
+    let rig = serve(settings()).await;
+    let mut stream = rig.connect().await;
+    let head =
+        format!("POST /echo HTTP/1.1\r\nhost: a\r\nx: {}\r\ncontent-length: 3\r\n\r\none", "a".repeat(15 * 1024));
+    stream.write_all(head.as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, (200, "one".to_owned()));
 }
 
 #[tokio::test]
