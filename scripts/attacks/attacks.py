@@ -206,12 +206,14 @@ def few_files(gateway, seconds):
 few_files.fresh, few_files.files = True, "1024:1024"
 
 
-def garbage(number, port, start, seconds, count):
+def garbage(number, port, start, seconds, count, until=float("inf")):
     counts = collections.Counter()
     draws = random.Random(number)
     data = wire.webhook(["garbage"])
     connection = None
     for place in range(count):
+        if time.monotonic() > until:
+            break
         # An eager one has no time to wait for.
         time.sleep(max(0, start + seconds * place / count - time.monotonic()))
         try:
@@ -229,8 +231,9 @@ def garbage_tokens(gateway, seconds):
 
 
 def flood_of_tokens(gateway, seconds):
-    """100,000 made-up tokens over 64 connections, as fast as they are answered."""
-    return spread(garbage, 64, gateway.ports["listen"], time.monotonic(), 0, 100_000 // 64)
+    """Made-up tokens over 512 connections, as fast as they are answered."""
+    start = time.monotonic()
+    return spread(garbage, 512, gateway.ports["listen"], start, 0, 100_000, start + seconds)
 
 
 flood_of_tokens.is_flood = True

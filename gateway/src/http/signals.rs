@@ -33,6 +33,8 @@ use crate::{config, context::Monotonic, remediation::Source, trace::Scope};
 
 /// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
 const RETRY_SOON: Duration = Duration::from_secs(1);
+/// For the answer to a token that is not accepted.
+const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 /// An answer that every connection may have, whatever the others have.
 const SMALL_ANSWER_BYTES: usize = 8 * 1024;
 /// A handler keeps to its deadline by itself; this much later its answer is not waited for any more.
@@ -107,8 +109,11 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let deadline = info.received + app.server.kubernetes_request_timeout;
     // No place is held while a token is reviewed or a body is awaited: how long that takes is not ours to say.
     let peer = head.extensions.get().map(|Peer(address)| address.ip());
-    if let Some(authenticator) = &app.auth {
-        auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await?;
+    if let Some(authenticator) = &app.auth
+        && let Err(problem) = auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await
+    {
+        hold_back(app, head.extensions.get()).await;
+        return Err(problem);
     }
     Scope::current().note(|notes| notes.is_discarded = false);
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
@@ -119,6 +124,14 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     };
     let answer = handle(app, (place, charge), source, body, deadline).await?;
     Ok(keep(shared, head.extensions.get(), answer))
+}
+
+/// A flood of tokens that nobody knows would otherwise be as fast as it is refused, and use up the processors.
+async fn hold_back(app: &App, phase: Option<&Phase>) {
+    if let Some(phase) = phase {
+        phase.refused();
+    }
+    app.context.sleep(REFUSAL_PAUSE).await;
 }
 
 /// Counts `answer` as memory until its sender has read it. Where too many wait to be read, it tells no results of single alerts.

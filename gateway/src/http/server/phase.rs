@@ -20,6 +20,9 @@ const BODY: u8 = 4;
 /// The answer, or one before it, waits for the client to read what was written before.
 const UNREAD: u8 = 5;
 
+/// The request is refused, and its answer held back for a moment.
+const REFUSED: u8 = 6;
+
 /// Numbers the changes of all connections of a listener, so that it can be told who has been idle for longest.
 #[derive(Clone, Default)]
 pub(super) struct Sequence(Arc<AtomicU64>);
@@ -75,6 +78,12 @@ impl Phase {
         self.0.phase.store(BODY, Ordering::Relaxed);
     }
 
+    /// It is refused, and the answer held back: others may have the connection's place.
+    pub(in crate::http) fn refused(&self) {
+        self.stamp();
+        self.0.phase.store(REFUSED, Ordering::Relaxed);
+    }
+
     pub(super) fn answer(&self) {
         self.0.phase.store(ANSWER, Ordering::Relaxed);
     }
@@ -125,10 +134,11 @@ impl Phase {
     /// The order in which connections make room, the least first; none while the client waits for us.
     pub(super) fn patience(&self) -> Option<(u8, u64)> {
         let rank = match self.0.phase.load(Ordering::Relaxed) {
-            IDLE => 0,
-            HEAD => 1,
-            BODY => 2,
-            UNREAD => 3,
+            REFUSED => 0,
+            IDLE => 1,
+            HEAD => 2,
+            BODY => 3,
+            UNREAD => 4,
             _ => return None,
         };
         Some((rank, self.0.since.load(Ordering::Relaxed)))
