@@ -226,9 +226,9 @@ pub struct Served {
 
 #[allow(clippy::disallowed_methods, reason = "sockets live in real time")]
 impl Served {
-    /// Ends it as SIGTERM would, and waits for the end, for `patience` at most.
-    pub async fn shut_down(self, patience: Duration) {
+    /// Ends it as SIGTERM would, and waits for the end, for `timeout` at most.
+    pub async fn shut_down(self, timeout: Duration) {
         self.shutdown.cancel();
-        let _ = tokio::time::timeout(patience, self.ended).await;
+        let _ = tokio::time::timeout(timeout, self.ended).await;
     }
 }

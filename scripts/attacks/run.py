@@ -15,7 +15,7 @@ BEFORE_SECONDS = 4
 DURING_SECONDS = 10
 HEALTHY_PER_SECOND = 20
 # A gateway answers within 30 s; who waits for longer is told nothing.
-PATIENCE_SECONDS = 35
+TIMEOUT_SECONDS = 35
 OPERATIONS = [("health", "/livez"), ("health", "/readyz"), ("metrics", "/metrics")]
 HEADINGS = [
     "attack", "P50", "during", "P95", "during", "not 2xx", "operations ms", "peak MiB", "log KB", "reviews", "attackers were answered",
@@ -112,7 +112,7 @@ class Gateway:
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
     def reviews(self):
-        text = wire.get(self.ports["metrics"], "/metrics", PATIENCE_SECONDS)
+        text = wire.get(self.ports["metrics"], "/metrics", TIMEOUT_SECONDS)
         lines = [line for line in text.splitlines() if 'resource="tokenreviews"' in line and "requests_total" in line]
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
@@ -132,7 +132,7 @@ class Healthy(threading.Thread):
             start = time.monotonic()
             try:
                 if connection is None or self.fresh:
-                    connection = wire.Connection(self.gateway.ports["listen"], wire.HEALTHY, PATIENCE_SECONDS)
+                    connection = wire.Connection(self.gateway.ports["listen"], wire.HEALTHY, TIMEOUT_SECONDS)
                 status = connection.post(body, self.gateway.world.token)
                 self.failed += status // 100 != 2
             except OSError:
@@ -144,7 +144,7 @@ class Healthy(threading.Thread):
 
     def stop(self):
         self.told.set()
-        self.join(PATIENCE_SECONDS)
+        self.join(TIMEOUT_SECONDS)
 
     def percentile(self, percent):
         ordered = sorted(self.took)
@@ -190,7 +190,7 @@ class Row:
         answers, began = {}, time.monotonic()
         self.during = self.measure(gateway, fresh, lambda: answers.update(attack(gateway, DURING_SECONDS)))
         probes.told.set()
-        probes.join(PATIENCE_SECONDS)
+        probes.join(TIMEOUT_SECONDS)
         if gateway.process.poll() is not None:
             raise Failed(f"{self.name}: the gateway ended")
         self.operations, self.peak = probes.longest, gateway.peak_mib()

@@ -16,7 +16,7 @@ SIGNALS_PER_RESOURCE = 40
 LIVE = 100
 # Longer than any count waits to be projected.
 REST_SECONDS = 20
-PATIENCE_SECONDS = 35
+TIMEOUT_SECONDS = 35
 
 
 class Resource:
@@ -48,7 +48,7 @@ class Senders:
     def stop(self):
         self.ended.set()
         for thread in self.threads:
-            thread.join(2 * PATIENCE_SECONDS)
+            thread.join(2 * TIMEOUT_SECONDS)
 
     def take(self):
         with self.lock:
@@ -80,7 +80,7 @@ class Senders:
             turn = (turn + 1) % len(self.gateways)
             try:
                 connection = connections.get(turn) or wire.Connection(
-                    self.gateways[turn].ports["listen"], wire.HEALTHY, PATIENCE_SECONDS,
+                    self.gateways[turn].ports["listen"], wire.HEALTHY, TIMEOUT_SECONDS,
                 )
                 connections[turn] = connection
                 status = connection.post(wire.webhook([resource.name]), self.token)

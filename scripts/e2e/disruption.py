@@ -10,7 +10,7 @@ RATE = 20
 SECONDS = 90
 RESOURCES = 20
 # Less than Alertmanager, which keeps at it for a group_interval: five minutes by default.
-PATIENCE = 120
+TIMEOUT = 120
 
 
 def settled(replicas, seconds=90):
@@ -66,7 +66,7 @@ def scale(replicas):
 def run(checks, ctr):
     """All of it under load; then the counts."""
     name = "disrupted"
-    load = kube.Load(name, "--signals", RATE * SECONDS, "--rate", RATE, "--resources", RESOURCES, "--concurrency", 200, "--patience", PATIENCE)
+    load = kube.Load(name, "--signals", RATE * SECONDS, "--rate", RATE, "--resources", RESOURCES, "--concurrency", 200, "--retry-for", TIMEOUT)
     eventually(30, lambda: kube.remediation_requests(name), lambda seen: len(seen) == RESOURCES)
     for what, disrupt in [
         ("SIGKILL to one container", lambda: sigkill(ctr)),
@@ -79,7 +79,7 @@ def run(checks, ctr):
         disrupt()
         say(f"{what}: {time.monotonic() - began:.1f} s")
     checks.check("the load outlasted the disruptions", not load.ended())
-    result = load.result(SECONDS + PATIENCE + 60)
+    result = load.result(SECONDS + TIMEOUT + 60)
     scale(3)
     judge(checks, name, result)
 

@@ -41,7 +41,7 @@ pub(crate) enum Error {
 const NAMESPACES: &str = "gateway-storm-";
 
 /// How long gateways may take to open their watches, on a busy machine.
-const WATCH_PATIENCE: Duration = Duration::from_secs(60);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 const WATCH_POLL: Duration = Duration::from_millis(5);
 
 /// What the gateways talk to.
@@ -173,7 +173,7 @@ impl Backend {
 
     /// Waits until `gateways` watches are open: they belong to the start of the gateways, not to the storm.
     pub(crate) async fn watched(&self, gateways: usize) {
-        for _ in 0..WATCH_PATIENCE.as_millis() / WATCH_POLL.as_millis() {
+        for _ in 0..WATCH_TIMEOUT.as_millis() / WATCH_POLL.as_millis() {
             if self.requests().get("watch remediationrequests").is_some_and(|watches| *watches >= gateways) {
                 return;
             }

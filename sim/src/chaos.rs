@@ -96,7 +96,7 @@ fn tell(report: &Report, args: &Args) {
         statuses,
         remediation_requests,
         writes,
-        incidents,
+        faults,
         neighbour,
         restored,
         violations,
@@ -110,7 +110,7 @@ fn tell(report: &Report, args: &Args) {
     println!("  attempted              {attempted}");
     println!("  RemediationRequests    {remediation_requests} for {} resources", args.resources);
     println!("  writes judged          {writes}");
-    println!("  incidents              {incidents}");
+    println!("  faults              {faults}");
     let Neighbour { changes, conflicts, longest_ms } = neighbour;
     println!("  typed neighbour        {changes} changes, {conflicts} conflicts, the longest took {longest_ms} ms");
     let Restored { stale, lost, attempted, acknowledged, counted } = restored;

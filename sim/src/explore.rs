@@ -1,5 +1,5 @@
 //! `sim explore`: many seeds on all cores, or a share of them on each of many machines; what fails is made small and told
-//! as a story.
+//! as a replay.
 
 use std::{
     num::NonZero,
@@ -11,7 +11,7 @@ use std::{
 
 use harness::{
     baselines::Protocol,
-    explore::{Campaign, Mix, Progress, campaign::Found},
+    explore::{Campaign, FaultProfile, Progress, campaign::Found},
     oracles::Violation,
 };
 
@@ -22,8 +22,8 @@ use crate::{
     },
     exit,
     explored::{self, Error, First, Outcome, Seeds},
-    mix, protocol,
-    verdict::{self, Story, expect_file, expect_folder},
+    fault_profile, protocol,
+    verdict::{self, Replay, expect_file, expect_folder},
 };
 
 mod merge;
@@ -41,8 +41,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 0)]
     start: u64,
     /// Which faults are drawn
-    #[arg(long, default_value_t, value_parser = mix::parser())]
-    faults: Mix,
+    #[arg(long, default_value_t, value_parser = fault_profile::parser())]
+    faults: FaultProfile,
     /// How the gateways keep RemediationRequests unique
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
@@ -69,7 +69,7 @@ pub(crate) struct Args {
     /// Which share, from 0; an Indexed Job of Kubernetes sets the variable
     #[arg(long, requires = "shares", value_name = "N", env = "JOB_COMPLETION_INDEX")]
     index: Option<u64>,
-    /// Where the story of a violation is written; a share has none
+    /// Where the timeline of a violation is written; a share has none
     #[arg(long, value_name = "DIR", default_value = "target/explore")]
     out: PathBuf,
     /// Write the result as JSON to this file, too
@@ -115,7 +115,8 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     }
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let jobs = jobs.map_or(cores, usize::from);
-    let campaign = Campaign { seeds: share.start..share.end, mix: faults, protocol, jobs, stop_at_first: !keep_going };
+    let campaign =
+        Campaign { seeds: share.start..share.end, profile: faults, protocol, jobs, stop_at_first: !keep_going };
     if !json {
         eprintln!("exploring {share} of {faults} faults under {protocol}, {jobs} at once");
     }
@@ -135,8 +136,8 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     // Whoever explores shares, in pods that end, replays what was found elsewhere.
     if shares.is_none() {
         let command = explored::replay(*seed, faults, protocol);
-        let story = Story { seed: Some(*seed), faults: Some(faults), protocol, command, quiet: json };
-        story.tell_smallest(&harness::explore::draw::draw(*seed, faults), violation, &out)?;
+        let replay = Replay { seed: Some(*seed), faults: Some(faults), protocol, command, quiet: json };
+        replay.report_smallest(&harness::explore::draw::draw(*seed, faults), violation, &out)?;
     }
     Ok(explored::exit_code(found.oracles.keys().copied()))
 }
@@ -154,14 +155,14 @@ fn share(whole: Seeds, share: Option<(u64, u64)>) -> Result<Seeds, Error> {
 }
 
 fn outcome(campaign: &Campaign, whole: Seeds, progress: &Progress, found: &Found, took: Duration) -> Outcome {
-    let Campaign { seeds: Range { start, .. }, mix, protocol, .. } = *campaign;
+    let Campaign { seeds: Range { start, .. }, profile, protocol, .. } = *campaign;
     let runs = Progress::count(&progress.runs);
     let seconds = took.as_secs_f64();
     let first = |(seed, violation): (&u64, &Violation)| First { seed: Some(*seed), oracle: violation.oracle.into() };
     let explored = Seeds { start, end: start + runs };
     Outcome {
         protocol: protocol.name(),
-        faults: mix.name(),
+        faults: profile.name(),
         seeds: runs,
         violations: Progress::count(&progress.failed),
         twins: Progress::count(&progress.twins),
@@ -169,7 +170,7 @@ fn outcome(campaign: &Campaign, whole: Seeds, progress: &Progress, found: &Found
         schedules_per_second: (runs as f64 / seconds.max(1e-6) * 10.0).round() / 10.0,
         requests: Progress::count(&progress.requests),
         exhaustive: None,
-        campaign: Some(explored::Campaign::new(whole, explored, seconds, found, mix, protocol)),
+        campaign: Some(explored::Campaign::new(whole, explored, seconds, found, profile, protocol)),
         merged: None,
     }
 }

@@ -47,9 +47,9 @@ pub(crate) struct Args {
     /// Webhooks begun per second, 1 to 10000; as fast as answers come if absent
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
-    /// How many seconds a webhook that is answered 5xx, or not at all, is sent again, 0 to 3600
-    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
-    patience: u64,
+    /// How long a webhook that is answered 5xx, or not at all, is sent again, 0 to 3600 s
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    retry_for: u64,
     /// Show the token of this file, such as a pod's own
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -132,7 +132,7 @@ async fn send(args: &Args) -> Result<Outcome, Error> {
     let sender = Sender::through_service(token(args)?)?;
     let url: Arc<str> = format!("{}{PROMETHEUS}", args.url.as_str().trim_end_matches('/')).into();
     let under_way = Arc::new(Semaphore::new(usize::from(args.concurrency)));
-    let patience = Duration::from_secs(args.patience);
+    let retry_for = Duration::from_secs(args.retry_for);
     let (began, starts_at) = (Instant::now(), Timestamp::now().to_string());
     let mut sending = JoinSet::new();
     for number in 0..args.signals {
@@ -143,7 +143,7 @@ async fn send(args: &Args) -> Result<Outcome, Error> {
         sending.spawn(async move {
             sleep_until(begin).await;
             let _permit = under_way.acquire().await;
-            (resource, until_answered(&sender, &url, body, patience).await)
+            (resource, until_answered(&sender, &url, body, retry_for).await)
         });
     }
     let (mut progress, mut done) = (Progress::new(args.json), 0);
@@ -168,14 +168,14 @@ fn token(args: &Args) -> Result<Option<String>, Error> {
 
 /// Every try of one webhook. 5xx and silence ask for another one, anything else is final.
 #[allow(clippy::disallowed_methods, reason = "load is sent in real time")]
-async fn until_answered(sender: &Sender, url: &str, body: Bytes, patience: Duration) -> Vec<Answer> {
+async fn until_answered(sender: &Sender, url: &str, body: Bytes, retry_for: Duration) -> Vec<Answer> {
     let (began, mut backoff) = (Instant::now(), BACKOFF_FIRST);
     let mut tries = Vec::new();
     loop {
         let answer = sender.post(url, body.clone()).await;
         let again = answer.status == 0 || answer.status >= 500;
         tries.push(answer);
-        if !again || began.elapsed() + backoff > patience {
+        if !again || began.elapsed() + backoff > retry_for {
             return tries;
         }
         sleep(backoff).await;

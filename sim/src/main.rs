@@ -12,9 +12,9 @@ mod exhaustive;
 mod exit;
 mod explore;
 mod explored;
+mod fault_profile;
 mod interrupt;
 mod load;
-mod mix;
 mod origin;
 mod outcome;
 mod pod;
@@ -52,7 +52,7 @@ enum Command {
     /// Run scenarios drawn from seeds in virtual time, with faults, and check every committed write
     #[command(after_help = exit::SEARCH)]
     Explore(explore::Args),
-    /// Run one of them again, and tell its story
+    /// Run one of them again, and print its timeline
     #[command(after_help = exit::SEARCH)]
     Replay(replay::Args),
     /// Run gateway processes on a real control plane, while they and its servers are killed and paused

@@ -9,17 +9,17 @@ use clap::ArgGroup;
 use harness::{
     baselines::Protocol,
     exhaustive::{Case, Choice, NoChoice},
-    explore::{Mix, Scenario, draw::draw},
+    explore::{FaultProfile, Scenario, draw::draw},
     oracles::Violation,
 };
 
 use crate::{
     exhaustive::options::CaseArgs,
     exit,
-    mix::{self, options},
+    fault_profile::{self, options},
     protocol,
     schedule::{self, Told},
-    verdict::{self, Story},
+    verdict::{self, Replay},
 };
 
 /// Options of `sim replay`.
@@ -41,8 +41,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     case: CaseArgs,
     /// Which faults were drawn
-    #[arg(long, default_value_t, value_parser = mix::parser())]
-    faults: Mix,
+    #[arg(long, default_value_t, value_parser = fault_profile::parser())]
+    faults: FaultProfile,
     /// How the gateways keep RemediationRequests unique
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     let (scenario, command) = match (&scenario, seed) {
         (Some(path), _) => {
             let command = format!("cargo run --release -p sim -- replay --scenario {}", path.display());
-            (read(path)?, command + &options(Mix::default(), protocol))
+            (read(path)?, command + &options(FaultProfile::default(), protocol))
         }
         (None, seed) => {
             let seed = seed.unwrap_or_default();
@@ -88,12 +88,12 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
             (draw(seed, faults), command + &options(faults, protocol))
         }
     };
-    let story = Story { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
-    let report = story.trace(&scenario);
+    let replay = Replay { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
+    let report = replay.trace(&scenario);
     if let Some(path) = page {
-        verdict::write(&path, &story.html(&scenario, &report))?;
+        verdict::write(&path, &replay.html(&scenario, &report))?;
     }
-    let text = if json { serde_json::to_string(&report.violations)? } else { story.text(&scenario, &report) };
+    let text = if json { serde_json::to_string(&report.violations)? } else { replay.text(&scenario, &report) };
     Ok(show(&text, &report.violations))
 }
 

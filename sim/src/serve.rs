@@ -86,7 +86,7 @@ pub(crate) enum Error {
 const SENDER: &str = "system:serviceaccount:monitoring:alertmanager";
 
 /// How long the gateways may take to end; what drags on ends with this process.
-const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
+const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The line that `--json` prints. An interface: fields are added, never changed.
 #[derive(Serialize)]
@@ -128,7 +128,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
         println!("\nshutting down …");
     }
     for gateway in gateways {
-        gateway.shut_down(SHUT_DOWN_PATIENCE).await;
+        gateway.shut_down(SHUT_DOWN_TIMEOUT).await;
     }
     ended.cancel();
     let _ = serving.await;

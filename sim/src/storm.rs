@@ -84,7 +84,7 @@ const REST_POLL: Duration = Duration::from_millis(20);
 const REST_POLLS: usize = 5;
 
 /// How long the gateways may take to end; nothing is under way any more, and what drags on ends with this process.
-const SHUT_DOWN_PATIENCE: Duration = Duration::from_secs(10);
+const SHUT_DOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Runs a storm; returns the exit code.
 pub(crate) async fn run(args: Args) -> Result<u8, Error> {
@@ -141,7 +141,7 @@ async fn storm(
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => Err(Error::Interrupted),
     };
-    join_all(gateways.into_iter().map(|gateway| gateway.shut_down(SHUT_DOWN_PATIENCE))).await;
+    join_all(gateways.into_iter().map(|gateway| gateway.shut_down(SHUT_DOWN_TIMEOUT))).await;
     outcome
 }
 

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path, thread, time::Duration};
 
 use harness::{
     baselines::Protocol,
-    explore::{Mix, Report, Scenario, minimise::minimise, run},
+    explore::{FaultProfile, Report, Scenario, minimise::minimise, run},
     oracles::Violation,
     trace::Mode,
 };
@@ -19,9 +19,9 @@ use crate::{
 const RUNS_MAX: usize = 600;
 
 /// How a run is named in reports.
-pub(crate) struct Story {
+pub(crate) struct Replay {
     pub(crate) seed: Option<u64>,
-    pub(crate) faults: Option<Mix>,
+    pub(crate) faults: Option<FaultProfile>,
     pub(crate) protocol: Protocol,
     /// What runs it again.
     pub(crate) command: String,
@@ -29,7 +29,7 @@ pub(crate) struct Story {
     pub(crate) quiet: bool,
 }
 
-/// Why a story could not be told.
+/// Why a timeline could not be told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("{path} cannot be written: {source}; name another place with --out, --result or --report")]
@@ -38,14 +38,14 @@ pub(crate) enum Error {
     Json(#[from] serde_json::Error),
 }
 
-impl Story {
+impl Replay {
     /// Runs `scenario` and keeps all that happens.
     pub(crate) fn trace(&self, scenario: &Scenario) -> Report {
         apart(|| run(scenario, self.protocol, Mode::Full))
     }
 
     /// Makes `scenario` small, writes it and its timeline into `out`, and says where.
-    pub(crate) fn tell_smallest(&self, scenario: &Scenario, violation: &Violation, out: &Path) -> Result<(), Error> {
+    pub(crate) fn report_smallest(&self, scenario: &Scenario, violation: &Violation, out: &Path) -> Result<(), Error> {
         let smallest = self.minimise(scenario, violation.oracle);
         let traced = self.trace(&smallest);
         let out = out.join(self.name());
@@ -54,7 +54,7 @@ impl Story {
         let again = format!(
             "cargo run --release -p sim -- replay --scenario {}{}",
             path.display(),
-            crate::mix::options(Mix::default(), self.protocol),
+            crate::fault_profile::options(FaultProfile::default(), self.protocol),
         );
         let small = Self { seed: None, faults: None, command: again, ..*self };
         write(&out.join("timeline.txt"), &small.text(&smallest, &traced))?;
@@ -78,7 +78,7 @@ impl Story {
 
     fn name(&self) -> String {
         let seed = self.seed.map_or_else(|| "scenario".to_owned(), |seed| seed.to_string());
-        let faults = self.faults.map_or("", Mix::name);
+        let faults = self.faults.map_or("", FaultProfile::name);
         format!("{}-{faults}-{seed}", self.protocol)
     }
 
@@ -110,8 +110,8 @@ impl Story {
         Some(timeline::Run {
             seed: scenario.seed,
             protocol: self.protocol,
-            faults: self.faults.map_or("as the scenario says", Mix::name),
-            profile: scenario.profile(),
+            faults: self.faults.map_or("as the scenario says", FaultProfile::name),
+            profile: scenario.describe(),
             origin: Origin::of_this_process(),
             toolchain: env!("SIM_TOOLCHAIN"),
             replay: &self.command,

@@ -26,7 +26,7 @@ pub fn check(file: Option<&Path>, files: Files) -> Result<String, String> {
 /// # Errors
 /// All that is wrong with it, for people.
 pub fn print(file: Option<&Path>, named_by: &str) -> Result<String, String> {
-    let loaded = load(file, Files::Elsewhere)?;
+    let loaded = load(file, Files::Absent)?;
     let mut yaml = format!("# effective configuration of gateway {}\n", env!("CARGO_PKG_VERSION"));
     let _ = match file {
         Some(path) => writeln!(yaml, "# file: {} ({named_by})", path.display()),

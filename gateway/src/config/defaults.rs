@@ -63,7 +63,7 @@ impl Default for Lock {
     fn default() -> Self {
         Self {
             duration: secs(30),
-            patience: millis(500),
+            wait_timeout: millis(500),
             initial_backoff: millis(5),
             max_backoff: secs(1),
             release_timeout: secs(10),

@@ -55,7 +55,7 @@ fn check_order(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
             attempt.1 + LEASE_MARGIN
         )
     });
-    p.less(("lock.patience", lock.patience), kubernetes, ": no time would be left to go on without the lock");
+    p.less(("lock.waitTimeout", lock.wait_timeout), kubernetes, ": no time would be left to go on without the lock");
     p.at_most(("lock.initialBackoff", lock.initial_backoff), ("lock.maxBackoff", lock.max_backoff), "");
 }
 
@@ -82,7 +82,7 @@ mod tests {
     #[case("view", "catchUp", 0, 9_999, "view.catchUp: ")]
     #[case("view", "attemptTimeout", 1_001, 15_000, "view.attemptTimeout")]
     #[case("lock", "duration", 12_000, 3_600_000, "lock.duration: ")]
-    #[case("lock", "patience", 0, 14_999, "lock.patience: ")]
+    #[case("lock", "waitTimeout", 0, 14_999, "lock.waitTimeout: ")]
     #[case("server", "kubernetesRequestTimeout", 10_000, 20_000, "server.kubernetesRequestTimeout")]
     fn times_out_of_order_are_refused_by_name(
         #[case] section: &str,

@@ -17,5 +17,5 @@ pub enum Files {
     /// They must.
     Required,
     /// They are on another machine.
-    Elsewhere,
+    Absent,
 }

@@ -151,7 +151,7 @@ pub struct Lock {
     pub duration: Duration,
     /// How long a signal waits for another replica's lock before it goes on without: the fence keeps that safe.
     #[serde(with = "duration")]
-    pub patience: Duration,
+    pub wait_timeout: Duration,
     /// Between two tries at first; doubles.
     #[serde(with = "duration")]
     pub initial_backoff: Duration,

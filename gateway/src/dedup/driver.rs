@@ -70,7 +70,7 @@ async fn attempt(
                 if let Some(refused) = refusals.believed(signal) {
                     return Err(refused);
                 }
-                Event::Lock(match config.lock.patience.is_zero() {
+                Event::Lock(match config.lock.wait_timeout.is_zero() {
                     // No lock at all: the fence alone keeps it true, at the price of more conflicts.
                     true => Acquisition::Contended,
                     false => core.lock.acquire(lease, deadline).await.map_err(|error| Error::from(&error))?,

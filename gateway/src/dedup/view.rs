@@ -174,9 +174,9 @@ impl View {
         self.moved_to(|index| index.version().is_some()).await;
     }
 
-    /// Waits until the view has reached `version`, for `patience` at most; tells whether it has.
-    pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, patience: Duration) -> bool {
-        context.timeout(patience, self.moved_to(|index| index.version() >= Some(version))).await.is_ok()
+    /// Waits until the view has reached `version`, for `timeout` at most; tells whether it has.
+    pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, timeout: Duration) -> bool {
+        context.timeout(timeout, self.moved_to(|index| index.version() >= Some(version))).await.is_ok()
     }
 
     /// Waits until all that was known in `epoch` is dropped.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// For all that one alert asks of the cluster.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 /// RemediationRequests of one fingerprint that are looked at: there are few.
 const PAGE: u32 = 500;
 
@@ -53,7 +53,7 @@ impl Cluster {
 
     /// What the gateway would make of `unresolved` at `now`.
     pub(super) async fn explain(&self, unresolved: &UnresolvedSignal, now: Timestamp) -> Report {
-        let deadline = self.context.monotonic() + PATIENCE;
+        let deadline = self.context.monotonic() + TIMEOUT;
         let (explanation, scope) = match self.resolver.explain(unresolved, deadline).await {
             Ok(explained) => explained,
             Err(error) => {
@@ -91,7 +91,7 @@ impl Cluster {
         let api: Api<Projected> = Api::namespaced(self.kubernetes.client(), &self.namespace);
         let operation = Operation { verb: "list", resource: "remediationrequests" };
         let of_it = ListParams::default().fields(&format!("spec.signalFingerprint={fingerprint}")).limit(PAGE);
-        let deadline = self.context.monotonic() + PATIENCE;
+        let deadline = self.context.monotonic() + TIMEOUT;
         let list = self.kubernetes.call(operation, deadline, || api.list(&of_it)).await?;
         let records = list.items.into_iter().filter_map(|read| read.record().ok()).collect();
         Ok(outlook(fingerprint, records, now))

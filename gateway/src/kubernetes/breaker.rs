@@ -5,7 +5,7 @@
 //! place among the requests under way, to the end of its deadline.
 //!
 //! A request that goes unanswered to its deadline proves little while others are answered: it may have been slow alone. If
-//! nothing at all was answered since it was sent, the server is *suspected*: a probe asks it at once, for [`PATIENCE_MIN`].
+//! nothing at all was answered since it was sent, the server is *suspected*: a probe asks it at once, for [`TIMEOUT_MIN`].
 //! Only if that goes unanswered, too, the circuit *opens*: requests under way are given up, and further ones are not sent.
 //! Probes then wait longer and longer, so that a server that is merely slow closes the circuit again as well.
 
@@ -16,9 +16,9 @@ use crate::context::Monotonic;
 /// A request that had less time than this says nothing about the API server when it runs out of it.
 pub(super) const MEANINGFUL_WAIT: Duration = Duration::from_secs(1);
 /// How long the first probe waits: with it, a circuit is open this long after the first unanswered deadline.
-pub(super) const PATIENCE_MIN: Duration = Duration::from_millis(500);
+pub(super) const TIMEOUT_MIN: Duration = Duration::from_millis(500);
 /// How long a probe waits at most. A server that takes longer for one read answers no signal in its time.
-pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// Between two probes, before jitter.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 

@@ -5,7 +5,7 @@ use kube::Api;
 
 use super::{
     Kubernetes, Tried,
-    breaker::{MEANINGFUL_WAIT, PATIENCE_MAX, PATIENCE_MIN, PAUSE, Verdict},
+    breaker::{MEANINGFUL_WAIT, PAUSE, TIMEOUT_MAX, TIMEOUT_MIN, Verdict},
     error::Error,
     operation::Operation,
 };
@@ -55,11 +55,11 @@ impl Kubernetes {
     /// Asks until there is an answer, one request at a time.
     async fn probe(&self) {
         let leases: Api<Lease> = Api::default_namespaced(self.client());
-        let mut patience = PATIENCE_MIN;
+        let mut timeout = TIMEOUT_MIN;
         loop {
             let sent = self.context.monotonic();
             let request = leases.get_opt(PROBED);
-            let tried = self.attempt(PROBE, sent + patience, request, std::future::pending()).await;
+            let tried = self.attempt(PROBE, sent + timeout, request, std::future::pending()).await;
             let now = self.context.monotonic();
             let was_open = self.circuit.opened().is_cancelled();
             if self.sign(sent, &tried) == Sign::Life {
@@ -78,7 +78,7 @@ impl Kubernetes {
                     "the Kubernetes API server answers nobody: signals are answered 5xx at once until it does"
                 );
             }
-            patience = (patience * 2).min(PATIENCE_MAX);
+            timeout = (timeout * 2).min(TIMEOUT_MAX);
             self.context.sleep(self.context.jitter(PAUSE / 2, PAUSE)).await;
         }
     }

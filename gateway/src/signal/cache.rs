@@ -23,8 +23,8 @@ use crate::{
 /// The label that puts an object, or all objects of a namespace, in scope (contract).
 pub(crate) const MANAGED_LABEL: &str = "kubernaut.ai/managed";
 
-/// Flights joined for one answer: the second one in case the first was another signal's, with less time left.
-const MAX_FLIGHTS: usize = 2;
+/// Requests joined for one answer: the second one in case the first was another signal's, with less time left.
+const JOINED_MAX: usize = 2;
 
 /// What matters of an object's metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ impl Entry {
     }
 }
 
-type Flight = Arc<OnceCell<Result<Entry, Error>>>;
+type Call = Arc<OnceCell<Result<Entry, Error>>>;
 
 #[derive(Default)]
 struct State {
@@ -92,7 +92,7 @@ struct State {
     by_age: BTreeMap<u64, ObjectKey>,
     next_sequence: u64,
     /// One per object asked for right now.
-    flights: BTreeMap<ObjectKey, Flight>,
+    calls: BTreeMap<ObjectKey, Call>,
 }
 
 /// The cache of one gateway instance.
@@ -121,13 +121,13 @@ impl MetadataCache {
         deadline: Monotonic,
     ) -> Result<Answer, ResolveError> {
         let mut failure = Error::Deadline;
-        for _ in 0..MAX_FLIGHTS {
-            if let Some(answer) = self.believed(key, purpose) {
+        for _ in 0..JOINED_MAX {
+            if let Some(answer) = self.fresh(key, purpose) {
                 return Ok(answer);
             }
             let (result, led) = match self.refusals.recent(&key.kind) {
                 Some(error) => (Err(error), false),
-                None => self.fly(key, deadline).await,
+                None => self.join(key, deadline).await,
             };
             match result {
                 Ok(entry) => return Ok(entry.answer(if led { Origin::Api } else { Origin::Cache })),
@@ -180,15 +180,15 @@ impl MetadataCache {
         Ok(self.get(key, Purpose::Owner(None), deadline).await?.current.is_some())
     }
 
-    fn believed(&self, key: &ObjectKey, purpose: Purpose<'_>) -> Option<Answer> {
+    fn fresh(&self, key: &ObjectKey, purpose: Purpose<'_>) -> Option<Answer> {
         let state = self.lock();
         let entry = state.entries.get(key)?;
         let age = self.context.monotonic().since(entry.fetched_at);
-        (age < self.belief(entry, purpose)).then(|| entry.answer(Origin::Cache))
+        (age < self.fresh_for(entry, purpose)).then(|| entry.answer(Origin::Cache))
     }
 
-    /// How long `entry` is believed.
-    fn belief(&self, entry: &Entry, purpose: Purpose<'_>) -> Duration {
+    /// How long `entry` is fresh.
+    fn fresh_for(&self, entry: &Entry, purpose: Purpose<'_>) -> Duration {
         let serves = entry.exists
             && entry.last_known.as_ref().is_some_and(|metadata| match purpose {
                 Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
@@ -198,16 +198,16 @@ impl MetadataCache {
     }
 
     /// Asks the API for `key`, or joins whoever is asking; also whether it was this call that asked.
-    async fn fly(&self, key: &ObjectKey, deadline: Monotonic) -> (Result<Entry, Error>, bool) {
-        let mut passenger = Passenger::board(self, key);
+    async fn join(&self, key: &ObjectKey, deadline: Monotonic) -> (Result<Entry, Error>, bool) {
+        let mut waiter = Waiter::join(self, key);
         let mut led = false;
         // If the one who asks is cancelled, the cell stays empty and the next one asks.
-        let landing = passenger.flight.get_or_init(|| {
+        let answer = waiter.call.get_or_init(|| {
             led = true;
             Box::pin(self.fetch(key, deadline)) // large, and rare
         });
-        let result = self.context.timeout_at(deadline, landing).await.map_or(Err(Error::Deadline), Clone::clone);
-        passenger.landed = passenger.flight.initialized();
+        let result = self.context.timeout_at(deadline, answer).await.map_or(Err(Error::Deadline), Clone::clone);
+        waiter.answered = waiter.call.initialized();
         (result, led)
     }
 
@@ -267,7 +267,7 @@ impl MetadataCache {
     pub(crate) fn len(&self) -> usize {
         let state = self.lock();
         assert_eq!(state.entries.len(), state.by_age.len(), "each entry has one age");
-        assert!(state.flights.is_empty(), "no flight stays behind");
+        assert!(state.calls.is_empty(), "no call stays behind");
         state.entries.len()
     }
 }
@@ -281,28 +281,28 @@ impl Metadata {
     }
 }
 
-/// A call's part in a flight: the last one to leave, or the first after the landing, takes the flight off the board.
-struct Passenger<'a> {
+/// One that waits for a call's answer: the last one to leave, or the first after the answer, forgets the call.
+struct Waiter<'a> {
     cache: &'a MetadataCache,
     key: &'a ObjectKey,
-    flight: Flight,
-    landed: bool,
+    call: Call,
+    answered: bool,
 }
 
-impl<'a> Passenger<'a> {
-    fn board(cache: &'a MetadataCache, key: &'a ObjectKey) -> Self {
-        let flight = Arc::clone(cache.lock().flights.entry(key.clone()).or_default());
-        Self { cache, key, flight, landed: false }
+impl<'a> Waiter<'a> {
+    fn join(cache: &'a MetadataCache, key: &'a ObjectKey) -> Self {
+        let call = Arc::clone(cache.lock().calls.entry(key.clone()).or_default());
+        Self { cache, key, call, answered: false }
     }
 }
 
-impl Drop for Passenger<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut state = self.cache.lock();
-        let listed = state.flights.get(self.key).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        // Two references: the board's and this one.
-        if listed && (self.landed || Arc::strong_count(&self.flight) <= 2) {
-            state.flights.remove(self.key);
+        let listed = state.calls.get(self.key).is_some_and(|call| Arc::ptr_eq(call, &self.call));
+        // Two references: the table's and this one.
+        if listed && (self.answered || Arc::strong_count(&self.call) <= 2) {
+            state.calls.remove(self.key);
         }
     }
 }

@@ -115,7 +115,7 @@ impl Resolver {
         let Inner { cache, revisions, nodes, .. } = &*self.inner;
         let UnresolvedSignal { signal, candidates, place } = unresolved;
         let now = signal.received_time;
-        if *place == Place::Elsewhere {
+        if *place == Place::OtherCluster {
             return Ok(Decision::unseen(candidates, now));
         }
         let choice = choice::choose(candidates, cache, nodes.as_ref(), deadline).await?;
@@ -149,9 +149,9 @@ impl Resolver {
             return Ok(());
         }
         let target = decision.target().unwrap_or(&unresolved.signal.target);
-        if unresolved.place == Place::Elsewhere {
+        if unresolved.place == Place::OtherCluster {
             let cluster = unresolved.signal.cluster_id.as_deref().unwrap_or_default();
-            return Err(scope::elsewhere(target, cluster));
+            return Err(scope::other_cluster(target, cluster));
         }
         scope::check(&self.inner.cache, decision.named.as_ref(), target, deadline).await
     }

@@ -26,7 +26,7 @@ pub(crate) enum Place {
     /// In the cluster that this gateway runs in, as far as it can tell.
     Here,
     /// In another cluster, about which nothing can be looked up.
-    Elsewhere,
+    OtherCluster,
 }
 
 impl Rules {
@@ -65,7 +65,7 @@ impl Rules {
         let own = Some(self.inner.settings.cluster.name.as_str()).filter(|name| !name.is_empty());
         let told = told.filter(|name| !name.is_empty());
         let place = match (own, told) {
-            (Some(own), Some(told)) if own != told => Place::Elsewhere,
+            (Some(own), Some(told)) if own != told => Place::OtherCluster,
             _ => Place::Here,
         };
         (told.or(own).map(str::to_owned), place)

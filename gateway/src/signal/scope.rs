@@ -36,7 +36,7 @@ pub(crate) async fn check(
 }
 
 /// What is told of a resource in another cluster, whose labels cannot be seen from here.
-pub(crate) fn elsewhere(target: &TargetResource, cluster: &str) -> ResolveError {
+pub(crate) fn other_cluster(target: &TargetResource, cluster: &str) -> ResolveError {
     let TargetResource { namespace, name, kind, .. } = target;
     let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
     ResolveError::OutOfScope {

@@ -31,8 +31,8 @@ impl UnresolvedSignal {
     }
 
     /// Whether it is about another cluster than the one that this gateway runs in.
-    pub fn is_elsewhere(&self) -> bool {
-        self.place == Place::Elsewhere
+    pub fn is_of_another_cluster(&self) -> bool {
+        self.place == Place::OtherCluster
     }
 }
 

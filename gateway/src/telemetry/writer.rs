@@ -81,9 +81,9 @@ impl Writer {
         }
     }
 
-    /// Waits until all is written, for `patience` at most; tells whether it is.
-    pub(super) fn flush(&self, patience: Duration) -> bool {
-        let waited = self.shared.emptied.wait_timeout_while(self.shared.queue(), patience, |queue| queue.bytes > 0);
+    /// Waits until all is written, for `timeout` at most; tells whether it is.
+    pub(super) fn flush(&self, timeout: Duration) -> bool {
+        let waited = self.shared.emptied.wait_timeout_while(self.shared.queue(), timeout, |queue| queue.bytes > 0);
         waited.unwrap_or_else(PoisonError::into_inner).0.bytes == 0
     }
 

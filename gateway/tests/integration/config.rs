@@ -60,7 +60,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
         ("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "false"),
         ("GATEWAY__DATASTORAGE__URL", "http://datastorage:8080"),
         ("GATEWAY__AUTH__MODE", "none"),
-        ("GATEWAY__LOCK__PATIENCE", "250ms"),
+        ("GATEWAY__LOCK__WAIT_TIMEOUT", "250ms"),
         ("GATEWAY__DATASTORAGE__BUFFER__BATCH_SIZE", "7"),
         ("GATEWAY_PORT", "tcp://10.0.0.1:8080"),
         ("PATH", "/bin"),
@@ -76,7 +76,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
     assert!(!config.scope.require_managed_label);
     assert_eq!(config.datastorage.url.unwrap().as_str(), "http://datastorage:8080/");
     assert_eq!(config.auth.mode, AuthMode::None);
-    assert_eq!(config.lock.patience, Duration::from_millis(250));
+    assert_eq!(config.lock.wait_timeout, Duration::from_millis(250));
     assert_eq!(config.datastorage.buffer.batch_size, 7);
     assert_eq!(config.server.tls.unwrap().cert_file, cert.path());
 }
@@ -86,8 +86,8 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::unknown_section("sever: {}", "sever: unknown field")]
 #[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: `many` is not a whole number")]
 #[case::bad_address("server: {listenAddr: localhost}", "server.listenAddr: ")]
-#[case::bad_duration("lock: {patience: 5}", "lock.patience: ")]
-#[case::duration_without_unit("lock: {patience: \"5\"}", "lock.patience: `5` is not a duration")]
+#[case::bad_duration("lock: {waitTimeout: 5}", "lock.waitTimeout: ")]
+#[case::duration_without_unit("lock: {waitTimeout: \"5\"}", "lock.waitTimeout: `5` is not a duration")]
 #[case::bad_mode("auth: {mode: basic}", "auth.mode: unknown variant")]
 #[case::incomplete_tls("server: {tls: {certFile: a}}", "server.tls: missing field `keyFile`")]
 #[case::bad_url("datastorage: {url: nowhere}", "datastorage.url: ")]
@@ -128,7 +128,10 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::lock_fraction("lock: {duration: 20500ms}", "lock.duration: 20.5s is not a whole number of seconds")]
 #[case::lock_zero("lock: {duration: 0s}", "lock.duration: ")]
 #[case::lock_too_short("lock: {duration: 11s}", "lock.duration: 11s is not more than view.attemptTimeout")]
-#[case::patience("lock: {patience: 15s}", "lock.patience: 15s is not less than server.kubernetesRequestTimeout")]
+#[case::wait_timeout(
+    "lock: {waitTimeout: 15s}",
+    "lock.waitTimeout: 15s is not less than server.kubernetesRequestTimeout"
+)]
 #[case::lock_backoff("lock: {initialBackoff: 2s}", "lock.initialBackoff: ")]
 #[case::lock_no_backoff("lock: {initialBackoff: 0s}", "lock.initialBackoff: ")]
 #[case::collect("lock: {collectInterval: 1ms}", "lock.collectInterval: ")]

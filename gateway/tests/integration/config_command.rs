@@ -23,7 +23,7 @@ fn run(text: &str, env: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, St
 
 #[test]
 fn check_says_what_is_valid_and_ends_with_0() {
-    let env = [("GATEWAY__LOCK__PATIENCE", "250ms")];
+    let env = [("GATEWAY__LOCK__WAIT_TIMEOUT", "250ms")];
     let (code, said, errors) = run(FILE, &env, &["config", "check", "config.yaml"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert_eq!(said, "config.yaml is valid: 3 keys from the file, 1 key from the environment\n");
@@ -73,12 +73,12 @@ fn check_can_do_without_the_files_that_a_configuration_names() {
 #[case::argument(&["config", "print", "config.yaml"], "# file: config.yaml (argument)")]
 #[case::flag(&["config", "print", "--config", "config.yaml"], "# file: config.yaml (flag: --config)")]
 fn print_tells_where_each_value_comes_from_and_no_secret(#[case] arguments: &[&str], #[case] file: &str) {
-    let (code, yaml, _) = run(FILE, &[("GATEWAY__LOCK__PATIENCE", "250ms")], arguments);
+    let (code, yaml, _) = run(FILE, &[("GATEWAY__LOCK__WAIT_TIMEOUT", "250ms")], arguments);
     assert_eq!(code, Some(0));
     for line in [
         file,
         "  readTimeout: 7s  # file",
-        "  patience: 250ms  # environment: GATEWAY__LOCK__PATIENCE",
+        "  waitTimeout: 250ms  # environment: GATEWAY__LOCK__WAIT_TIMEOUT",
         "  listenAddr: 0.0.0.0:8080  # default",
         "  url: 'http://***:***@audit:8080/'  # file",
     ] {
@@ -100,12 +100,12 @@ fn print_says_which_variable_named_the_file_and_that_there_is_none() {
 #[test]
 fn what_is_printed_loads_as_the_same_configuration() {
     let text = "signal: {targets: {vm: {version: v1, kind: VirtualMachine, plural: virtualmachines}}, cluster: {name: 'a: #b'}}";
-    let (_, yaml, _) = run(text, &[("GATEWAY__LOCK__PATIENCE", "250ms")], &["config", "print", "config.yaml"]);
+    let (_, yaml, _) = run(text, &[("GATEWAY__LOCK__WAIT_TIMEOUT", "250ms")], &["config", "print", "config.yaml"]);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &yaml).unwrap();
     let again = Config::load(Some(file.path()), std::iter::empty()).unwrap();
     std::fs::write(file.path(), text).unwrap();
-    let env = [("GATEWAY__LOCK__PATIENCE".to_owned(), "250ms".to_owned())];
+    let env = [("GATEWAY__LOCK__WAIT_TIMEOUT".to_owned(), "250ms".to_owned())];
     assert_eq!(again, Loaded::load(Some(file.path()), env.into_iter(), Files::Required).unwrap().config);
 }
 

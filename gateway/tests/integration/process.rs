@@ -11,7 +11,7 @@ use std::{
 };
 
 /// For whatever should come at once, on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Killed when dropped.
 pub(crate) struct Gateway(pub(crate) Child);
@@ -65,7 +65,7 @@ fn exchange(address: SocketAddr, requests: &str) -> Option<(u16, String)> {
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < PATIENCE, "{what}: not in time");
+        assert!(began.elapsed() < TIMEOUT, "{what}: not in time");
         thread::sleep(Duration::from_millis(10));
     }
 }
@@ -131,13 +131,13 @@ fn an_environment_that_is_no_text_is_no_panic() {
         let mut command = command(folder.path());
         command
             .env(OsStr::from_bytes(variable), OsStr::from_bytes(b"a\xff"))
-            .env("GATEWAY__LOCK__PATIENCE", "nonsense");
+            .env("GATEWAY__LOCK__WAIT_TIMEOUT", "nonsense");
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     for others in [&b"LESS"[..], b"\xff\xfe", b"GATEWAY_PORT"] {
         let (code, said) = run(others);
-        assert!(code == Some(1) && said.contains("lock.patience"), "what is wrong is told: {said}");
+        assert!(code == Some(1) && said.contains("lock.waitTimeout"), "what is wrong is told: {said}");
     }
     for ours in ["POD_NAME", "GATEWAY__LOGGING__LEVEL"] {
         let (code, said) = run(ours.as_bytes());

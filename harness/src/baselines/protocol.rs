@@ -20,7 +20,7 @@ pub enum Protocol {
     /// Lease and fence: the product.
     #[default]
     Fenced,
-    /// The product without its lock (`lock.patience` 0): the fence alone.
+    /// The product without its lock (`lock.waitTimeout` 0): the fence alone.
     FenceOnly,
     /// Names derived from the predecessor as the fence does, but no claim on it and no lock.
     DerivedOnly,
@@ -89,7 +89,7 @@ impl Protocol {
         context: Context,
     ) -> Result<Gateway, runtime::Error> {
         if self == Self::FenceOnly {
-            config.lock.patience = Duration::ZERO;
+            config.lock.wait_timeout = Duration::ZERO;
         }
         let builder = Gateway::builder(config, identity, client, context);
         match self {

@@ -15,7 +15,7 @@ use crate::{cluster::Stage, load::webhook};
 /// What every alert says about when it began.
 pub(super) const STARTS_AT: &str = "2026-10-31T23:00:00Z";
 /// A sender that is not answered by then sends again, perhaps to another gateway; the first may still count.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const BACKOFF: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// After all runs again, everything must be acknowledged within this.
@@ -66,7 +66,7 @@ impl Load {
             let mut backoff = BACKOFF;
             while began.elapsed() < self.until {
                 let base = bases[rng.random_range(0..bases.len())];
-                let answer = tokio::time::timeout(PATIENCE, stage.send(base, &body, fingerprint.as_str())).await;
+                let answer = tokio::time::timeout(TIMEOUT, stage.send(base, &body, fingerprint.as_str())).await;
                 let status = answer.map_or(0, |answer| answer.status.as_u16());
                 note(status);
                 match status {

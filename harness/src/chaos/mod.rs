@@ -34,7 +34,7 @@ use crate::{
     process::Process,
 };
 
-pub use self::plan::{Incident, LENGTH_MIN_MS, Target, What, draw};
+pub use self::plan::{Fault, LENGTH_MIN_MS, Target, What, draw};
 pub use self::{error::Error, neighbour::Neighbour, options::Options, restore::Restored};
 
 /// Gateways in a run: as many as the control plane has users for.
@@ -64,7 +64,7 @@ pub struct Report {
     /// Writes that the oracles saw.
     pub writes: usize,
     /// What went wrong.
-    pub incidents: usize,
+    pub faults: usize,
     /// How the typed controller beside them got on.
     pub neighbour: Neighbour,
     /// What came of the restore after all that.
@@ -92,7 +92,7 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
     let lanes = draw(options.seed, length_ms, GATEWAYS, options.resources);
     let load = Load::new(options, length_ms);
     let run = Run { plane: &plane, stage: &stage, pods: &pods, began: Instant::now(), say: &say };
-    let incidents = lanes.iter().map(Vec::len).sum();
+    let faults = lanes.iter().map(Vec::len).sum();
     let troubles = async {
         futures::future::join_all(lanes.iter().map(|lane| run.lane(lane))).await;
         (run.say)("all that was stopped runs again");
@@ -128,7 +128,7 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
         statuses: sent.statuses,
         remediation_requests: requests.len(),
         writes,
-        incidents,
+        faults,
         neighbour,
         restored,
         violations,
@@ -150,7 +150,7 @@ impl Pod {
     }
 }
 
-/// What incidents act on.
+/// What faults act on.
 struct Run<'a, S> {
     plane: &'a ControlPlane,
     stage: &'a Stage,
@@ -160,17 +160,17 @@ struct Run<'a, S> {
 }
 
 impl<S: Fn(&str)> Run<'_, S> {
-    /// Lets one incident happen after the other.
-    async fn lane(&self, incidents: &[Incident]) {
-        for incident in incidents {
-            let at = self.began + Duration::from_millis(incident.at_ms);
+    /// Lets one fault happen after the other.
+    async fn lane(&self, faults: &[Fault]) {
+        for fault in faults {
+            let at = self.began + Duration::from_millis(fault.at_ms);
             tokio::time::sleep_until(at.into()).await;
-            (self.say)(&format!("{:5.1} s  {}", incident.at_ms as f64 / 1e3, describe(incident)));
-            let lasts = Duration::from_millis(incident.lasts_ms);
-            match incident.target {
-                Target::Apiserver => trouble(self.plane.apiserver(), incident.what, lasts).await,
-                Target::Etcd => trouble(self.plane.etcd(), incident.what, lasts).await,
-                Target::Gateway(number) => trouble(&self.pods[number - 1].process, incident.what, lasts).await,
+            (self.say)(&format!("{:5.1} s  {}", fault.at_ms as f64 / 1e3, describe(fault)));
+            let lasts = Duration::from_millis(fault.lasts_ms);
+            match fault.target {
+                Target::Apiserver => trouble(self.plane.apiserver(), fault.what, lasts).await,
+                Target::Etcd => trouble(self.plane.etcd(), fault.what, lasts).await,
+                Target::Gateway(number) => trouble(&self.pods[number - 1].process, fault.what, lasts).await,
                 Target::Resource(resource) => self.complete(resource).await,
             }
         }
@@ -194,7 +194,7 @@ impl<S: Fn(&str)> Run<'_, S> {
     }
 }
 
-/// One incident of a process. A process that is gone although nobody killed it shows when it is waited for at the end.
+/// One fault of a process. A process that is gone although nobody killed it shows when it is waited for at the end.
 async fn trouble(process: &Process, what: What, lasts: Duration) {
     match what {
         What::Kill => {
@@ -211,15 +211,15 @@ async fn trouble(process: &Process, what: What, lasts: Duration) {
     }
 }
 
-fn describe(incident: &Incident) -> String {
-    let target = match incident.target {
+fn describe(fault: &Fault) -> String {
+    let target = match fault.target {
         Target::Apiserver => "kube-apiserver".to_owned(),
         Target::Etcd => "etcd".to_owned(),
         Target::Gateway(number) => USERS[number - 1].to_owned(),
         Target::Resource(number) => format!("resource {number}"),
     };
-    let secs = incident.lasts_ms as f64 / 1e3;
-    match incident.what {
+    let secs = fault.lasts_ms as f64 / 1e3;
+    match fault.what {
         What::Kill => format!("{target} killed, starts after {secs:.1} s"),
         What::Pause => format!("{target} stands still for {secs:.1} s"),
         What::Complete => format!("{target} is remediated"),

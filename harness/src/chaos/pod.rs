@@ -15,7 +15,7 @@ use crate::{
     replica::{metric, pod_name},
 };
 
-const READY_PATIENCE: Duration = Duration::from_secs(120);
+const READY_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_POLL: Duration = Duration::from_millis(100);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,7 +62,7 @@ impl Pod {
 
     /// Waits until `/readyz` says so.
     pub(super) async fn ready(&self, http: &reqwest::Client) -> Result<(), Error> {
-        let until = Instant::now() + READY_PATIENCE;
+        let until = Instant::now() + READY_TIMEOUT;
         loop {
             let asked = http.get(format!("http://{}/readyz", self.health)).timeout(LOOK_TIMEOUT).send().await;
             if asked.is_ok_and(|answer| answer.status().is_success()) {

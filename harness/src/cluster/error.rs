@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// How long a cluster may take to serve a CRD that was just applied.
-pub(super) const CRD_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const CRD_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why a cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum Error {
     #[error("the cluster cannot be used (hint: try `kubectl --kubeconfig FILE auth can-i --list`)")]
     Cluster(#[from] kube::Error),
     /// The CRD is not served.
-    #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_PATIENCE.as_secs())]
+    #[error("the CRD remediationrequests.kubernaut.ai was not established within {} s", CRD_TIMEOUT.as_secs())]
     CrdNotEstablished,
     /// The chart's Roles.
     #[error(

@@ -14,7 +14,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::error::{CRD_PATIENCE, Error};
+use super::error::{CRD_TIMEOUT, Error};
 
 const CRD_POLL: Duration = Duration::from_millis(200);
 
@@ -129,7 +129,7 @@ async fn established(client: &Client, name: &str) -> Result<(), Error> {
 }
 
 const fn polls() -> u128 {
-    CRD_PATIENCE.as_millis() / CRD_POLL.as_millis()
+    CRD_TIMEOUT.as_millis() / CRD_POLL.as_millis()
 }
 
 /// Makes a namespace whose name begins with `prefix`, and returns its name.

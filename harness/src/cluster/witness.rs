@@ -31,7 +31,7 @@ use crate::oracles::{Oracles, REMEDIATION_REQUESTS, Write, name};
 /// Before a watch that ended is opened again.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long the watches may lag behind a list.
-const CATCH_UP_PATIENCE: Duration = Duration::from_secs(60);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 const CATCH_UP_POLL: Duration = Duration::from_millis(50);
 
 /// One write, as a watch shows it.
@@ -103,7 +103,7 @@ impl Witness {
     pub async fn catch_up(&self) -> Result<(Vec<Value>, Vec<Value>), String> {
         let list =
             async |resource| objects(&self.client, &self.namespace, &resource).await.map_err(|e| format!("{e:?}"));
-        for _ in 0..CATCH_UP_PATIENCE.as_millis() / CATCH_UP_POLL.as_millis() {
+        for _ in 0..CATCH_UP_TIMEOUT.as_millis() / CATCH_UP_POLL.as_millis() {
             let (requests, leases) = (list(remediation_requests()).await?, list(leases()).await?);
             let versions = |objects: &mut dyn Iterator<Item = &Value>| {
                 let mut versions: Vec<String> =
@@ -123,7 +123,7 @@ impl Witness {
             }
             tokio::time::sleep(CATCH_UP_POLL).await;
         }
-        Err(format!("the watches did not reach what a list says within {} s", CATCH_UP_PATIENCE.as_secs()))
+        Err(format!("the watches did not reach what a list says within {} s", CATCH_UP_TIMEOUT.as_secs()))
     }
 }
 

@@ -7,7 +7,7 @@ use gateway::kubernetes::cluster;
 use super::binaries::Missing;
 
 /// How long a control plane may take to become ready: 3 s on an idle machine.
-pub(super) const READY_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why there is no control plane.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum Error {
         log: String,
     },
     /// It does not answer.
-    #[error("the control plane was not ready within {} s: {last}; the ends of its logs:\n{log}", READY_PATIENCE.as_secs())]
+    #[error("the control plane was not ready within {} s: {last}; the ends of its logs:\n{log}", READY_TIMEOUT.as_secs())]
     NotReady {
         /// What the last look said.
         last: String,

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{
     binaries::{Binaries, Missing},
-    error::{Error, READY_PATIENCE},
+    error::{Error, READY_TIMEOUT},
     files::Files,
     users::{ADMIN, USERS},
 };
@@ -82,7 +82,7 @@ impl ControlPlane {
     /// # Errors
     /// If it does not in time, or a program has ended, with the last lines of the logs.
     pub async fn ready(&self) -> Result<(), Error> {
-        let until = Instant::now() + READY_PATIENCE;
+        let until = Instant::now() + READY_TIMEOUT;
         loop {
             for process in [&self.etcd, &self.apiserver] {
                 if let Some(status) = process.exited() {

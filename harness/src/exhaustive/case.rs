@@ -24,8 +24,8 @@ pub struct Case {
     /// How often at most time passes until a replica does something of itself while something else could happen.
     /// (Where nothing else can happen, time passes without being counted.)
     pub early_timers: u8,
-    /// `lock.patience` of the replicas; their default if none.
-    pub patience: Option<Duration>,
+    /// `lock.waitTimeout` of the replicas; their default if none.
+    pub lock_wait_timeout: Option<Duration>,
     /// Decides on the randomness of the replicas.
     pub seed: u64,
 }
@@ -95,15 +95,25 @@ impl Case {
             action: None,
             faults: FaultKinds::NONE,
             early_timers: 0,
-            patience: None,
+            lock_wait_timeout: None,
             seed: 1,
         }
     }
 
     /// What may happen, in words.
     pub fn describe(&self) -> String {
-        let Self { protocol, replicas, signals, arrivals, existing, action, faults, early_timers, patience, seed } =
-            self;
+        let Self {
+            protocol,
+            replicas,
+            signals,
+            arrivals,
+            existing,
+            action,
+            faults,
+            early_timers,
+            lock_wait_timeout,
+            seed,
+        } = self;
         let mut text = format!("{protocol}: {replicas} replicas, {} signals", signals.len());
         text.push_str(match arrivals {
             Arrivals::Together => " at once",
@@ -136,8 +146,8 @@ impl Case {
             most => format!("; {most} times at most a timer fires before what waits"),
         });
         text.push_str(&format!(", seed {seed}"));
-        if let Some(patience) = patience {
-            text.push_str(&format!(", lock.patience {} ms", patience.as_millis()));
+        if let Some(wait_timeout) = lock_wait_timeout {
+            text.push_str(&format!(", lock.waitTimeout {} ms", wait_timeout.as_millis()));
         }
         text
     }

@@ -32,13 +32,13 @@ mod case;
 mod choice;
 mod deepen;
 mod digest;
-mod hub;
-mod link;
 mod names;
 mod replay;
 mod report;
+mod scheduler;
 mod search;
 mod seed;
+mod tap;
 mod visited;
 mod world;
 

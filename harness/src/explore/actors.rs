@@ -40,8 +40,8 @@ pub fn start(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Joi
         let creator = |rng| Creator::new(&world, rng, user, scenario.resources());
         match actor {
             Actor::Peer { .. } if !protocol.is_product() => {}
-            Actor::Peer { pause_ms, think_ms, lets_go } => {
-                tasks.spawn(creator(rng).play_peer(pause_ms, think_ms, lets_go));
+            Actor::Peer { pause_ms, think_ms, releases } => {
+                tasks.spawn(creator(rng).play_peer(pause_ms, think_ms, releases));
             }
             Actor::Foreign { pause_ms } => {
                 tasks.spawn(creator(rng).play_foreign(pause_ms));

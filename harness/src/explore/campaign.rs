@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use super::{draw::draw, mix::Mix, run::run};
+use super::{draw::draw, fault_profile::FaultProfile, run::run};
 use crate::{baselines::Protocol, oracles::Violation, trace::Mode};
 
 /// Seeds to be run.
@@ -19,7 +19,7 @@ pub struct Campaign {
     /// Which seeds.
     pub seeds: Range<u64>,
     /// Which faults are drawn from them.
-    pub mix: Mix,
+    pub profile: FaultProfile,
     /// Which protocol the replicas follow.
     pub protocol: Protocol,
     /// How many run at once.
@@ -107,7 +107,7 @@ impl Campaign {
             if seed >= self.seeds.end {
                 return;
             }
-            let report = run(&draw(seed, self.mix), self.protocol, Mode::Off);
+            let report = run(&draw(seed, self.profile), self.protocol, Mode::Off);
             progress.requests.fetch_add(report.requests, Ordering::Relaxed);
             progress.twins.fetch_add(u64::from(report.twins > 0), Ordering::Relaxed);
             progress.note(seed, &report.violations);

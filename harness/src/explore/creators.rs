@@ -52,11 +52,11 @@ impl Creator {
     }
 
     /// Keeps to the fence.
-    pub(super) async fn play_peer(mut self, pause_ms: u64, think_ms: u64, lets_go: bool) {
+    pub(super) async fn play_peer(mut self, pause_ms: u64, think_ms: u64, releases: bool) {
         loop {
             self.sleep(pause_ms * 2).await;
             let resource = self.rng.random_range(0..self.resources.max(1));
-            self.succeed(resource, think_ms, lets_go).await;
+            self.succeed(resource, think_ms, releases).await;
         }
     }
 
@@ -97,7 +97,7 @@ impl Creator {
     }
 
     /// Creates the next one, if there is none that counts signals. Whatever fails is left: a later look finds it.
-    async fn succeed(&mut self, resource: usize, think_ms: u64, lets_go: bool) {
+    async fn succeed(&mut self, resource: usize, think_ms: u64, releases: bool) {
         let fingerprint = fingerprint(resource);
         let read = Instant::now();
         let Some(records) = self.list(&fingerprint).await else { return };
@@ -120,7 +120,7 @@ impl Creator {
         let annotations = json!({ CREATED_BY: self.user });
         self.note(&format!("creates {name}"));
         let created = self.create(&name, resource, &annotations).await;
-        if let Some(predecessor) = predecessor.filter(|_| created && lets_go) {
+        if let Some(predecessor) = predecessor.filter(|_| created && releases) {
             let others = predecessor.finalizers.iter().filter(|finalizer| *finalizer != SUCCESSION_FINALIZER);
             let others: Vec<&String> = others.collect();
             self.patch(&predecessor, json!({ "finalizers": others })).await;

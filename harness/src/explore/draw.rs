@@ -1,4 +1,4 @@
-//! Draws a scenario from a seed. The mix itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
+//! Draws a scenario from a seed. The profile itself is drawn too (swarm testing): most runs have a few kinds of faults, often.
 
 mod neighbours;
 mod others;
@@ -6,8 +6,8 @@ mod others;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::{
-    mix::Mix,
-    scenario::{Arrival, Clocks, Incident, Network, Promise, Scenario, What, When},
+    fault_profile::FaultProfile,
+    scenario::{Arrival, Clocks, Fault, Network, Promise, Scenario, What, When},
 };
 
 /// *D* of the protocol with the default configuration, in milliseconds, and a tenth for clocks that run slow.
@@ -17,9 +17,9 @@ const REQUEST_LIFE_MS: u64 = 60_000;
 /// By then an undisturbed replica has synchronised its view.
 const READY_MS: u64 = 50;
 
-/// The scenario of `seed` under `mix`.
-pub fn draw(seed: u64, mix: Mix) -> Scenario {
-    Draw { rng: StdRng::seed_from_u64(seed), mix, seed }.scenario()
+/// The scenario of `seed` under `profile`.
+pub fn draw(seed: u64, profile: FaultProfile) -> Scenario {
+    Draw { rng: StdRng::seed_from_u64(seed), profile, seed }.scenario()
 }
 
 /// How long the faults last: most that can go wrong does so within seconds, deletions need minutes.
@@ -30,13 +30,13 @@ struct Span {
 
 struct Draw {
     rng: StdRng,
-    mix: Mix,
+    profile: FaultProfile,
     seed: u64,
 }
 
 impl Draw {
     fn scenario(mut self) -> Scenario {
-        if self.mix == Mix::None {
+        if self.profile == FaultProfile::None {
             return self.undisturbed();
         }
         let span = self.span();
@@ -44,26 +44,26 @@ impl Draw {
         let resources = self.rng.random_range(1..=2);
         let signals = self.signals(span, replicas, resources);
         let network = self.network();
-        let incidents = self.incidents(span, replicas);
+        let faults = self.faults(span, replicas);
         let actors = self.actors(span);
         let replicas = (0..replicas).map(|_| self.clocks()).collect();
-        let (seed, promise) = (self.seed, self.mix.promise());
+        let (seed, promise) = (self.seed, self.profile.promise());
         let mut scenario = Scenario {
             seed,
             replicas,
             signals,
             network,
-            incidents,
+            faults,
             actors,
             heal_at_ms: span.ms,
             promise,
             ..Scenario::default()
         };
         self.creators(span, &mut scenario);
-        if self.mix == Mix::Neighbours {
+        if self.profile == FaultProfile::Neighbours {
             self.neighbours(span, &mut scenario);
         }
-        if self.mix == Mix::Beyond {
+        if self.profile == FaultProfile::Beyond {
             self.break_bounds(span, &mut scenario);
         }
         scenario
@@ -81,9 +81,9 @@ impl Draw {
         signals.sort_by_key(|signal| signal.at_ms);
         let network = Network { latency_min_ms: 1, latency_max_ms: 8, ..Network::default() };
         let replicas = vec![Clocks::default(); 3];
-        let (incidents, actors) = (Vec::new(), Vec::new());
+        let (faults, actors) = (Vec::new(), Vec::new());
         let (seed, heal_at_ms, promise) = (self.seed, READY_MS + 100, Promise::Unique);
-        Scenario { seed, replicas, signals, network, incidents, actors, heal_at_ms, promise, ..Scenario::default() }
+        Scenario { seed, replicas, signals, network, faults, actors, heal_at_ms, promise, ..Scenario::default() }
     }
 
     /// One in `n`.
@@ -91,13 +91,15 @@ impl Draw {
         self.rng.random_range(0..n) == 0
     }
 
-    /// Whether a kind of fault is part of the mix.
+    /// Whether a kind of fault is part of the profile.
     fn has(&mut self) -> bool {
-        match self.mix {
-            Mix::None => false,
-            Mix::Light => self.one_in(6),
-            Mix::Heavy => true,
-            Mix::Swarm | Mix::Neighbours | Mix::Foreign | Mix::Beyond => self.one_in(3),
+        match self.profile {
+            FaultProfile::None => false,
+            FaultProfile::Light => self.one_in(6),
+            FaultProfile::Heavy => true,
+            FaultProfile::Swarm | FaultProfile::Neighbours | FaultProfile::Foreign | FaultProfile::Beyond => {
+                self.one_in(3)
+            }
         }
     }
 
@@ -106,14 +108,14 @@ impl Draw {
         if !self.has() {
             return 0;
         }
-        let most = if self.mix == Mix::Light { 20 } else { [30, 100, 400][self.rng.random_range(0..3)] };
+        let most = if self.profile == FaultProfile::Light { 20 } else { [30, 100, 400][self.rng.random_range(0..3)] };
         self.rng.random_range(1..=most)
     }
 
     fn span(&mut self) -> Span {
         let ms = match self.rng.random_range(0..10) {
             // What is late by *D* must find that others have gone on.
-            _ if self.mix == Mix::Beyond => self.rng.random_range(SETTLED_MS * 2..SETTLED_MS * 5),
+            _ if self.profile == FaultProfile::Beyond => self.rng.random_range(SETTLED_MS * 2..SETTLED_MS * 5),
             0..=6 => self.rng.random_range(200..4_000),
             7..=8 => self.rng.random_range(4_000..70_000),
             _ => self.rng.random_range(SETTLED_MS * 3 / 2..SETTLED_MS * 4),
@@ -172,20 +174,20 @@ impl Draw {
         }
     }
 
-    fn incidents(&mut self, span: Span, replicas: usize) -> Vec<Incident> {
-        let mut incidents = Vec::new();
+    fn faults(&mut self, span: Span, replicas: usize) -> Vec<Fault> {
+        let mut faults = Vec::new();
         for kind in 0..8 {
             if !self.has() {
                 continue;
             }
             for _ in 0..self.rng.random_range(1..=3) {
-                incidents.push(self.incident(kind, span, replicas));
+                faults.push(self.fault(kind, span, replicas));
             }
         }
-        incidents
+        faults
     }
 
-    fn incident(&mut self, kind: u32, span: Span, replicas: usize) -> Incident {
+    fn fault(&mut self, kind: u32, span: Span, replicas: usize) -> Fault {
         let replica = self.rng.random_range(0..replicas);
         let at = When::AtMs(self.rng.random_range(0..span.ms));
         // The first requests of a replica are those of its start: list, watch.
@@ -213,7 +215,7 @@ impl Draw {
             (When::Request(sender, _), What::Pause { for_ms, .. }) => What::Pause { replica: sender, for_ms },
             (_, what) => what,
         };
-        Incident { when, what }
+        Fault { when, what }
     }
 }
 
@@ -226,19 +228,19 @@ mod tests {
 
     #[test]
     fn a_seed_always_draws_the_same_scenario() {
-        for mix in Mix::ALL {
-            assert_eq!(mix.name().parse(), Ok(mix));
+        for profile in FaultProfile::ALL {
+            assert_eq!(profile.name().parse(), Ok(profile));
             for seed in 0..50 {
-                assert_eq!(draw(seed, mix), draw(seed, mix));
-                assert_ne!(draw(seed, mix), draw(seed + 1, mix));
-                assert_eq!(draw(seed, mix).is_undisturbed(), mix == Mix::None);
+                assert_eq!(draw(seed, profile), draw(seed, profile));
+                assert_ne!(draw(seed, profile), draw(seed + 1, profile));
+                assert_eq!(draw(seed, profile).is_undisturbed(), profile == FaultProfile::None);
             }
         }
     }
 
     #[test]
-    fn a_swarm_draws_every_kind_of_incident_and_actor_sooner_or_later() {
-        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, Mix::Swarm)).collect();
+    fn a_swarm_draws_every_kind_of_fault_and_actor_sooner_or_later() {
+        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, FaultProfile::Swarm)).collect();
         let kinds = |name: &str| scenarios.iter().filter(|s| format!("{s:?}").contains(name)).count();
         for kind in ["Crash", "Restart", "Pause", "Cut", "Down", "HoldWatches", "BreakWatches", "Compact"] {
             assert!((10..290).contains(&kinds(kind)), "{kind}: {}", kinds(kind));
@@ -250,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_neighbour_takes_part_sooner_or_later() {
-        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, Mix::Neighbours)).collect();
+        let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, FaultProfile::Neighbours)).collect();
         for kind in ["Typed", "Maps", "Restorer", "Adopted", "Roll", "Suspend", "Quota", "Policy", "NotFound", "OldCrd"]
         {
             let drawn = scenarios.iter().filter(|scenario| format!("{scenario:?}").contains(kind)).count();
@@ -261,16 +263,16 @@ mod tests {
     }
 
     #[rstest]
-    #[case::light(Mix::Light, false)]
-    #[case::heavy(Mix::Heavy, false)]
-    #[case::swarm(Mix::Swarm, false)]
-    #[case::neighbours(Mix::Neighbours, false)]
-    #[case::foreign(Mix::Foreign, true)]
-    #[case::beyond(Mix::Beyond, true)]
-    fn only_mixes_of_their_own_leave_the_assumptions(#[case] mix: Mix, #[case] leaves: bool) {
+    #[case::light(FaultProfile::Light, false)]
+    #[case::heavy(FaultProfile::Heavy, false)]
+    #[case::swarm(FaultProfile::Swarm, false)]
+    #[case::neighbours(FaultProfile::Neighbours, false)]
+    #[case::foreign(FaultProfile::Foreign, true)]
+    #[case::beyond(FaultProfile::Beyond, true)]
+    fn only_fault_profiles_of_their_own_leave_the_assumptions(#[case] profile: FaultProfile, #[case] leaves: bool) {
         for seed in 0..300 {
-            let Scenario { network, incidents, actors, promise, .. } = draw(seed, mix);
-            let pauses = incidents.iter().any(|i| matches!(i.what, What::Pause { for_ms, .. } if for_ms >= SETTLED_MS));
+            let Scenario { network, faults, actors, promise, .. } = draw(seed, profile);
+            let pauses = faults.iter().any(|i| matches!(i.what, What::Pause { for_ms, .. } if for_ms >= SETTLED_MS));
             let other = actors.iter().any(|actor| match actor {
                 Actor::Retention { after_ms, .. } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
                 Actor::Foreign { .. } => true,
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_scenario_survives_being_written_down() {
-        let scenario = draw(7, Mix::Heavy);
+        let scenario = draw(7, FaultProfile::Heavy);
         let text = serde_json::to_string(&scenario).unwrap();
         assert_eq!(serde_json::from_str::<Scenario>(&text).unwrap(), scenario);
     }

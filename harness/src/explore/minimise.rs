@@ -2,7 +2,7 @@
 
 use super::{
     run::run,
-    scenario::{Arrival, Clocks, Incident, Network, Scenario, When},
+    scenario::{Arrival, Clocks, Fault, Network, Scenario, When},
 };
 use crate::{baselines::Protocol, trace::Mode};
 
@@ -53,7 +53,7 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
             all.push(candidate);
         }
     };
-    push(Scenario { incidents: Vec::new(), ..scenario.clone() });
+    push(Scenario { faults: Vec::new(), ..scenario.clone() });
     push(Scenario { actors: Vec::new(), ..scenario.clone() });
     push(Scenario { adopted: Vec::new(), ..scenario.clone() });
     push(Scenario { lease_store: None, ..scenario.clone() });
@@ -64,8 +64,8 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
     for index in (0..scenario.replicas.len()).filter(|_| scenario.replicas.len() > 1) {
         push(without_replica(scenario, index));
     }
-    for index in 0..scenario.incidents.len() {
-        push(Scenario { incidents: without(&scenario.incidents, index), ..scenario.clone() });
+    for index in 0..scenario.faults.len() {
+        push(Scenario { faults: without(&scenario.faults, index), ..scenario.clone() });
     }
     for index in 0..scenario.actors.len() {
         push(Scenario { actors: without(&scenario.actors, index), ..scenario.clone() });
@@ -100,23 +100,23 @@ fn without_replica(scenario: &Scenario, gone: usize) -> Scenario {
     let moved = |index: usize| if index > gone { index - 1 } else { index };
     let signals = scenario.signals.iter();
     let signals = signals.map(|arrival| Arrival { replica: moved(arrival.replica) % left, ..*arrival }).collect();
-    let incident = |incident: &Incident| {
-        let when = match incident.when {
+    let fault = |fault: &Fault| {
+        let when = match fault.when {
             When::Request(replica, _) if replica == gone => return None,
             When::Request(replica, number) => When::Request(moved(replica), number),
             at => at,
         };
-        let mut what = incident.what;
+        let mut what = fault.what;
         if let Some(replica) = what.replica_mut() {
             if *replica == gone {
                 return None;
             }
             *replica = moved(*replica);
         }
-        Some(Incident { when, what })
+        Some(Fault { when, what })
     };
-    let incidents = scenario.incidents.iter().filter_map(incident).collect();
-    Scenario { replicas: without(&scenario.replicas, gone), signals, incidents, ..scenario.clone() }
+    let faults = scenario.faults.iter().filter_map(fault).collect();
+    Scenario { replicas: without(&scenario.replicas, gone), signals, faults, ..scenario.clone() }
 }
 
 /// Nothing but latency.

@@ -3,9 +3,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`scenario`] | everything a run is made of, as data: it can be written down and run again |
-//! | [`draw`], [`mix`] | draws a scenario from a seed and a mix of faults |
+//! | [`draw`], [`fault_profile`] | draws a scenario from a seed and a fault profile |
 //! | [`network`] | decides the fate of each request and watch event |
-//! | [`incidents`] | what happens to replicas and to the API: crashes, pauses, cuts |
+//! | [`faults`] | what happens to replicas and to the API: crashes, pauses, cuts |
 //! | [`actors`], [`creators`] | who else writes RemediationRequests |
 //! | [`neighbours`] | who writes them within their rights, and without a thought of this gateway |
 //! | [`probes`] | what is asked of the replicas after everything has healed |
@@ -17,21 +17,21 @@
 pub mod actors;
 pub mod campaign;
 pub mod creators;
+mod describe;
 pub mod draw;
-pub mod incidents;
+pub mod fault_profile;
+pub mod faults;
 pub mod minimise;
-pub mod mix;
 pub mod neighbours;
 pub mod network;
 pub mod probes;
-mod profile;
 pub mod run;
 pub mod scenario;
 pub mod world;
 
 pub use self::{
     campaign::{Campaign, Progress},
-    mix::Mix,
+    fault_profile::FaultProfile,
     run::{Report, run},
     scenario::Scenario,
 };

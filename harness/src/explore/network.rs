@@ -1,7 +1,7 @@
 //! Decides the fate of each request and watch event.
 //!
 //! A fate is drawn from the seed, the caller and the number of its request, not from one sequence for all: leaving a
-//! replica or an incident out of a scenario leaves the others' fates as they were, which makes minimising possible.
+//! replica or a fault out of a scenario leaves the others' fates as they were, which makes minimising possible.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -17,7 +17,7 @@ use crate::{oracles::TWINS_SETTLED, replica::config};
 /// Each replica must acknowledge a signal of each resource within so many tries, a second apart.
 const TRIES: u64 = 60;
 fn tries(scenario: &Scenario) -> u64 {
-    let was_refused = scenario.incidents.iter().any(|incident| matches!(incident.what, What::Refuse { .. }));
+    let was_refused = scenario.faults.iter().any(|fault| matches!(fault.what, What::Refuse { .. }));
     // By a clock that may be a tenth slow.
     if was_refused { refusal_forgotten_within(&config()).as_secs() * 11 / 10 } else { TRIES }
 }

@@ -7,7 +7,7 @@ use gateway::dedup::bounds::left_behind_for;
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    actors, incidents, neighbours,
+    actors, faults, neighbours,
     network::Wire,
     probes,
     scenario::{Promise, Scenario, What},
@@ -64,7 +64,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     for index in 0..world.len() {
         world.start(index, false);
     }
-    let faults = tokio::spawn(incidents::happen(Arc::clone(&world), scenario.incidents.clone(), requests));
+    let faults = tokio::spawn(faults::happen(Arc::clone(&world), scenario.faults.clone(), requests));
     let actors = actors::start(&world, scenario, protocol);
     let mut senders = JoinSet::new();
     for &arrival in &scenario.signals {
@@ -78,8 +78,8 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     faults.abort();
     let _ = faults.await;
     drop(actors);
-    incidents::heal(&world);
-    if scenario.incidents.iter().any(|incident| matches!(incident.what, What::OldCrd { .. })) {
+    faults::heal(&world);
+    if scenario.faults.iter().any(|fault| matches!(fault.what, What::OldCrd { .. })) {
         world.fleet.api.seed(crd());
     }
     let Fleet { api, oracles, .. } = &world.fleet;

@@ -18,7 +18,8 @@ pub struct Scenario {
     /// How requests fare.
     pub network: Network,
     /// What happens to replicas and to the API.
-    pub incidents: Vec<Incident>,
+    #[serde(alias = "incidents")]
+    pub faults: Vec<Fault>,
     /// Who else writes RemediationRequests.
     pub actors: Vec<Actor>,
     /// When everything heals; from then on all must converge.
@@ -122,14 +123,14 @@ pub struct Network {
 /// Something that happens to a replica or to the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Incident {
+pub struct Fault {
     /// When it begins.
     pub when: When,
     /// What happens.
     pub what: What,
 }
 
-/// When an incident begins.
+/// When a fault begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum When {
@@ -286,8 +287,9 @@ pub enum Actor {
         pause_ms: u64,
         /// It stands still for up to this long before each request that a look leads to.
         think_ms: u64,
-        /// Whether it lets go of what it claimed; otherwise that is left to the replicas' collectors.
-        lets_go: bool,
+        /// Whether it releases what it claimed; otherwise that is left to the replicas' collectors.
+        #[serde(alias = "lets_go")]
+        releases: bool,
     },
     /// Creates under names of its own.
     Foreign {
@@ -331,7 +333,7 @@ impl Scenario {
     pub fn is_undisturbed(&self) -> bool {
         let Network { latency_min_ms, latency_max_ms, .. } = self.network;
         let calm = Network { latency_min_ms, latency_max_ms, ..Network::default() };
-        let nobody_else = self.incidents.is_empty() && self.actors.is_empty() && self.adopted.is_empty();
+        let nobody_else = self.faults.is_empty() && self.actors.is_empty() && self.adopted.is_empty();
         nobody_else && self.network == calm && self.replicas.iter().all(|clocks| *clocks == Clocks::default())
     }
 }

@@ -1,5 +1,5 @@
 //! The replicas, senders and senders' accounts of one run.
-#![allow(clippy::disallowed_methods, reason = "senders and incidents live in the simulation's own time")]
+#![allow(clippy::disallowed_methods, reason = "senders and faults live in the simulation's own time")]
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -31,7 +31,7 @@ pub(super) const STARTS_AT: &str = "2026-10-31T23:00:00Z";
 /// Counts twins in a replica's view.
 const TWINS: &str = "gateway_twins_detected_total";
 /// A sender gives up on an answer after this.
-const SENDER_PATIENCE: Duration = Duration::from_secs(30);
+const SENDER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two tries of a sender.
 const SENDER_PAUSE: Duration = Duration::from_secs(1);
 
@@ -192,7 +192,7 @@ impl World {
                 continue;
             };
             let answer = self.fleet.send(&replica, PROMETHEUS, body.clone(), fingerprint.as_str());
-            match tokio::time::timeout(SENDER_PATIENCE, answer).await {
+            match tokio::time::timeout(SENDER_TIMEOUT, answer).await {
                 Ok(answer) if answer.status.is_success() => return true,
                 _ => {}
             }

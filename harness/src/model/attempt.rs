@@ -161,7 +161,7 @@ impl Server {
 /// An attempt that has read that these are all there are, without a lock, and its next effect.
 fn decided(records: Vec<Arc<Record>>) -> (Attempt, Effect) {
     let mut config = Config::default();
-    config.lock.patience = Duration::ZERO;
+    config.lock.wait_timeout = Duration::ZERO;
     let times = (NOW.monotonic, DEADLINE);
     let mut machine = Attempt::new(blank().fingerprint, Author::of("pod/boot/1"), Past::default(), &config, times);
     let snapshot = Snapshot { records, listed: false };

@@ -3,7 +3,7 @@
 use super::oracle::{Oracle, Progress};
 
 /// A controller that reads, works for 20 ms and writes what it read gets through within this.
-const PATIENCE_MS: i64 = 1000;
+const TIMEOUT_MS: i64 = 1000;
 
 /// Judges each write of a neighbour.
 #[derive(Debug, Default)]
@@ -18,7 +18,7 @@ impl Oracle for Neighbours {
         let Progress { user, object, since_ms, at_ms, tries, done } = progress;
         let waited_ms = at_ms - since_ms;
         let how = if *done { "got a write through" } else { "has not got a write through" };
-        (waited_ms > PATIENCE_MS).then(|| format!("{user} {how} on {object} in {tries} tries within {waited_ms} ms"))
+        (waited_ms > TIMEOUT_MS).then(|| format!("{user} {how} on {object} in {tries} tries within {waited_ms} ms"))
     }
 }
 

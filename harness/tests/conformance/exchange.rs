@@ -101,8 +101,8 @@ impl Server {
         answer["body"].clone()
     }
 
-    /// The events of a watch: `count` of them, waited for at most for `patience`, and what else comes within `grace`.
-    pub(crate) async fn events(&self, call: &Call, count: usize, patience: Duration, grace: Duration) -> Vec<Value> {
+    /// The events of a watch: `count` of them, waited for at most for `timeout`, and what else comes within `grace`.
+    pub(crate) async fn events(&self, call: &Call, count: usize, timeout: Duration, grace: Duration) -> Vec<Value> {
         let response = match self.respond(call).await {
             Ok(response) => response,
             Err(error) => return vec![json!({"error": error.to_string()})],
@@ -110,7 +110,7 @@ impl Server {
         let mut frames = response.into_body().into_data_stream();
         let (mut bytes, mut events) = (Vec::new(), Vec::new());
         loop {
-            let wait = if events.len() < count { patience } else { grace };
+            let wait = if events.len() < count { timeout } else { grace };
             match tokio::time::timeout(wait, frames.next()).await {
                 Ok(Some(Ok(frame))) => bytes.extend_from_slice(&frame),
                 _ => return events,

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// How long an event that must come is waited for, and one that must not.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_millis(20);
 
 /// A server with what its clients know.
@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
             let call = self.call(watch(kind, &version, selector));
             let count = expected.map_or(0, |expected| expected[number]);
             let server = self.server;
-            async move { server.events(&call, count, PATIENCE, GRACE).await }
+            async move { server.events(&call, count, TIMEOUT, GRACE).await }
         });
         let shown = join_all(streams).await;
         // Only the deletions' versions are new, and in the same order on both.

@@ -39,7 +39,7 @@ use kube::{
 use serde_json::{Value, json};
 
 /// How long an authorizer may take to learn of Roles and Bindings, and a view of an update, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 struct Tools {
     plane: Arc<ControlPlane>,
@@ -160,7 +160,7 @@ async fn gateway(plane: &ControlPlane, token: String, settings: Config) -> Repli
     let client = cluster::builder(cluster, Duration::from_secs(15)).unwrap().build();
     let replica =
         ReplicaSpec { config: settings, ..ReplicaSpec::new("gateway-0") }.start(client, Context::system()).unwrap();
-    tokio::time::timeout(PATIENCE, replica.ready()).await.expect("it may list and watch");
+    tokio::time::timeout(TIMEOUT, replica.ready()).await.expect("it may list and watch");
     replica
 }
 
@@ -224,7 +224,7 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
     tools.helm(&["install"], NAMESPACE, &[sender]);
 
     // The authorizer learns of it by a watch.
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while !may(&admin, "list", "coordination.k8s.io", "leases", NAMESPACE).await
         || !may(&admin, "create", "authentication.k8s.io", "tokenreviews", "").await
     {
@@ -266,7 +266,7 @@ async fn what_the_chart_grants_is_what_gateways_and_senders_need() {
     // A successor needs a claim of the predecessor, and a patch that lets it go.
     let predecessor = created.body["remediationRequestName"].as_str().unwrap();
     end(&admin, predecessor).await;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while !tools.describe(predecessor).contains("RemediationRequestCreated") {
         assert!(tokio::time::Instant::now() < deadline, "{}", tools.describe(predecessor));
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -320,7 +320,7 @@ async fn people_look_and_end(admin: &Client) {
         ("edit", "patch", "remediationrequests/status", true),
         ("edit", "create", "remediationrequests", false),
     ];
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while !user_may(admin, "edit", "delete", "kubernaut.ai", "remediationrequests", NAMESPACE).await {
         assert!(tokio::time::Instant::now() < deadline, "the rights never came");
         tokio::time::sleep(Duration::from_millis(50)).await;

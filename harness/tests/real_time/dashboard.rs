@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// On a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const DASHBOARD: &str = include_str!("../../../gateway/deploy/dashboards/gateway.json");
 
 /// Ended when dropped.
@@ -138,7 +138,7 @@ async fn every_panel_of_the_dashboard_shows_something_of_gateways_at_work() {
         targets.map(|target| filled(target["expr"].as_str().unwrap())).collect()
     };
     let mut dark: BTreeSet<String> = panels.clone().map(|panel| panel["title"].as_str().unwrap().to_owned()).collect();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while !dark.is_empty() {
         assert!(tokio::time::Instant::now() < deadline, "nothing to see: {dark:?}");
         send(&gateways).await;

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::dashboard::Prometheus;
 
 /// On a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn prometheus_finds_the_trace_and_the_request_behind_an_observation() {
     }
     let metadata = get(&prometheus, "metadata", &[("metric", "gateway_crds_created")]).await;
     assert_eq!(metadata["data"]["gateway_crds_created"][0]["type"], "counter", "{metadata}");
-    served.shut_down(PATIENCE).await;
+    served.shut_down(TIMEOUT).await;
 }
 
 /// The labels of the first exemplar of `query`.
@@ -60,7 +60,7 @@ async fn exemplar(prometheus: &Prometheus, query: &str) -> Value {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("no exemplar of {query} in time"))
+    tokio::time::timeout(TIMEOUT, wait).await.unwrap_or_else(|_| panic!("no exemplar of {query} in time"))
 }
 
 async fn get(prometheus: &Prometheus, path: &str, query: &[(&str, &str)]) -> Value {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 
 /// How long a watch may take to show what has happened.
-const WATCH_PATIENCE: Duration = Duration::from_secs(60);
+const WATCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 const CONFIG_MAP: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap",
     "metadata": {"name": "settings", "namespace": "team"}, "data": {"a": "1", "b": "2"}}"#;
@@ -310,8 +310,7 @@ fn kubectl_watches() {
         let lines = BufReader::new(watch.stdout.take().expect("piped")).lines();
         let (sender, receiver) = mpsc::channel();
         let reader = thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let next =
-            |what: &str| receiver.recv_timeout(WATCH_PATIENCE).unwrap_or_else(|_| panic!("{what} does not come"));
+        let next = |what: &str| receiver.recv_timeout(WATCH_TIMEOUT).unwrap_or_else(|_| panic!("{what} does not come"));
         assert!(next("the heading").starts_with("NAME"));
         assert!(next("what is there").starts_with("rr-one"));
         kubectl.applies(REQUEST, ("rr-one", "rr-two"), NO_VALIDATION, "rr-two created");

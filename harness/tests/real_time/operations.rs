@@ -14,12 +14,12 @@ use harness::{
 use jiff::Timestamp;
 
 /// Longer than any busy machine takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Asks on the thread of the caller, who has no time for anything else meanwhile.
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -37,5 +37,5 @@ async fn health_and_metrics_are_answered_while_no_thread_has_time_for_signals() 
         let answer = get(address, path);
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     }
-    served.shut_down(PATIENCE).await;
+    served.shut_down(TIMEOUT).await;
 }

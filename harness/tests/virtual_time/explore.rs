@@ -4,19 +4,27 @@ use std::ops::Range;
 
 use harness::{
     baselines::Protocol,
-    explore::{Campaign, Mix, Progress, draw::draw, minimise::minimise, run},
+    explore::{Campaign, FaultProfile, Progress, draw::draw, minimise::minimise, run},
     trace::{Mode, first_difference},
 };
 use rstest::rstest;
 
 /// Fresh seeds are for the command line; these are always the same.
 #[rstest]
-fn the_product_holds_under_every_mix(
-    #[values(Mix::None, Mix::Light, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix,
+fn the_product_holds_under_every_fault_profile(
+    #[values(
+        FaultProfile::None,
+        FaultProfile::Light,
+        FaultProfile::Heavy,
+        FaultProfile::Swarm,
+        FaultProfile::Foreign,
+        FaultProfile::Beyond
+    )]
+    profile: FaultProfile,
     #[values(Protocol::Fenced, Protocol::FenceOnly)] protocol: Protocol,
 ) {
     for seed in 0..25 {
-        let scenario = draw(seed, mix);
+        let scenario = draw(seed, profile);
         let violations = run(&scenario, protocol, Mode::Off).violations;
         let text = serde_json::to_string(&scenario).unwrap();
         assert!(violations.is_empty(), "seed {seed}: {violations:?}\n{text}");
@@ -31,11 +39,11 @@ fn a_protocol_without_a_fence_is_found_to_make_twins_and_its_failure_is_made_sma
     #[case] protocol: Protocol,
     #[case] seeds: Range<u64>,
 ) {
-    let campaign = Campaign { seeds, mix: Mix::Swarm, protocol, jobs: 1, stop_at_first: false };
+    let campaign = Campaign { seeds, profile: FaultProfile::Swarm, protocol, jobs: 1, stop_at_first: false };
     let progress = Progress::default();
     campaign.run(&progress);
     let (_, seed) = *progress.found().oracles.get("single-active").expect("no twins found");
-    let scenario = draw(seed, Mix::Swarm);
+    let scenario = draw(seed, FaultProfile::Swarm);
     let smallest = minimise(&scenario, protocol, "single-active", 100, |_| ());
     assert!(smallest.signals.len() < scenario.signals.len() || scenario.signals.len() < 3, "{smallest:?}");
     let again = run(&smallest, protocol, Mode::Off).violations;
@@ -44,16 +52,25 @@ fn a_protocol_without_a_fence_is_found_to_make_twins_and_its_failure_is_made_sma
 }
 
 #[rstest]
-fn a_scenario_has_one_history(#[values(Mix::None, Mix::Heavy, Mix::Swarm, Mix::Foreign, Mix::Beyond)] mix: Mix) {
+fn a_scenario_has_one_history(
+    #[values(
+        FaultProfile::None,
+        FaultProfile::Heavy,
+        FaultProfile::Swarm,
+        FaultProfile::Foreign,
+        FaultProfile::Beyond
+    )]
+    profile: FaultProfile,
+) {
     for seed in 100..112 {
-        let scenario = draw(seed, mix);
+        let scenario = draw(seed, profile);
         let hash = run(&scenario, Protocol::Fenced, Mode::Hash).hash;
         let full = || run(&scenario, Protocol::Fenced, Mode::Full);
         let (one, two) = (full(), full());
         let events = |report: &harness::explore::Report| report.trace.as_ref().unwrap().events();
         let difference = first_difference(&events(&one), &events(&two));
-        assert!(difference.is_none(), "{mix} seed {seed}: {}", difference.unwrap());
-        assert_eq!((one.hash, two.hash), (hash, hash), "{mix} seed {seed}");
-        assert_ne!(hash, run(&draw(seed + 1000, mix), Protocol::Fenced, Mode::Hash).hash);
+        assert!(difference.is_none(), "{profile} seed {seed}: {}", difference.unwrap());
+        assert_eq!((one.hash, two.hash), (hash, hash), "{profile} seed {seed}");
+        assert_ne!(hash, run(&draw(seed + 1000, profile), Protocol::Fenced, Mode::Hash).hash);
     }
 }

@@ -5,14 +5,14 @@ use std::{collections::BTreeMap, fmt};
 use harness::{
     baselines::Protocol,
     explore::{
-        Mix,
+        FaultProfile,
         campaign::{Found, LISTED_MAX},
     },
     oracles::Violation,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{mix::options, origin};
+use crate::{fault_profile::options, origin};
 
 /// Characters of a violation that a result keeps; the replay has the rest.
 pub(crate) const MESSAGE_MAX: usize = 1_000;
@@ -66,7 +66,7 @@ impl Campaign {
         explored: Seeds,
         seconds: f64,
         found: &Found,
-        mix: Mix,
+        profile: FaultProfile,
         protocol: Protocol,
     ) -> Self {
         let violated = |(oracle, (seeds, first)): (&&str, &(u64, u64))| {
@@ -76,7 +76,7 @@ impl Campaign {
             seed: *seed,
             oracle: violation.oracle.to_owned(),
             message: violation.to_string().chars().take(MESSAGE_MAX).collect(),
-            replay: replay(*seed, mix, protocol),
+            replay: replay(*seed, profile, protocol),
         };
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,8 +92,8 @@ impl Campaign {
 }
 
 /// The command that runs a seed again.
-pub(crate) fn replay(seed: u64, mix: Mix, protocol: Protocol) -> String {
-    format!("cargo run --release -p sim -- replay --seed {seed}{}", options(mix, protocol))
+pub(crate) fn replay(seed: u64, profile: FaultProfile, protocol: Protocol) -> String {
+    format!("cargo run --release -p sim -- replay --seed {seed}{}", options(profile, protocol))
 }
 
 impl Seeds {

@@ -1,6 +1,6 @@
 // What is shown, and where: each event has its place in the order of events, whatever the time.
 
-const data = JSON.parse(document.getElementById("story").textContent);
+const data = JSON.parse(document.getElementById("timeline").textContent);
 const form = document.querySelector(".controls"), list = document.querySelector(".rows");
 const items = [...list.children].map((li) => ({ li, row: Number(li.dataset.row), at: Number(li.dataset.at) }));
 const byRow = new Map(items.map((item) => [item.row, item]));

@@ -2,17 +2,17 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`story`] | joins the events of a trace into requests, signals, bars and bands |
+//! | [`model`] | joins the events of a trace into requests, signals, bars and bands |
 //! | [`names`] | short names |
 //! | [`text()`] | columns for a terminal |
 //! | [`rows`] | a row of text to each event, as a list |
 //! | [`page`] | one HTML file: the rows, beside which a script draws who sent what to whom |
 
+mod model;
 mod names;
 mod page;
 mod rows;
 mod run;
-mod story;
 #[cfg(test)]
 mod tests;
 mod text;

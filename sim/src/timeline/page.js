@@ -1,6 +1,6 @@
 // What the page does: it draws again whenever rows move, and shows what belongs to the row that is pointed at or has the focus.
 
-const box = document.querySelector(".story"), titles = box.querySelector(".heads"), lanes = box.querySelector(".lanes");
+const box = document.querySelector(".timeline"), titles = box.querySelector(".heads"), lanes = box.querySelector(".lanes");
 
 function render() {
   const seen = select(), at = columns(seen, box.clientWidth);

@@ -1,12 +1,12 @@
-//! The page: a header, the story in rows, and the same as text. A script draws lanes beside the rows, and filters them.
+//! The page: a header, the timeline in rows, and the same as text. A script draws lanes beside the rows, and filters them.
 
 use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 
 use super::{
+    model::{Request, Timeline},
     names, rows,
     run::Run,
-    story::{Request, Story},
     text,
 };
 use crate::{
@@ -19,7 +19,7 @@ const SCRIPT: &str =
     concat!("\"use strict\";\n", include_str!("layout.js"), include_str!("draw.js"), include_str!("page.js"));
 
 pub(super) fn render(run: &Run<'_>) -> String {
-    let story = Story::of(&run.trace.events());
+    let timeline = Timeline::of(&run.trace.events());
     let (class, verdict) = run.verdict();
     let title = format!("{verdict}: seed {} under {}", run.seed, run.protocol);
     document(
@@ -30,38 +30,38 @@ pub(super) fn render(run: &Run<'_>) -> String {
                 header class=(class) {
                     p.verdict { (verdict) }
                     h1 { (run.headline()) }
-                    p { (subject(run, &story)) }
+                    p { (subject(run, &timeline)) }
                     p { "Again: " code { (run.replay) } }
-                    @if !story.violations.is_empty() { p { a.jump href="#violation-1" { (jump(&story)) } } }
+                    @if !timeline.violations.is_empty() { p { a.jump href="#violation-1" { (jump(&timeline)) } } }
                 }
-                details.card { summary { "About the run" } (facts(run, &story)) }
-                (happened(&story))
+                details.card { summary { "About the run" } (facts(run, &timeline)) }
+                (happened(&timeline))
                 details.card { summary { "The same as text, in columns" } pre { (text::render(run)) } }
             }
             (made(&run.origin))
-            script type="application/json" id="story" { (PreEscaped(data(&story))) }
+            script type="application/json" id="timeline" { (PreEscaped(data(&timeline))) }
             script { (PreEscaped(SCRIPT)) }
         },
     )
     .into_string()
 }
 
-fn jump(story: &Story) -> String {
-    match story.violations.len() {
+fn jump(timeline: &Timeline) -> String {
+    match timeline.violations.len() {
         1 => "Jump to the violation".to_owned(),
         several => format!("Jump to the first of {several} violations"),
     }
 }
 
-fn subject(run: &Run<'_>, story: &Story) -> String {
+fn subject(run: &Run<'_>, timeline: &Timeline) -> String {
     let Run { seed, protocol, .. } = run;
-    let replicas = plural(story.lanes.iter().filter(|lane| lane.replica).count(), "replica");
-    let (signals, requests) = (plural(story.signals.len(), "signal"), plural(story.requests.len(), "request"));
+    let replicas = plural(timeline.lanes.iter().filter(|lane| lane.replica).count(), "replica");
+    let (signals, requests) = (plural(timeline.signals.len(), "signal"), plural(timeline.requests.len(), "request"));
     format!("Seed {seed}, protocol {protocol} ({}); {replicas}, {signals}, {requests}.", protocol.summary())
 }
 
 /// What the run was.
-fn facts(run: &Run<'_>, story: &Story) -> Markup {
+fn facts(run: &Run<'_>, timeline: &Timeline) -> Markup {
     let facts = [
         ("faults", run.faults.to_owned()),
         ("toolchain", run.toolchain.to_owned()),
@@ -69,8 +69,8 @@ fn facts(run: &Run<'_>, story: &Story) -> Markup {
     ];
     let profile = run.profile.iter().map(|(what, value)| (what.as_str(), value.clone()));
     let letters: Vec<String> =
-        (0..story.fingerprints.len()).map(|of| format!("fingerprint {}", names::letter(of))).collect();
-    let fingerprints = letters.iter().map(String::as_str).zip(story.fingerprints.iter().cloned());
+        (0..timeline.fingerprints.len()).map(|of| format!("fingerprint {}", names::letter(of))).collect();
+    let fingerprints = letters.iter().map(String::as_str).zip(timeline.fingerprints.iter().cloned());
     html! {
         dl.facts {
             @for (what, value) in facts.into_iter().chain(profile).chain(fingerprints) {
@@ -80,23 +80,23 @@ fn facts(run: &Run<'_>, story: &Story) -> Markup {
     }
 }
 
-/// How to read it, what is shown of it, and the story.
-fn happened(story: &Story) -> Markup {
+/// How to read it, what is shown of it, and the timeline.
+fn happened(timeline: &Timeline) -> Markup {
     html! {
         section.card aria-labelledby="happened" {
             h2 id="happened" { "What happened" }
             details.fold { summary { "How to read it" } (PreEscaped(include_str!("legend.html"))) }
-            form.fold.controls hidden { details { summary { "What is shown" } (controls(story)) } }
-            div.story {
+            form.fold.controls hidden { details { summary { "What is shown" } (controls(timeline)) } }
+            div.timeline {
                 div.heads aria-hidden="true" {}
                 div.lanes aria-hidden="true" {}
-                (rows::list(story))
+                (rows::list(timeline))
             }
         }
     }
 }
 
-fn controls(story: &Story) -> Markup {
+fn controls(timeline: &Timeline) -> Markup {
     let kinds = [
         ("rr", "RemediationRequests", true),
         ("lease", "leases", true),
@@ -109,14 +109,14 @@ fn controls(story: &Story) -> Markup {
             "fingerprint "
             select id="fingerprint" {
                 option value="" { "all" }
-                @for (index, fingerprint) in story.fingerprints.iter().enumerate() {
+                @for (index, fingerprint) in timeline.fingerprints.iter().enumerate() {
                     option value=(index) { (names::letter(index)) " " (names::cut(fingerprint, 13)) }
                 }
             }
         }
         fieldset {
             legend { "callers" }
-            @for (index, lane) in story.lanes.iter().enumerate() {
+            @for (index, lane) in timeline.lanes.iter().enumerate() {
                 (checkbox("lane", &index.to_string(), &lane.short, true))
             }
         }
@@ -132,11 +132,11 @@ fn checkbox(name: &str, id: &str, what: &str, on: bool) -> Markup {
 }
 
 /// What is drawn beside the rows, for the script. No `<` of a name can end the element it is in.
-fn data(story: &Story) -> String {
+fn data(timeline: &Timeline) -> String {
     let place = |version: Option<u64>| {
-        story.commits.iter().find(|commit| version == Some(commit.version)).map(|commit| commit.row)
+        timeline.commits.iter().find(|commit| version == Some(commit.version)).map(|commit| commit.row)
     };
-    let lanes: Vec<&str> = story.lanes.iter().map(|lane| lane.short.as_str()).collect();
+    let lanes: Vec<&str> = timeline.lanes.iter().map(|lane| lane.short.as_str()).collect();
     let request = |request: &Request| {
         let Request { row, lane, class, effect, ended, heard, commit, .. } = request;
         let (late, commit) = (!request.late.is_empty(), place(*commit));
@@ -145,19 +145,20 @@ fn data(story: &Story) -> String {
             "late": late, "commit": commit,
         })
     };
-    let requests: Vec<_> = story.requests.iter().map(request).collect();
-    let deliveries = story.deliveries.iter().map(|delivery| {
+    let requests: Vec<_> = timeline.requests.iter().map(request).collect();
+    let deliveries = timeline.deliveries.iter().map(|delivery| {
         json!({
             "row": delivery.row, "lane": delivery.lane, "commit": place(delivery.version),
             "fingerprint": delivery.fingerprint, "kind": names::kind(&delivery.resource),
             "other": delivery.short.starts_with("BOOKMARK"),
         })
     });
-    let bars = story.bars.iter().map(|bar| json!({ "fingerprint": bar.fingerprint, "from": bar.from, "to": bar.to }));
-    let bands = story.bands.iter().map(|band| json!({ "lane": band.lane, "from": band.from, "to": band.to }));
+    let bars =
+        timeline.bars.iter().map(|bar| json!({ "fingerprint": bar.fingerprint, "from": bar.from, "to": bar.to }));
+    let bands = timeline.bands.iter().map(|band| json!({ "lane": band.lane, "from": band.from, "to": band.to }));
     let (deliveries, bars, bands): (Vec<_>, Vec<_>, Vec<_>) = (deliveries.collect(), bars.collect(), bands.collect());
-    let letters: Vec<String> = (0..story.fingerprints.len()).map(names::letter).collect();
-    let violations: Vec<_> = story.violations.iter().map(|broken| broken.row).collect();
+    let letters: Vec<String> = (0..timeline.fingerprints.len()).map(names::letter).collect();
+    let violations: Vec<_> = timeline.violations.iter().map(|broken| broken.row).collect();
     json!({
         "lanes": lanes, "letters": letters, "requests": requests, "deliveries": deliveries, "bars": bars,
         "bands": bands, "violations": violations,

@@ -1,10 +1,10 @@
-//! The story as rows of text, one to each event that says something, in their order.
+//! The timeline as rows of text, one to each event that says something, in their order.
 
 use maud::{Markup, html};
 
 use super::{
+    model::{Bar, Commit, Micros, Request, Signal, Timeline},
     names,
-    story::{Bar, Commit, Micros, Request, Signal, Story},
 };
 
 /// Pauses longer than this are named, in microseconds; the script that filters rows has the same.
@@ -58,25 +58,26 @@ impl Row {
 }
 
 /// The rows, as a list.
-pub(super) fn list(story: &Story) -> Markup {
-    let mut rows: Vec<Row> = signals(story).chain(requests(story)).chain(commits(story)).chain(notes(story)).collect();
-    rows.extend(violations(story));
+pub(super) fn list(timeline: &Timeline) -> Markup {
+    let mut rows: Vec<Row> =
+        signals(timeline).chain(requests(timeline)).chain(commits(timeline)).chain(notes(timeline)).collect();
+    rows.extend(violations(timeline));
     rows.sort_by_key(|row| row.place);
     let mut before = None;
     html! {
         ol.rows {
-            @for row in &rows { (item(row, before.replace(row.at), story)) }
+            @for row in &rows { (item(row, before.replace(row.at), timeline)) }
         }
     }
 }
 
-fn item(row: &Row, before: Option<Micros>, story: &Story) -> Markup {
+fn item(row: &Row, before: Option<Micros>, timeline: &Timeline) -> Markup {
     let (pause, is_same) = (row.at.saturating_sub(before.unwrap_or(row.at)), before == Some(row.at));
     let gap = (pause > PAUSE).then(|| format!("⋯ {} ms without events", pause / 1000));
     let id = row.violation.map(|number| format!("violation-{number}"));
     let fingerprint = row.fingerprint.map(|of| of.map_or_else(String::new, |index| index.to_string()));
     let near = (!row.near.is_empty()).then(|| row.near.iter().map(usize::to_string).collect::<Vec<_>>().join(" "));
-    let next = row.violation.filter(|number| *number < story.violations.len());
+    let next = row.violation.filter(|number| *number < timeline.violations.len());
     let line = html! {
         span.sign { (row.sign) } " " span.lead { (row.lead) }
         @if !row.result.is_empty() { " " span class={ "result " (row.class) } { (row.result) } }
@@ -95,18 +96,18 @@ fn item(row: &Row, before: Option<Micros>, story: &Story) -> Markup {
 }
 
 /// Who it was, and about which fingerprint, if there are several.
-fn who(story: &Story, lane: usize, fingerprint: Option<usize>) -> String {
-    let name = story.lanes.get(lane).map_or("", |lane| &lane.short);
-    format!("{name}{}:", letter(story, fingerprint))
+fn who(timeline: &Timeline, lane: usize, fingerprint: Option<usize>) -> String {
+    let name = timeline.lanes.get(lane).map_or("", |lane| &lane.short);
+    format!("{name}{}:", letter(timeline, fingerprint))
 }
 
-fn letter(story: &Story, fingerprint: Option<usize>) -> String {
-    let several = fingerprint.filter(|_| story.fingerprints.len() > 1);
+fn letter(timeline: &Timeline, fingerprint: Option<usize>) -> String {
+    let several = fingerprint.filter(|_| timeline.fingerprints.len() > 1);
     several.map(|fingerprint| format!(" {}", names::letter(fingerprint))).unwrap_or_default()
 }
 
-fn signals(story: &Story) -> impl Iterator<Item = Row> {
-    story.signals.iter().flat_map(|signal| {
+fn signals(timeline: &Timeline) -> impl Iterator<Item = Row> {
+    timeline.signals.iter().flat_map(|signal| {
         let Signal { row, number, lane, fingerprint, at, answered, status, short, text } = signal;
         let row_of = |place, at, sign, result| Row {
             lane: Some(*lane),
@@ -114,7 +115,7 @@ fn signals(story: &Story) -> impl Iterator<Item = Row> {
             class: if (200..300).contains(status) { "ok" } else { "bad" },
             result,
             details: vec![text.clone()],
-            ..Row::new(place, at, sign, format!("{} signal {number}", who(story, *lane, Some(*fingerprint))))
+            ..Row::new(place, at, sign, format!("{} signal {number}", who(timeline, *lane, Some(*fingerprint))))
         };
         let arrives = row_of(*row, *at, "»", String::new());
         [Some(arrives), answered.map(|(place, at)| row_of(place, at, "«", format!("answered {short}")))]
@@ -123,8 +124,8 @@ fn signals(story: &Story) -> impl Iterator<Item = Row> {
     })
 }
 
-fn requests(story: &Story) -> impl Iterator<Item = Row> {
-    story.requests.iter().map(|request| {
+fn requests(timeline: &Timeline) -> impl Iterator<Item = Row> {
+    timeline.requests.iter().map(|request| {
         let Request { row, at, lane, fingerprint, short, late, result, .. } = request;
         let late = if late.is_empty() { String::new() } else { format!("{late} → ") };
         Row {
@@ -136,16 +137,16 @@ fn requests(story: &Story) -> impl Iterator<Item = Row> {
             class: request.class,
             result: format!("→ {late}{result}"),
             details: vec![request.text.clone()],
-            ..Row::new(*row, *at, "→", format!("{} {short}", who(story, *lane, *fingerprint)))
+            ..Row::new(*row, *at, "→", format!("{} {short}", who(timeline, *lane, *fingerprint)))
         }
     })
 }
 
-fn commits(story: &Story) -> impl Iterator<Item = Row> {
-    story.commits.iter().map(|commit| {
+fn commits(timeline: &Timeline) -> impl Iterator<Item = Row> {
+    timeline.commits.iter().map(|commit| {
         let Commit { row, at, version, by, fingerprint, short, .. } = commit;
-        let lead = format!("@{version}{} {short} by {}", letter(story, *fingerprint), names::caller(by));
-        let deliveries = story.deliveries.iter().filter(|delivery| delivery.version == Some(*version));
+        let lead = format!("@{version}{} {short} by {}", letter(timeline, *fingerprint), names::caller(by));
+        let deliveries = timeline.deliveries.iter().filter(|delivery| delivery.version == Some(*version));
         let heard: Vec<&str> = deliveries.map(|delivery| delivery.text.as_str()).collect();
         Row {
             fingerprint: Some(*fingerprint),
@@ -157,23 +158,24 @@ fn commits(story: &Story) -> impl Iterator<Item = Row> {
     })
 }
 
-fn notes(story: &Story) -> impl Iterator<Item = Row> {
-    story.notes.iter().map(|note| {
-        let lead = note.lane.map_or_else(|| "Kubernetes API:".to_owned(), |lane| who(story, lane, None));
+fn notes(timeline: &Timeline) -> impl Iterator<Item = Row> {
+    timeline.notes.iter().map(|note| {
+        let lead = note.lane.map_or_else(|| "Kubernetes API:".to_owned(), |lane| who(timeline, lane, None));
         let (result, class) = (note.text.clone(), "note");
         Row { lane: note.lane, is_other: note.at == 0, result, class, ..Row::new(note.row, note.at, "═", lead) }
     })
 }
 
-fn violations(story: &Story) -> impl Iterator<Item = Row> {
-    story.violations.iter().enumerate().map(|(index, broken)| {
+fn violations(timeline: &Timeline) -> impl Iterator<Item = Row> {
+    timeline.violations.iter().enumerate().map(|(index, broken)| {
         let by = |version: Option<u64>| version.is_some() && version == broken.version;
         let mut details = Vec::new();
-        details.extend(story.requests.iter().filter(|request| by(request.commit)).map(|request| request.text.clone()));
+        details
+            .extend(timeline.requests.iter().filter(|request| by(request.commit)).map(|request| request.text.clone()));
         let is_alive = |bar: &&Bar| bar.from <= broken.row && bar.to.is_none_or(|to| to > broken.row);
-        let lives = story.bars.iter().filter(|bar| Some(bar.fingerprint) == broken.fingerprint).filter(is_alive);
+        let lives = timeline.bars.iter().filter(|bar| Some(bar.fingerprint) == broken.fingerprint).filter(is_alive);
         let mut near: Vec<usize> = lives.clone().map(|bar| bar.from).collect();
-        near.extend(story.commits.iter().filter(|commit| by(Some(commit.version))).map(|commit| commit.row));
+        near.extend(timeline.commits.iter().filter(|commit| by(Some(commit.version))).map(|commit| commit.row));
         details.extend(lives.map(|bar| format!("{} is active\n{}", bar.name, bar.text)));
         Row {
             result: broken.message.clone(),

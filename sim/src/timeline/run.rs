@@ -10,7 +10,7 @@ pub(crate) struct Run<'a> {
     pub(crate) seed: u64,
     /// How the gateways kept RemediationRequests unique.
     pub(crate) protocol: Protocol,
-    /// The mix of faults, by name.
+    /// The fault profile, by name.
     pub(crate) faults: &'a str,
     /// What could go wrong, and how often: a name and a value each.
     pub(crate) profile: Vec<(String, String)>,

@@ -180,13 +180,13 @@ fn a_crash_and_a_late_create_are_told() {
     let told = lease_only();
     let text = text(&told.run());
     assert!(text.contains("═ crashed") && text.contains("35 s there"), "{text}");
-    let story = story::Story::of(&told.fleet.trace.events());
-    let late: Vec<_> = story.requests.iter().filter(|request| !request.late.is_empty()).collect();
+    let timeline = model::Timeline::of(&told.fleet.trace.events());
+    let late: Vec<_> = timeline.requests.iter().filter(|request| !request.late.is_empty()).collect();
     assert_eq!(late.len(), 1);
     assert!(late[0].commit.is_some() && !late[0].heard, "it made the twin, and nobody heard: {:?}", late[0]);
-    let overlapping = story.bars.iter().filter(|bar| bar.to.is_none()).count();
-    assert!(overlapping >= 2, "{:?}", story.bars);
-    let bands: Vec<_> = story.bands.iter().map(|band| (band.what, band.to.is_some())).collect();
+    let overlapping = timeline.bars.iter().filter(|bar| bar.to.is_none()).count();
+    assert!(overlapping >= 2, "{:?}", timeline.bars);
+    let bands: Vec<_> = timeline.bands.iter().map(|band| (band.what, band.to.is_some())).collect();
     assert_eq!(bands, [("paused", true), ("crashed", false)]);
 }
 
@@ -200,7 +200,7 @@ fn what_was_cut_off_or_stood_still_goes_on_when_everything_heals() {
         }
         trace.events()
     });
-    let bands = story::Story::of(&events).bands;
+    let bands = model::Timeline::of(&events).bands;
     let open: Vec<_> = bands.iter().filter(|band| band.to.is_none()).map(|band| band.what).collect();
     assert_eq!(open, ["crashed"]);
 }
@@ -233,18 +233,19 @@ fn a_page_loads_nothing_from_elsewhere_and_is_the_same_for_the_same_run() {
 #[test]
 fn without_scripts_each_event_has_a_row_and_a_violation_follows_what_broke_it() {
     let told = unlocked();
-    let (page, story) = (html(&told.run()), story::Story::of(&told.fleet.trace.events()));
+    let (page, timeline) = (html(&told.run()), model::Timeline::of(&told.fleet.trace.events()));
     let after = |mark: &str| {
         let rest = page.split(mark).skip(1);
         rest.map(|text| text.split('"').next().and_then(|row| row.parse().ok()).unwrap()).collect::<Vec<usize>>()
     };
     let rows = after("data-row=\"");
     assert!(rows.is_sorted_by(|a, b| a < b), "{rows:?}");
-    let answered = story.signals.iter().filter(|signal| signal.answered.is_some()).count();
-    let events = [story.signals.len(), answered, story.requests.len(), story.commits.len(), story.notes.len()];
-    assert_eq!(rows.len(), events.iter().sum::<usize>() + story.violations.len());
+    let answered = timeline.signals.iter().filter(|signal| signal.answered.is_some()).count();
+    let events =
+        [timeline.signals.len(), answered, timeline.requests.len(), timeline.commits.len(), timeline.notes.len()];
+    assert_eq!(rows.len(), events.iter().sum::<usize>() + timeline.violations.len());
     let broken = after("id=\"violation-1\" class=\"violation\" data-row=\"");
-    assert!(rows.contains(&broken[0]) && story.commits.iter().any(|commit| commit.row + 1 == broken[0]));
+    assert!(rows.contains(&broken[0]) && timeline.commits.iter().any(|commit| commit.row + 1 == broken[0]));
 }
 
 #[test]
@@ -257,7 +258,8 @@ fn names_cannot_leave_their_place() {
     assert_eq!(page.matches("<script").count(), 2, "its own");
     assert_eq!(page.matches("</script>").count(), 2);
     assert!(!page.contains("<img") && !page.contains("<b>"));
-    let json = page.split("id=\"story\">").nth(1).and_then(|rest| rest.split("</script>").next()).unwrap_or_default();
+    let json =
+        page.split("id=\"timeline\">").nth(1).and_then(|rest| rest.split("</script>").next()).unwrap_or_default();
     let data: serde_json::Value = serde_json::from_str(json).expect("still JSON");
     assert!(data.to_string().contains("</script><script>alert(1)"), "and complete");
 }

@@ -5,9 +5,9 @@ use std::{fmt::Write as _, time::Duration};
 use harness::trace::{API, Event, What, words};
 
 use super::{
+    model::{Request, Timeline},
     names,
     run::Run,
-    story::{Request, Story},
 };
 
 /// Characters of a line at most.
@@ -32,13 +32,13 @@ const LEGEND: &str = "\
 
 pub(super) fn render(run: &Run<'_>) -> String {
     let events = run.trace.events();
-    let story = Story::of(&events);
-    let mut text = title(run, &story);
-    let table = Table::of(&story);
-    text += &table.head(&story);
+    let timeline = Timeline::of(&events);
+    let mut text = title(run, &timeline);
+    let table = Table::of(&timeline);
+    text += &table.head(&timeline);
     let mut last = None;
     for event in &events {
-        let Some((column, cell)) = cell(event, &story) else { continue };
+        let Some((column, cell)) = cell(event, &timeline) else { continue };
         let pause = last.map_or(Duration::ZERO, |last| event.at.saturating_sub(last));
         if pause > PAUSE {
             let _ = writeln!(text, "{:>TIME$} ⋯ {} without events", "", words::time(pause));
@@ -55,7 +55,7 @@ pub(super) fn render(run: &Run<'_>) -> String {
     text
 }
 
-fn title(run: &Run<'_>, story: &Story) -> String {
+fn title(run: &Run<'_>, timeline: &Timeline) -> String {
     let Run { seed, protocol, faults, profile, origin, toolchain, replay, .. } = run;
     let mut text = format!("{}  {}\n", run.verdict().1, run.headline());
     let _ = writeln!(text, "seed {seed}, protocol {protocol}, faults {faults}, commit {}, {toolchain}", origin.commit);
@@ -63,7 +63,7 @@ fn title(run: &Run<'_>, story: &Story) -> String {
     for (what, value) in profile {
         let _ = writeln!(text, "  {what}: {value}");
     }
-    for (index, fingerprint) in story.fingerprints.iter().enumerate() {
+    for (index, fingerprint) in timeline.fingerprints.iter().enumerate() {
         let _ = writeln!(text, "  {} = {fingerprint}", names::letter(index));
     }
     text + "\n" + LEGEND + "\n"
@@ -87,17 +87,17 @@ struct Table {
 }
 
 impl Table {
-    fn of(story: &Story) -> Self {
-        let replicas = story.lanes.iter().filter(|lane| lane.replica).count();
-        let others = story.lanes.len() > replicas;
+    fn of(timeline: &Timeline) -> Self {
+        let replicas = timeline.lanes.iter().filter(|lane| lane.replica).count();
+        let others = timeline.lanes.len() > replicas;
         let rest = WIDTH - TIME - COMMITS - 3 - if others { OTHERS + 1 } else { 0 };
         let width = (rest / replicas.max(1)).saturating_sub(1).clamp(4, 40);
-        let places = (0..story.lanes.len()).map(|lane| lane.min(replicas)).collect();
+        let places = (0..timeline.lanes.len()).map(|lane| lane.min(replicas)).collect();
         Self { places, replicas, width, others }
     }
 
-    fn head(&self, story: &Story) -> String {
-        let mut cells: Vec<String> = story.lanes.iter().take(self.replicas).map(|lane| lane.short.clone()).collect();
+    fn head(&self, timeline: &Timeline) -> String {
+        let mut cells: Vec<String> = timeline.lanes.iter().take(self.replicas).map(|lane| lane.short.clone()).collect();
         cells.push("Kubernetes API".to_owned());
         if self.others {
             cells.push("others".to_owned());
@@ -138,20 +138,20 @@ impl Table {
     }
 }
 
-fn cell(event: &Event, story: &Story) -> Option<(Column, String)> {
-    let lane = story.lane(&event.actor).map_or(Column::Api, Column::Lane);
-    let request = |number: u64| story.requests.iter().find(|request| request.number == number);
+fn cell(event: &Event, timeline: &Timeline) -> Option<(Column, String)> {
+    let lane = timeline.lane(&event.actor).map_or(Column::Api, Column::Lane);
+    let request = |number: u64| timeline.requests.iter().find(|request| request.number == number);
     let letter = |fingerprint: Option<usize>| match fingerprint {
-        Some(fingerprint) if story.fingerprints.len() > 1 => format!("{} ", names::letter(fingerprint)),
+        Some(fingerprint) if timeline.fingerprints.len() > 1 => format!("{} ", names::letter(fingerprint)),
         _ => String::new(),
     };
     Some(match &event.what {
         What::Posted { signal, fingerprint } => {
-            let fingerprint = story.fingerprints.iter().position(|known| known == fingerprint);
+            let fingerprint = timeline.fingerprints.iter().position(|known| known == fingerprint);
             (lane, format!("» {signal} {}", letter(fingerprint)))
         }
         What::Replied { signal, .. } => {
-            let short = story.signals.iter().find(|known| known.number == *signal).map(|known| known.short.as_str());
+            let short = timeline.signals.iter().find(|known| known.number == *signal).map(|known| known.short.as_str());
             (lane, format!("« {signal} {}", short.unwrap_or_default()))
         }
         What::Sent(sent) => {
@@ -173,7 +173,7 @@ fn cell(event: &Event, story: &Story) -> Option<(Column, String)> {
             (lane, format!("{} {number} {result}", if *heard { "←" } else { "✕" }))
         }
         What::Committed(commit) => {
-            let found = story.commits.iter().find(|known| known.version == commit.version)?;
+            let found = timeline.commits.iter().find(|known| known.version == commit.version)?;
             if found.by == "seed" {
                 return None;
             }

@@ -96,8 +96,8 @@ fn a_signal_is_sent_again_as_alertmanager_would(
 }
 
 #[test]
-fn patience_ends() {
-    let output = load(&scripted(&[503, 503]), &["--signals", "1", "--patience", "0"]);
+fn retries_end() {
+    let output = load(&scripted(&[503, 503]), &["--signals", "1", "--retry-for", "0"]);
     assert_eq!(json_of(&output)["statuses"], json!({ "503": 1 }));
     assert_eq!(output.status.code(), Some(1));
 }

@@ -221,7 +221,7 @@ fn a_line_without_end_is_not_read_to_its_end() {
 #[case::negative("/campaign/seconds", json!(-1), "seconds")]
 #[case::commands_for_terminals("/campaign/commit", json!("\u{1b}[2J"), "version, commit or toolchain")]
 #[case::protocol("/protocol", json!("\u{1b}[2J"), "this version does not know its protocol")]
-#[case::faults("/faults", json!("x".repeat(100_000)), "no mix of faults is called")]
+#[case::faults("/faults", json!("x".repeat(100_000)), "no fault profile is called")]
 #[case::exhaustive("/campaign", json!(null), "it is of --exhaustive")]
 #[case::merged("/merged", json!({ "results": 2, "problems": ["a gap"] }), "it was merged and is not whole: a gap")]
 fn a_result_that_contradicts_itself_is_not_used(#[case] path: &str, #[case] value: Value, #[case] why: &str) {

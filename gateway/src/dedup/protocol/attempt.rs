@@ -213,14 +213,14 @@ impl Attempt {
     fn tried_lock(&mut self, acquisition: Acquisition, now: Now) -> Effect {
         let waited = now.monotonic.since(self.began);
         let is_ours = acquisition == Acquisition::Acquired;
-        if is_ours || waited >= self.limits.patience {
+        if is_ours || waited >= self.limits.wait_timeout {
             self.lock = Some(Lock { is_ours, waited });
             // The view may have moved while the lock was waited for.
             return self.begin();
         }
         let backoff = self.backoff;
         self.backoff = (backoff * 2).min(self.limits.max_backoff);
-        Effect::AwaitLock { backoff, left: self.limits.patience - waited }
+        Effect::AwaitLock { backoff, left: self.limits.wait_timeout - waited }
     }
 
     fn await_deletion(&self, now: Now) -> Effect {

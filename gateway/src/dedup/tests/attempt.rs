@@ -122,7 +122,7 @@ fn once_the_time_to_wait_for_the_lock_is_over_the_fence_alone_must_do() {
 }
 
 #[test]
-fn a_predecessor_is_claimed_before_its_successor_is_created_and_let_go_afterwards() {
+fn a_predecessor_is_claimed_before_its_successor_is_created_and_released_afterwards() {
     let (mut run, effect) = Run::locked(&[terminal("p")]);
     assert_eq!(effect, Effect::Claim(Arc::new(terminal("p"))));
     assert_eq!(run.step(Event::Claimed(Ok(Arc::new(claimed("p"))))), create_after(Some(&terminal("p"))));
@@ -132,7 +132,7 @@ fn a_predecessor_is_claimed_before_its_successor_is_created_and_let_go_afterward
 }
 
 #[test]
-fn a_predecessor_whose_successor_another_has_created_is_let_go_too() {
+fn a_predecessor_whose_successor_another_has_created_is_released_too() {
     let (mut run, _) = Run::locked(&[terminal("p")]);
     run.step(Event::Claimed(Ok(Arc::new(claimed("p")))));
     run.step(Event::Created(Err(Error::AlreadyExists(String::new()))));
@@ -329,7 +329,7 @@ fn tries_for_the_lock_are_further_apart_each_time_and_end_with_the_time_to_wait_
     for waited in [0, 100, 300, 499] {
         run.now = at(waited);
         assert_eq!(run.see(&[]), Effect::Lock);
-        let expected = Effect::AwaitLock { backoff, left: lock.patience - ms(waited) };
+        let expected = Effect::AwaitLock { backoff, left: lock.wait_timeout - ms(waited) };
         assert_eq!(run.step(Event::Lock(Acquisition::Contended)), expected);
         assert_eq!(run.step(Event::Waited), read());
         backoff = (backoff * 2).min(lock.max_backoff);

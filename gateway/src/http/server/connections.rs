@@ -146,7 +146,7 @@ impl Connections {
 impl Table {
     fn close_oldest(&mut self, of: impl Fn(&Open) -> bool) -> bool {
         let candidates = self.open.iter().filter(|(_, open)| of(open));
-        let oldest = candidates.filter_map(|(number, open)| Some((open.phase.patience()?, *number))).min();
+        let oldest = candidates.filter_map(|(number, open)| Some((open.phase.eviction_order()?, *number))).min();
         let Some((_, number)) = oldest else { return false };
         if let Some(open) = self.remove(number) {
             open.closed.cancel();

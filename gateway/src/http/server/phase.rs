@@ -132,7 +132,7 @@ impl Phase {
     }
 
     /// The order in which connections make room, the least first; none while the client waits for us.
-    pub(super) fn patience(&self) -> Option<(u8, u64)> {
+    pub(super) fn eviction_order(&self) -> Option<(u8, u64)> {
         let rank = match self.0.phase.load(Ordering::Relaxed) {
             REFUSED => 0,
             IDLE => 1,

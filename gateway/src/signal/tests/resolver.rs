@@ -79,7 +79,7 @@ async fn those_who_wait_ask_themselves_when_the_one_who_asked_is_cancelled() {
     assert_eq!(world.resolver.remembered(), 2);
     let lonely = world.resolve(unresolved_of(&[("pod", "db-0")]));
     assert!(world.context.timeout(Duration::from_millis(5), lonely).await.is_err());
-    assert_eq!(world.resolver.remembered(), 2, "and no flight stays behind");
+    assert_eq!(world.resolver.remembered(), 2, "and no call stays behind");
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ fn sections_of_the_schema_are_closed() {
 #[case::port("service: {port: 70000}", "/service/port")]
 #[case::service_type("service: {type: ExternalName}", "/service/type")]
 #[case::address_of_the_chart("config: {server: {listenAddr: '0.0.0.0:80'}}", "/config/server")]
-#[case::unknown_config("config: {lock: {patience: 1s, luck: 2}}", "/config/lock")]
+#[case::unknown_config("config: {lock: {waitTimeout: 1s, luck: 2}}", "/config/lock")]
 #[case::no_duration("config: {view: {freshness: 90}}", "/config/view/freshness")]
 #[case::no_unit("config: {view: {freshness: '90'}}", "/config/view/freshness")]
 #[case::units_in_disorder("config: {view: {freshness: 30s1m}}", "/config/view/freshness")]

@@ -148,7 +148,7 @@ fn pods_are_replaced_when_their_configuration_changes_and_only_then() {
     let before = template("");
     assert!(before["metadata"]["annotations"]["checksum/config"].as_str().is_some_and(|sum| sum.len() == 64));
     assert_eq!(template("{replicaCount: 5, service: {port: 80}, podDisruptionBudget: {enabled: false}}"), before);
-    assert_ne!(template("config: {lock: {patience: 1s}}"), before);
+    assert_ne!(template("config: {lock: {waitTimeout: 1s}}"), before);
 }
 
 /// Each key that a running gateway follows, with a value that is not the chart's.

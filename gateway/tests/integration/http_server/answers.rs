@@ -30,7 +30,7 @@ use super::sockets::{answer, settings};
 /// More than the sockets of both sides hold, together with another.
 const MESSAGE_BYTES: usize = 8 << 20;
 const ANSWER_BYTES: usize = 2 * MESSAGE_BYTES;
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Answers a body of N bytes about N alerts.
 struct Handler;
@@ -105,7 +105,7 @@ async fn answers_that_nobody_reads_are_bounded_and_others_are_told_the_sum_only(
 
     let [gone, read] = unread;
     drop(gone);
-    let reading = context.timeout(PATIENCE, async {
+    let reading = context.timeout(TIMEOUT, async {
         // Until the connection that is gone has been noticed.
         while exchange(&mut other, 2).await["results"].is_null() {
             tokio::task::yield_now().await;

@@ -4,14 +4,15 @@ use super::{EARLY_UNTIL, World, replica_number};
 use crate::exhaustive::{
     case::Action,
     choice::{Access, Candidate, Choice, Item, Touch},
-    hub::Kind,
+    scheduler::Kind,
 };
 
 impl World {
     /// What can be chosen now, what has waited longest first; nothing at the end of a schedule.
     pub(in crate::exhaustive) fn candidates(&self) -> Vec<Candidate> {
         let mut waiting = Vec::new();
-        self.hub.each(|kind, item, parked| waiting.push((parked.since, kind, item, parked.access, parked.orphan)));
+        self.scheduler
+            .each(|kind, item, parked| waiting.push((parked.since, kind, item, parked.access, parked.orphan)));
         waiting.sort_unstable_by_key(|(since, ..)| *since);
         let mut candidates = Vec::new();
         let mut push = |choice, touch| candidates.push(Candidate { choice, touch });
@@ -57,7 +58,7 @@ impl World {
         }
         for number in 1..=self.case.replicas {
             let (mut sends, mut hears) = (false, false);
-            self.hub.each(|kind, item, _| {
+            self.scheduler.each(|kind, item, _| {
                 sends |= kind == Kind::Effect && item.replica == number;
                 hears |= kind == Kind::Event && item.replica == number;
             });
@@ -123,7 +124,7 @@ impl World {
             let touch = Touch::Replica(number);
             candidates.push(Candidate { choice: Choice::Crash(number), touch });
             let mut sends = false;
-            self.hub.each(|kind, item, _| sends |= kind == Kind::Effect && item.replica == number);
+            self.scheduler.each(|kind, item, _| sends |= kind == Kind::Effect && item.replica == number);
             if sends {
                 candidates.push(Candidate { choice: Choice::CrashLanding(number), touch });
             }

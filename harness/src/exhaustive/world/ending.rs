@@ -22,7 +22,7 @@ impl World {
         for status in answers.into_iter().flatten().filter(|status| calm && !matches!(status, 201 | 202)) {
             violated("liveness", format!("a signal is answered {status} although nothing went wrong"));
         }
-        self.hub.open_all();
+        self.scheduler.open_all();
         let long = left_behind_for(&config());
         let quick = calm && self.case.existing.is_none() && self.case.action.is_none();
         tokio::time::sleep(if quick { SHORT_REST } else { long }).await;

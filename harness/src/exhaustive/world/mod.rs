@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use self::store::StoreDigest;
 use super::{
     case::{Arrivals, Case},
-    hub::Hub,
-    link::Link,
     names::Names,
+    scheduler::Scheduler,
     seed,
+    tap::Tap,
 };
 use crate::{
     fleet::{EPOCH, Fleet, Skew},
@@ -37,7 +37,7 @@ mod store;
 /// Yields without any act of a replica after which nothing will happen: a yield lets all that is ready run.
 const QUIET_YIELDS: usize = 3;
 /// How long nothing may happen while signals are unanswered: longer than their deadline.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// Timers fire early until then: before the view's first probe, which is nobody's request.
 const EARLY_UNTIL: Duration = Duration::from_secs(14);
 
@@ -66,7 +66,7 @@ struct Left {
 pub(super) struct World {
     case: Arc<Case>,
     fleet: Arc<Fleet>,
-    hub: Hub,
+    scheduler: Scheduler,
     places: Vec<Place>,
     signals: Vec<Sending>,
     answers: Arc<Mutex<Vec<Option<u16>>>>,
@@ -91,7 +91,7 @@ impl World {
         }
         let fleet = Arc::new(Fleet::over(api, oracles, case.seed).with_protocol(case.protocol).with_trace(mode));
         let replicas = case.replicas;
-        let hub = Hub::new(replicas);
+        let scheduler = Scheduler::new(replicas);
         let signals: Vec<Sending> =
             case.signals.iter().map(|replica| Sending { replica: *replica, sender: None }).collect();
         let answers = Arc::new(Mutex::new(vec![None; signals.len()]));
@@ -105,7 +105,7 @@ impl World {
         let mut world = Self {
             case: Arc::clone(case),
             fleet,
-            hub,
+            scheduler,
             places,
             signals,
             answers,
@@ -131,17 +131,17 @@ impl World {
         let dead = CancellationToken::new();
         let name = pod_name(usize::from(number));
         let inner = self.fleet.api.service(Caller::new(&name));
-        let (hub, names) = (self.hub.clone(), self.names.clone());
-        let link = Link { hub, names, inner, replica: number, dead: dead.clone() };
+        let (scheduler, names) = (self.scheduler.clone(), self.names.clone());
+        let tap = Tap { scheduler, names, inner, replica: number, dead: dead.clone() };
         let mut config = config();
-        if let Some(patience) = self.case.patience {
-            config.lock.patience = patience;
+        if let Some(wait_timeout) = self.case.lock_wait_timeout {
+            config.lock.wait_timeout = wait_timeout;
         }
-        self.hub.open(number);
-        let client = Client::new(link, NAMESPACE);
+        self.scheduler.open(number);
+        let client = Client::new(tap, NAMESPACE);
         let replica = self.fleet.start_via(usize::from(number), config, Skew::default(), client).await;
         self.quiesce().await;
-        self.hub.close(number);
+        self.scheduler.close(number);
         let place = &mut self.places[usize::from(number) - 1];
         (place.replica, place.dead) = (Some(Arc::new(replica)), dead);
     }
@@ -149,22 +149,22 @@ impl World {
     fn send(&mut self, signal: usize) {
         let Sending { replica: number, sender } = &mut self.signals[signal];
         let Some(replica) = self.places[usize::from(*number) - 1].replica.clone() else { return };
-        let (fleet, answers, hub) = (Arc::clone(&self.fleet), Arc::clone(&self.answers), self.hub.clone());
+        let (fleet, answers, scheduler) = (Arc::clone(&self.fleet), Arc::clone(&self.answers), self.scheduler.clone());
         *sender = Some(tokio::spawn(async move {
             let (body, fingerprint) = seed::signal();
             let answer = fleet.send(&replica, PROMETHEUS, body, fingerprint).await;
             answers.lock().unwrap_or_else(PoisonError::into_inner)[signal] = Some(answer.status.as_u16());
-            hub.act();
+            scheduler.act();
         }));
     }
 
     /// Lets everything run that time does not hold up.
     async fn quiesce(&self) {
-        let mut acts = self.hub.acts();
+        let mut acts = self.scheduler.acts();
         let mut quiet = 0;
         while quiet < QUIET_YIELDS {
             tokio::task::yield_now().await;
-            let now = self.hub.acts();
+            let now = self.scheduler.acts();
             quiet = if now == acts { quiet + 1 } else { 0 };
             acts = now;
         }
@@ -178,7 +178,7 @@ impl World {
             let number = replica_number(index);
             if !self.places[index].resting && self.has_finished(number) {
                 self.places[index].resting = true;
-                self.hub.open(number);
+                self.scheduler.open(number);
                 changed = true;
             }
         }
@@ -191,14 +191,14 @@ impl World {
         let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         let place = &self.places[usize::from(number) - 1];
         let mut own = self.signals.iter().zip(answers.iter()).filter(|(signal, _)| signal.replica == number);
-        place.replica.is_some() && own.all(|(_, answer)| answer.is_some()) && self.hub.rests(number)
+        place.replica.is_some() && own.all(|(_, answer)| answer.is_some()) && self.scheduler.rests(number)
     }
 
     /// What has gone wrong so far.
     pub(super) fn violations(&self) -> Vec<Violation> {
         let mut violations = self.fleet.oracles.violations();
         if self.stuck {
-            let message = format!("nothing happens for {} s, and signals are unanswered", PATIENCE.as_secs());
+            let message = format!("nothing happens for {} s, and signals are unanswered", TIMEOUT.as_secs());
             violations.push(Violation { oracle: "liveness", version: None, message });
         }
         violations

@@ -11,12 +11,12 @@ use kube::{
 use serde_json::json;
 use tokio::task::JoinHandle;
 
-use super::{PATIENCE, World};
+use super::{TIMEOUT, World};
 use crate::{
     exhaustive::{
         choice::{Choice, Item},
         digest::Digest,
-        hub::{Kind, Verdict},
+        scheduler::{Kind, Verdict},
         seed,
     },
     replica::{NAMESPACE, pod_name},
@@ -33,7 +33,7 @@ impl World {
             _ => return String::new(),
         };
         let mut about = String::new();
-        self.hub.each(|waits, waiting, parked| {
+        self.scheduler.each(|waits, waiting, parked| {
             if (waits, waiting) == (kind, item) {
                 about = parked.label.to_string();
             }
@@ -51,7 +51,7 @@ impl World {
             Choice::Arrive(signal) => {
                 let index = usize::from(signal) - 1;
                 self.send(index);
-                self.hub.observe(self.signals[index].replica, Digest::of(&("arrive", self.elapsed())));
+                self.scheduler.observe(self.signals[index].replica, Digest::of(&("arrive", self.elapsed())));
                 String::new()
             }
             Choice::Effect(item) => self.decide(Kind::Effect, item, Verdict::Pass),
@@ -78,16 +78,16 @@ impl World {
     /// What a choice overtakes goes to the back of the queue.
     fn overtake(&self, choice: Choice) {
         match choice {
-            Choice::Effect(item) => self.hub.overtake(Kind::Effect, item),
-            Choice::Answer(item) => self.hub.overtake(Kind::Answer, item),
-            Choice::Event(item) => self.hub.overtake(Kind::Event, item),
+            Choice::Effect(item) => self.scheduler.overtake(Kind::Effect, item),
+            Choice::Answer(item) => self.scheduler.overtake(Kind::Answer, item),
+            Choice::Event(item) => self.scheduler.overtake(Kind::Event, item),
             _ => {}
         }
     }
 
     fn decide(&self, kind: Kind, item: Item, verdict: Verdict) -> String {
         let now = self.elapsed().as_nanos();
-        self.hub.decide(kind, item, verdict, now).map(|label| label.to_string()).unwrap_or_default()
+        self.scheduler.decide(kind, item, verdict, now).map(|label| label.to_string()).unwrap_or_default()
     }
 
     fn crash(&mut self, number: u8, lands: bool) -> String {
@@ -97,7 +97,7 @@ impl World {
         if let Some(replica) = place.replica.take() {
             replica.crash();
         }
-        self.hub.crash(number, lands);
+        self.scheduler.crash(number, lands);
         for signal in &mut self.signals {
             if signal.replica == number {
                 // The connection breaks: whoever sent it sends it again later.
@@ -109,7 +109,7 @@ impl World {
 
     async fn restart(&mut self, number: u8) -> String {
         self.start(number).await;
-        self.hub.restart(number, Digest::of(&("restart", self.elapsed(), self.store_digest())));
+        self.scheduler.restart(number, Digest::of(&("restart", self.elapsed(), self.store_digest())));
         for index in 0..self.signals.len() {
             let unanswered = self.answers.lock().unwrap_or_else(PoisonError::into_inner)[index].is_none();
             if self.signals[index].replica == number && unanswered && self.signals[index].sender.is_some() {
@@ -122,11 +122,11 @@ impl World {
     /// Time goes from timer to timer until a replica does something.
     async fn pass_time(&mut self) -> String {
         let mut waits = false;
-        self.hub.each(|_, _, _| waits = true);
+        self.scheduler.each(|_, _, _| waits = true);
         let before = self.elapsed();
         let early = waits || !self.arrivals().is_empty() || self.places.iter().any(|place| place.replica.is_none());
         self.left.early -= u8::from(early);
-        let acted = tokio::time::timeout(PATIENCE, self.hub.acted()).await.is_ok();
+        let acted = tokio::time::timeout(TIMEOUT, self.scheduler.acted()).await.is_ok();
         self.quiesce().await;
         self.stuck = !acted && !early;
         format!("{} ms", (self.elapsed() - before).as_millis())

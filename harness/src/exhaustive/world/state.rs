@@ -11,17 +11,17 @@ impl World {
         let mut digest = Digest::new();
         digest.add(&(self.elapsed(), self.store_digest(), self.left, self.stuck));
         for (index, place) in self.places.iter().enumerate() {
-            let history = if place.resting { 0 } else { self.hub.history(replica_number(index)) };
+            let history = if place.resting { 0 } else { self.scheduler.history(replica_number(index)) };
             digest.add(&(place.replica.is_some(), place.resting, history));
         }
         digest.add(&*self.answers.lock().unwrap_or_else(PoisonError::into_inner));
-        self.hub.each(|kind, item, parked| digest.add(&(kind, item, parked.content, parked.orphan)));
+        self.scheduler.each(|kind, item, parked| digest.add(&(kind, item, parked.content, parked.orphan)));
         digest.value()
     }
 
     /// [`World::digest`], and the order in which things wait: all that the default order depends on.
     pub(in crate::exhaustive) fn digest_in_order(&self) -> u128 {
-        Digest::of(&(self.digest(), self.hub.queue()))
+        Digest::of(&(self.digest(), self.scheduler.queue()))
     }
 
     pub(super) fn store_digest(&self) -> u128 {

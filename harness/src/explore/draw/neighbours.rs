@@ -3,7 +3,7 @@
 use rand::RngExt;
 
 use super::{Draw, SETTLED_MS, Span};
-use crate::explore::scenario::{Actor, Adopted, Arrival, Clocks, Incident, Network, Refusal, Scenario, What, When};
+use crate::explore::scenario::{Actor, Adopted, Arrival, Clocks, Fault, Network, Refusal, Scenario, What, When};
 
 /// Between two signals of a stream.
 const STREAM_MS: u64 = 20;
@@ -94,7 +94,7 @@ impl Draw {
         for replica in 0..scenario.replicas.len() {
             for _ in 0..self.rng.random_range(1..=4) {
                 let (when, down_ms) = (self.at(span), self.rng.random_range(0..100));
-                scenario.incidents.push(Incident { when, what: What::Roll { replica, down_ms } });
+                scenario.faults.push(Fault { when, what: What::Roll { replica, down_ms } });
             }
         }
     }
@@ -118,7 +118,7 @@ impl Draw {
         for _ in 0..self.rng.random_range(1..=2) {
             let refusal = [Refusal::Quota, Refusal::Policy, Refusal::StatusNotFound][self.rng.random_range(0..3)];
             let (when, for_ms) = (self.at(span), self.rng.random_range(20..=(span.ms / 2).clamp(21, 20_000)));
-            scenario.incidents.push(Incident { when, what: What::Refuse { refusal, for_ms } });
+            scenario.faults.push(Fault { when, what: What::Refuse { refusal, for_ms } });
         }
     }
 
@@ -128,13 +128,13 @@ impl Draw {
         let for_ms = self.rng.random_range(100..=most);
         let half_open_ms = self.rng.random_range(0..=HALF_OPEN_MAX_MS);
         let when = if self.rng.random() { self.at(span) } else { When::Request(replica, self.rng.random_range(2..30)) };
-        scenario.incidents.push(Incident { when, what: What::Suspend { replica, for_ms, half_open_ms } });
+        scenario.faults.push(Fault { when, what: What::Suspend { replica, for_ms, half_open_ms } });
     }
 
     fn old_crd(&mut self, span: Span, scenario: &mut Scenario) {
         self.lose_answers(scenario);
         let (when, for_ms) = (self.at(span), self.rng.random_range(20..=(span.ms / 2).clamp(21, 20_000)));
-        scenario.incidents.push(Incident { when, what: What::OldCrd { for_ms } });
+        scenario.faults.push(Fault { when, what: What::OldCrd { for_ms } });
     }
 
     fn lease_store(&mut self, _span: Span, scenario: &mut Scenario) {

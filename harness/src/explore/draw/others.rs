@@ -4,8 +4,8 @@ use rand::RngExt;
 
 use super::{Draw, SETTLED_MS, Span};
 use crate::explore::{
-    mix::Mix,
-    scenario::{Actor, Arrival, Incident, Network, Scenario, What, When},
+    fault_profile::FaultProfile,
+    scenario::{Actor, Arrival, Fault, Network, Scenario, What, When},
 };
 
 /// Signals that come evenly throughout where the bounds are broken.
@@ -31,13 +31,13 @@ impl Draw {
 
     /// Who else creates; drawn last, so that all else stays what it was before these actors were thought of.
     pub(super) fn creators(&mut self, span: Span, scenario: &mut Scenario) {
-        if self.mix != Mix::Light && self.has() {
+        if self.profile != FaultProfile::Light && self.has() {
             let pause_ms = (span.ms / 10).clamp(5, 10_000);
             let think_ms = [0, 20, 2_000, 40_000][self.rng.random_range(0..4)];
-            scenario.actors.push(Actor::Peer { pause_ms, think_ms, lets_go: self.rng.random() });
+            scenario.actors.push(Actor::Peer { pause_ms, think_ms, releases: self.rng.random() });
         }
         self.signals_around_deletions(scenario);
-        if self.mix == Mix::Foreign {
+        if self.profile == FaultProfile::Foreign {
             scenario.actors.push(Actor::Foreign { pause_ms: (span.ms / 5).clamp(5, 20_000) });
         }
     }
@@ -85,7 +85,7 @@ impl Draw {
             let replica = self.rng.random_range(0..scenario.replicas.len());
             let when = When::Request(replica, self.rng.random_range(2..30));
             let for_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
-            scenario.incidents.push(Incident { when, what: What::Pause { replica, for_ms } });
+            scenario.faults.push(Fault { when, what: What::Pause { replica, for_ms } });
             scenario.heal_at_ms += for_ms;
         }
     }

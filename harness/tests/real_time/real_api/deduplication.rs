@@ -44,7 +44,7 @@ async fn of_two_pods_that_receive_a_signal_at_once_the_second_tries_again_and_co
     });
     world.start(1, held, Context::system()).await;
     let mut patient = config();
-    patient.lock.patience = patient.server.kubernetes_request_timeout - Duration::from_secs(1);
+    patient.lock.wait_timeout = patient.server.kubernetes_request_timeout - Duration::from_secs(1);
     let second = client(&plane, 2).await;
     world.start_with(2, patient, second, Context::system()).await;
     let later = async {

@@ -31,7 +31,7 @@ use collector::{Collector, Mood, texts};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SENDER: &str = "00f067aa0ba902b7";
 /// On a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The contexts of requests that were received.
 type Contexts = Arc<Mutex<Vec<(Option<String>, Option<String>)>>>;
@@ -87,7 +87,7 @@ impl Stage {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "not in time: {what}");
+        assert!(tokio::time::timeout(TIMEOUT, wait).await.is_ok(), "not in time: {what}");
     }
 }
 
@@ -204,7 +204,7 @@ async fn a_trace_leads_from_the_senders_span_through_each_alert_to_each_request_
         assert_eq!(received.resource["service.name"], "signal-gateway");
         assert_eq!(received.resource["k8s.pod.name"], pod_name(1));
     });
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn signals_that_are_counted_together_are_linked_with_the_one_count_and_it_
         }
         assert!(spans.iter().any(|span| span.parent_span_id == count.span_id && span.name.ends_with("leases")));
     }
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 #[rstest]
@@ -247,7 +247,7 @@ async fn a_context_that_cannot_be_read_is_no_reason_to_refuse_a_signal_and_begin
     let server = spans.iter().find(|span| span.kind() == SpanKind::Server).unwrap();
     assert!(server.parent_span_id.is_empty() && server.trace_state.is_empty());
     assert_ne!(hex(&server.trace_id), TRACE);
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -259,7 +259,7 @@ async fn what_its_sender_does_not_record_is_not_recorded_but_its_context_passed_
     assert_eq!(stage.send(&alerts(1), &[("traceparent", parent.as_bytes())]).await, 201);
     let told: BTreeSet<_> = stage.api.lock().unwrap().iter().filter_map(|(parent, _)| parent.clone()).collect();
     assert_eq!(told, BTreeSet::from([parent]));
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
     assert_eq!(collector.look(|received| received.spans.len()), 0);
 }
 
@@ -272,7 +272,7 @@ async fn who_is_refused_for_the_path_or_the_type_fills_no_queue() {
     assert_eq!(client.post(url("/nothing")).send().await.unwrap().status(), 404);
     assert_eq!(client.get(url(PROMETHEUS)).send().await.unwrap().status(), 405);
     assert_eq!(client.post(url(PROMETHEUS)).body("x").send().await.unwrap().status(), 415);
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
     assert_eq!(collector.look(|received| received.spans.len()), 0);
 }
 
@@ -282,7 +282,7 @@ async fn without_an_endpoint_nobody_is_told_of_a_trace() {
     let parent = format!("00-{TRACE}-{SENDER}-01");
     assert_eq!(stage.send(&alerts(1), &[("traceparent", parent.as_bytes())]).await, 201);
     assert!(stage.api.lock().unwrap().iter().all(|(parent, state)| parent.is_none() && state.is_none()));
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 const LOST: [&str; 3] = ["rejected", "failed", "dropped"];
@@ -327,7 +327,7 @@ async fn lose(endpoint: Option<url::Url>, outcome: &str) {
         assert_eq!(stage.send(&alerts(1), &[]).await, 202);
     }
     stage.until(outcome, async |stage| stage.metric(&counted(outcome)).await > 0.0).await;
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -346,7 +346,7 @@ async fn what_does_not_fit_into_the_queue_is_dropped_and_counted() {
     stage
         .until("dropped", async |stage| stage.metric("gateway_trace_spans_total{outcome=\"dropped\"}").await > 0.0)
         .await;
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
 }
 
 #[tokio::test]
@@ -359,7 +359,7 @@ async fn spans_that_wait_are_sent_before_the_end_and_a_failure_has_its_status() 
     })
     .await;
     assert_eq!(stage.send(&alerts(1), &[]).await, 201);
-    stage.served.shut_down(PATIENCE).await;
+    stage.served.shut_down(TIMEOUT).await;
     let spans = collector.look(|received| received.spans.clone());
     assert!(!of_kind(&spans, SpanKind::Server).is_empty());
     let audit = spans.iter().find(|span| span.name == "POST audit events").unwrap();

@@ -84,7 +84,7 @@ async fn the_lease_of_a_pod_that_crashed_is_taken_over_after_it_has_expired() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_does_not_wait_for_a_crashed_pods_lease_to_expire_longer_than_the_locks_patience() {
+async fn a_signal_does_not_wait_for_a_crashed_pods_lease_to_expire_longer_than_its_wait_timeout() {
     let fleet = Fleet::new(7);
     let script = script(&fleet);
     let replicas = fleet.start_all(2).await;

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use harness::{
     baselines::Protocol,
-    explore::{Campaign, Mix, Progress},
+    explore::{Campaign, FaultProfile, Progress},
 };
 use rstest::rstest;
 
-fn found(protocol: Protocol, mix: Mix, seeds: Range<u64>) -> bool {
-    let campaign = Campaign { seeds, mix, protocol, jobs: 1, stop_at_first: false };
+fn found(protocol: Protocol, profile: FaultProfile, seeds: Range<u64>) -> bool {
+    let campaign = Campaign { seeds, profile, protocol, jobs: 1, stop_at_first: false };
     let progress = Progress::default();
     campaign.run(&progress);
     progress.found().oracles.contains_key("counts")
@@ -22,6 +22,6 @@ fn counting_that_neighbours_break_is_found_among_neighbours_only(
     #[case] protocol: Protocol,
     #[case] seeds: Range<u64>,
 ) {
-    assert!(!found(protocol, Mix::Swarm, seeds.clone()), "it fails without neighbours");
-    assert!(found(protocol, Mix::Neighbours, seeds), "it holds among neighbours");
+    assert!(!found(protocol, FaultProfile::Swarm, seeds.clone()), "it fails without neighbours");
+    assert!(found(protocol, FaultProfile::Neighbours, seeds), "it holds among neighbours");
 }

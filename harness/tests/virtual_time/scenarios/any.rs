@@ -1,6 +1,6 @@
-//! Scenarios within the protocol's assumptions, as data that shrinks: fewer replicas, signals, incidents, faults.
+//! Scenarios within the protocol's assumptions, as data that shrinks: fewer replicas, signals, faults.
 
-use harness::explore::scenario::{Actor, Arrival, Clocks, Incident, Network, Promise, Scenario, What, When};
+use harness::explore::scenario::{Actor, Arrival, Clocks, Fault, Network, Promise, Scenario, What, When};
 use proptest::{collection::vec, prelude::*};
 
 const REPLICAS_MAX: usize = 3;
@@ -12,15 +12,15 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
         vec(clocks(), 1..=REPLICAS_MAX),
         vec(arrival(), 1..10),
         network(),
-        vec(incident(), 0..4),
+        vec(fault(), 0..4),
         vec(actor(), 0..3),
         100_u64..3_000,
     );
-    parts.prop_map(|(seed, replicas, mut signals, network, mut incidents, actors, heal_at_ms)| {
+    parts.prop_map(|(seed, replicas, mut signals, network, mut faults, actors, heal_at_ms)| {
         let places = replicas.len();
         signals.iter_mut().for_each(|signal| signal.replica %= places);
         signals.sort_by_key(|signal| signal.at_ms);
-        for Incident { when, what } in &mut incidents {
+        for Fault { when, what } in &mut faults {
             if let When::Request(replica, _) = when {
                 *replica %= places;
             }
@@ -33,7 +33,7 @@ pub(crate) fn scenario() -> impl Strategy<Value = Scenario> {
             replicas,
             signals,
             network,
-            incidents,
+            faults,
             actors,
             heal_at_ms,
             promise: Promise::Unique,
@@ -94,7 +94,7 @@ fn network() -> impl Strategy<Value = Network> {
     })
 }
 
-fn incident() -> impl Strategy<Value = Incident> {
+fn fault() -> impl Strategy<Value = Fault> {
     let when = prop_oneof![
         (0_u64..3_000).prop_map(When::AtMs),
         (0..REPLICAS_MAX, 2_u64..30).prop_map(|(replica, number)| When::Request(replica, number)),
@@ -113,7 +113,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             Just(What::Crash { replica, lands, down_ms: for_ms, new_pod }),
         ]
     });
-    (when, what).prop_map(|(when, what)| Incident { when, what })
+    (when, what).prop_map(|(when, what)| Fault { when, what })
 }
 
 fn actor() -> impl Strategy<Value = Actor> {
@@ -121,6 +121,6 @@ fn actor() -> impl Strategy<Value = Actor> {
     let peer = (5_u64..500, 0_u64..2_000, any::<bool>());
     prop_oneof![
         controller.prop_map(|(pause_ms, full_put)| Actor::Controller { pause_ms, full_put }),
-        peer.prop_map(|(pause_ms, think_ms, lets_go)| Actor::Peer { pause_ms, think_ms, lets_go }),
+        peer.prop_map(|(pause_ms, think_ms, releases)| Actor::Peer { pause_ms, think_ms, releases }),
     ]
 }

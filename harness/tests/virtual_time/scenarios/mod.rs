@@ -54,7 +54,7 @@ proptest! {
 #[test]
 fn what_fails_is_made_small_and_printed_as_a_scenario_that_fails_again() {
     let protocol = Protocol::Unlocked;
-    let size = |scenario: &Scenario| scenario.signals.len() + scenario.incidents.len();
+    let size = |scenario: &Scenario| scenario.signals.len() + scenario.faults.len();
     let first_failed = Cell::new(None);
     let failed = TestRunner::new(cases(60)).run(&any::scenario(), |scenario| {
         holds(&scenario, protocol).inspect_err(|_| {

@@ -116,7 +116,7 @@ async fn what_is_refused_keeps_no_predecessor_from_being_deleted_however_many_re
     for number in 1..=3 {
         let mut config = config();
         if let Some(ms) = patience_ms {
-            config.lock.patience = Duration::from_millis(ms);
+            config.lock.wait_timeout = Duration::from_millis(ms);
         }
         replicas.push(fleet.start_with(number, config, Default::default()).await);
     }

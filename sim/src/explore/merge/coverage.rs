@@ -1,9 +1,9 @@
 //! Which seeds the results cover: all of them, and each once.
 
-use harness::{baselines::Protocol, explore::Mix};
+use harness::{baselines::Protocol, explore::FaultProfile};
 
 use super::{part::Part, problems::Problems};
-use crate::{explored::Seeds, mix::options};
+use crate::{explored::Seeds, fault_profile::options};
 
 /// Ranges that are kept at most; an Indexed Job has no more completions.
 const RANGES_MAX: usize = 100_000;
@@ -38,11 +38,17 @@ impl Coverage {
     }
 
     /// Notes which seeds of `whole` are missing or there twice; returns those that are there.
-    pub(super) fn check(&mut self, whole: Seeds, mix: Mix, protocol: Protocol, problems: &mut Problems) -> Vec<Seeds> {
+    pub(super) fn check(
+        &mut self,
+        whole: Seeds,
+        profile: FaultProfile,
+        protocol: Protocol,
+        problems: &mut Problems,
+    ) -> Vec<Seeds> {
         self.ranges.sort_unstable();
         let missing = |start: u64, end: u64| {
             let seeds = Seeds { start, end };
-            let (count, options) = (seeds.count(), options(mix, protocol));
+            let (count, options) = (seeds.count(), options(profile, protocol));
             format!(
                 "{seeds}: no result has them. Explore them, and merge that too: \
                  sim explore --start {start} --seeds {count}{options} --keep-going --json"

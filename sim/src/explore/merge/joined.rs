@@ -55,7 +55,7 @@ impl Merge {
         }
         for violating in &part.campaign.violating {
             // What others wrote is not printed as a command.
-            let replay = replay(violating.seed, part.mix, part.protocol);
+            let replay = replay(violating.seed, part.profile, part.protocol);
             self.violating.insert(violating.seed, Violating { replay, ..violating.clone() });
         }
         while self.violating.len() > LISTED_MAX {
@@ -67,15 +67,15 @@ impl Merge {
     /// The whole; none if there was no result.
     pub(super) fn outcome(&mut self) -> Option<Outcome> {
         let (_, first) = self.first.as_ref()?;
-        let (mix, protocol) = (first.mix, first.protocol);
+        let (profile, protocol) = (first.profile, first.protocol);
         let whole = self.coverage.whole()?;
-        let explored = self.coverage.check(whole, mix, protocol, &mut self.problems);
+        let explored = self.coverage.check(whole, profile, protocol, &mut self.problems);
         let seeds = explored.iter().map(|seeds| seeds.count()).sum();
         let per_second = if self.seconds > 0.0 { seeds as f64 / self.seconds } else { 0.0 };
         let violating = self.violating.values().next();
         Some(Outcome {
             protocol: protocol.name(),
-            faults: mix.name(),
+            faults: profile.name(),
             seeds,
             violations: self.violations,
             twins: self.twins,

@@ -2,7 +2,7 @@
 
 use harness::{
     baselines::Protocol,
-    explore::{Mix, campaign::LISTED_MAX},
+    explore::{FaultProfile, campaign::LISTED_MAX},
 };
 use serde::Deserialize;
 
@@ -16,7 +16,7 @@ const NAME_MAX: usize = 100;
 /// The result of a share.
 pub(super) struct Part {
     pub(super) protocol: Protocol,
-    pub(super) mix: Mix,
+    pub(super) profile: FaultProfile,
     pub(super) violations: u64,
     pub(super) twins: u64,
     pub(super) requests: u64,
@@ -57,8 +57,8 @@ impl Part {
         }
         let protocol = Protocol::ALL.into_iter().find(|known| known.name() == protocol);
         let protocol = protocol.ok_or("this version does not know its protocol")?;
-        let mix = faults.parse::<Mix>().map_err(|error| error.to_string())?;
-        let part = Self { protocol, mix, violations, twins, requests, campaign };
+        let profile = faults.parse::<FaultProfile>().map_err(|error| error.to_string())?;
+        let part = Self { protocol, profile, violations, twins, requests, campaign };
         part.check(seeds).map_err(|why| format!("it contradicts itself: {why}"))?;
         Ok(part)
     }
@@ -108,7 +108,7 @@ impl Part {
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         let differ = [
             ("protocol", self.protocol.name(), other.protocol.name()),
-            ("faults", self.mix.name(), other.mix.name()),
+            ("faults", self.profile.name(), other.profile.name()),
             ("version", &*self.campaign.version, &*other.campaign.version),
             ("commit", &*self.campaign.commit, &*other.campaign.commit),
         ];

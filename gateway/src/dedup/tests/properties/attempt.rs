@@ -222,7 +222,7 @@ proptest! {
         answers in prop::collection::vec(answer(), 1..25),
     ) {
         let mut config = Config::default();
-        config.lock.patience = LOCK_WAIT_ENDS.since_start();
+        config.lock.wait_timeout = LOCK_WAIT_ENDS.since_start();
         let mut attempt = Attempt::new(fingerprint(), Author::of(TAG), past.clone(), &config, (at(0), at(15_000)));
         let floor = past.floor;
         let mut witness = Witness { past, may_create: false, claimed: None, last: Event::Begin, floor, newest: None };

@@ -19,8 +19,8 @@ use tower::Service;
 
 use super::{
     choice::Access,
-    hub::{Hub, Kind, Parcel, Verdict},
     names::Names,
+    scheduler::{Kind, Parcel, Scheduler, Verdict},
 };
 use embedded_apiserver::{AnswerBody, ApiService, ConnectionReset};
 
@@ -28,8 +28,8 @@ type Answer = Result<Response<AnswerBody>, ConnectionReset>;
 
 /// One incarnation's connection.
 #[derive(Clone)]
-pub(super) struct Link {
-    pub(super) hub: Hub,
+pub(super) struct Tap {
+    pub(super) scheduler: Scheduler,
     pub(super) names: Names,
     pub(super) inner: ApiService,
     /// Counted from 1.
@@ -38,7 +38,7 @@ pub(super) struct Link {
     pub(super) dead: CancellationToken,
 }
 
-impl<B> Service<Request<B>> for Link
+impl<B> Service<Request<B>> for Tap
 where
     B: http_body::Body + Send + 'static,
     B::Data: Send,
@@ -53,13 +53,13 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let link = self.clone();
+        let tap = self.clone();
         let (answer, answered) = oneshot::channel();
         tokio::spawn(async move {
-            let replica = link.replica;
-            let hub = link.hub.clone();
-            if answer.send(link.serve(request).await).is_err() {
-                hub.taint(replica);
+            let replica = tap.replica;
+            let scheduler = tap.scheduler.clone();
+            if answer.send(tap.serve(request).await).is_err() {
+                scheduler.taint(replica);
             }
         });
         Box::pin(async move {
@@ -71,7 +71,7 @@ where
     }
 }
 
-impl Link {
+impl Tap {
     async fn serve<B>(mut self, request: Request<B>) -> Answer
     where
         B: http_body::Body + Send + 'static,
@@ -79,12 +79,12 @@ impl Link {
         B::Error: Send,
     {
         let (label, access, is_watch) = describe(request.method(), request.uri());
-        let item = self.hub.next_request(self.replica);
+        let item = self.scheduler.next_request(self.replica);
         let parcel = |kind, content, status| {
             let label = Arc::clone(&label);
             Parcel { kind, item, label, access, content, status }
         };
-        match self.hub.pass(parcel(Kind::Effect, 0, 0)).await {
+        match self.scheduler.pass(parcel(Kind::Effect, 0, 0)).await {
             Verdict::Pass => {}
             Verdict::Lose => return Err(ConnectionReset),
             Verdict::Refuse => return Ok(unavailable()),
@@ -99,7 +99,7 @@ impl Link {
         }
         let body = body.collect().await.map(|body| body.to_bytes())?;
         let status = head.status.as_u16();
-        match self.hub.pass(parcel(Kind::Answer, self.names.digest_of_text(&body), status)).await {
+        match self.scheduler.pass(parcel(Kind::Answer, self.names.digest_of_text(&body), status)).await {
             Verdict::Pass => Ok(Response::from_parts(head, full(body))),
             Verdict::Lose | Verdict::Refuse => Err(ConnectionReset),
         }
@@ -107,25 +107,25 @@ impl Link {
 
     /// A watch's events, each of which waits before it arrives; the next one after it.
     fn events(self, body: AnswerBody) -> AnswerBody {
-        let events = stream::unfold((self, body), |(link, mut body)| async move {
+        let events = stream::unfold((self, body), |(tap, mut body)| async move {
             let frame = body.frame().await?;
             let data = match frame {
                 Ok(frame) => frame.into_data().unwrap_or_default(),
-                Err(error) => return Some((Err(error), (link, body))),
+                Err(error) => return Some((Err(error), (tap, body))),
             };
-            let item = link.hub.next_event(link.replica);
+            let item = tap.scheduler.next_event(tap.replica);
             let label = event_label(&data);
             let parcel = Parcel {
                 kind: Kind::Event,
                 item,
                 label,
                 access: Access::List,
-                content: link.names.digest_of_text(&data),
+                content: tap.names.digest_of_text(&data),
                 status: 0,
             };
-            match link.hub.pass(parcel).await {
-                Verdict::Pass => Some((Ok(Frame::data(data)), (link, body))),
-                Verdict::Lose | Verdict::Refuse => Some((Err(ConnectionReset), (link, body))),
+            match tap.scheduler.pass(parcel).await {
+                Verdict::Pass => Some((Ok(Frame::data(data)), (tap, body))),
+                Verdict::Lose | Verdict::Refuse => Some((Err(ConnectionReset), (tap, body))),
             }
         });
         StreamBody::new(events).boxed_unsync()

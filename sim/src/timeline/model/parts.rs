@@ -1,10 +1,10 @@
-//! What a story consists of. `row`, `from` and the like are places in the order of events: many share a moment.
+//! What a timeline consists of. `row`, `from` and the like are places in the order of events: many share a moment.
 
 use super::{request::Request, time::Micros};
 
 /// A run, joined. Times are in microseconds.
 #[derive(Debug, Default)]
-pub(in crate::timeline) struct Story {
+pub(in crate::timeline) struct Timeline {
     /// Who sends requests, replicas first.
     pub(in crate::timeline) lanes: Vec<Lane>,
     /// Fingerprints in the order of their appearance.

@@ -80,13 +80,13 @@ struct State {
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Hub {
+pub(super) struct Scheduler {
     state: Arc<Mutex<State>>,
     acts: Arc<watch::Sender<u64>>,
     acted: Arc<Notify>,
 }
 
-impl Hub {
+impl Scheduler {
     /// Everything passes at first.
     pub(super) fn new(replicas: u8) -> Self {
         let side = |replica| {

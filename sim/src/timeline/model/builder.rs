@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use harness::trace::{Committed, Event, Life, Sent, What};
 
 use super::{
-    parts::{Band, Bar, Broken, Commit, Delivery, Note, Signal, Story},
+    parts::{Band, Bar, Broken, Commit, Delivery, Note, Signal, Timeline},
     request::Request,
     time::{Micros, micros},
 };
 use crate::timeline::names;
 
-/// The story so far, and what is needed to go on.
+/// The timeline so far, and what is needed to go on.
 #[derive(Default)]
-pub(super) struct Teller {
-    pub(super) story: Story,
+pub(super) struct Builder {
+    pub(super) timeline: Timeline,
     /// Of the event that is told: its place in the order of events.
     row: usize,
     /// Where requests and signals of a number are.
@@ -26,12 +26,12 @@ pub(super) struct Teller {
     fresh: Option<(String, u64)>,
 }
 
-impl Teller {
+impl Builder {
     /// Adds one event; they come in their order.
-    pub(super) fn tell(&mut self, row: usize, event: &Event) {
+    pub(super) fn add(&mut self, row: usize, event: &Event) {
         let at = micros(event);
         self.row = row;
-        let lane = self.story.lane(&event.actor);
+        let lane = self.timeline.lane(&event.actor);
         match &event.what {
             What::Posted { signal, fingerprint } => self.posted(event, *signal, fingerprint),
             What::Replied { signal, status, detail, count } => {
@@ -40,7 +40,7 @@ impl Teller {
                     None if *status == 0 => "gave up".to_owned(),
                     None => status.to_string(),
                 };
-                if let Some(signal) = self.signals.get(signal).and_then(|index| self.story.signals.get_mut(*index)) {
+                if let Some(signal) = self.signals.get(signal).and_then(|index| self.timeline.signals.get_mut(*index)) {
                     signal.answered = Some((row, at));
                     signal.status = *status;
                     let name = if count.is_some() { names::object(detail) } else { String::new() };
@@ -52,7 +52,7 @@ impl Teller {
             What::TookEffect { request, .. } | What::Ended { request, .. } => {
                 let fresh = self.fresh.take().filter(|(caller, _)| *caller == event.actor);
                 if let Some(index) = self.requests.get(request)
-                    && let Some(request) = self.story.requests.get_mut(*index)
+                    && let Some(request) = self.timeline.requests.get_mut(*index)
                 {
                     request.add(row, event, fresh.map(|(_, version)| version));
                 }
@@ -64,27 +64,27 @@ impl Teller {
             }
             What::WatchEnded { resource, how } => self.delivered(event, resource, "", None, format!("watch {how}")),
             What::Life(life) => self.lived(at, lane, *life),
-            What::Note(text) => self.story.notes.push(Note { row, at, lane, text: text.clone() }),
+            What::Note(text) => self.timeline.notes.push(Note { row, at, lane, text: text.clone() }),
             What::Violation { oracle, version, message } => {
-                let broken = self.story.commits.iter().find(|commit| Some(commit.version) == *version);
+                let broken = self.timeline.commits.iter().find(|commit| Some(commit.version) == *version);
                 let fingerprint = broken.and_then(|commit| commit.fingerprint).or_else(|| self.named_in(message));
                 let (oracle, version, message) = (oracle.clone(), *version, message.clone());
-                self.story.violations.push(Broken { row, at, oracle, message, version, fingerprint });
+                self.timeline.violations.push(Broken { row, at, oracle, message, version, fingerprint });
             }
         }
     }
 
     fn fingerprint(&mut self, fingerprint: &str) -> usize {
-        let known = self.story.fingerprints.iter().position(|known| known == fingerprint);
+        let known = self.timeline.fingerprints.iter().position(|known| known == fingerprint);
         known.unwrap_or_else(|| {
-            self.story.fingerprints.push(fingerprint.to_owned());
-            self.story.fingerprints.len() - 1
+            self.timeline.fingerprints.push(fingerprint.to_owned());
+            self.timeline.fingerprints.len() - 1
         })
     }
 
     /// The fingerprint that a text names.
     fn named_in(&self, text: &str) -> Option<usize> {
-        self.story.fingerprints.iter().position(|fingerprint| text.contains(fingerprint.as_str()))
+        self.timeline.fingerprints.iter().position(|fingerprint| text.contains(fingerprint.as_str()))
     }
 
     /// Which fingerprint an object or a selector is about, as far as that is known.
@@ -93,19 +93,19 @@ impl Teller {
             Some(start) => fingerprint.starts_with(start),
             None => name.is_empty() && selector.contains(fingerprint.as_str()),
         };
-        self.owners.get(name).copied().or_else(|| self.story.fingerprints.iter().position(named)).or_else(|| {
+        self.owners.get(name).copied().or_else(|| self.timeline.fingerprints.iter().position(named)).or_else(|| {
             let start = name.strip_prefix("rr-")?.split('-').next().filter(|start| start.len() == 12)?;
-            self.story.fingerprints.iter().position(|fingerprint| fingerprint.starts_with(start))
+            self.timeline.fingerprints.iter().position(|fingerprint| fingerprint.starts_with(start))
         })
     }
 
     fn posted(&mut self, event: &Event, number: u64, fingerprint: &str) {
         let fingerprint = self.fingerprint(fingerprint);
-        let Some(lane) = self.story.lane(&event.actor) else { return };
-        self.signals.insert(number, self.story.signals.len());
+        let Some(lane) = self.timeline.lane(&event.actor) else { return };
+        self.signals.insert(number, self.timeline.signals.len());
         let (short, text) = ("no answer".to_owned(), event.to_string());
         let at = micros(event);
-        self.story.signals.push(Signal {
+        self.timeline.signals.push(Signal {
             row: self.row,
             number,
             lane,
@@ -120,9 +120,9 @@ impl Teller {
 
     fn sent(&mut self, event: &Event, sent: &Sent) {
         let fingerprint = self.about(&sent.name, &sent.selector);
-        let Some(lane) = self.story.lane(&event.actor) else { return };
-        self.requests.insert(sent.request, self.story.requests.len());
-        self.story.requests.push(Request::new(self.row, event, sent, lane, fingerprint));
+        let Some(lane) = self.timeline.lane(&event.actor) else { return };
+        self.requests.insert(sent.request, self.timeline.requests.len());
+        self.timeline.requests.push(Request::new(self.row, event, sent, lane, fingerprint));
     }
 
     fn committed(&mut self, event: &Event, commit: &Committed) {
@@ -139,7 +139,7 @@ impl Teller {
         self.fresh = Some((event.actor.clone(), *version));
         let short = format!("{verb} {} {}", names::resource(resource), names::object(name)).trim_end().to_owned();
         let (by, resource, text) = (event.actor.clone(), resource.clone(), event.to_string());
-        self.story.commits.push(Commit {
+        self.timeline.commits.push(Commit {
             row: self.row,
             at,
             version: *version,
@@ -154,7 +154,7 @@ impl Teller {
     /// Begins or ends the bar of a RemediationRequest.
     fn lives(&mut self, commit: &Committed, fingerprint: usize) {
         let row = self.row;
-        let mut bars = self.story.bars.iter_mut();
+        let mut bars = self.timeline.bars.iter_mut();
         let bar = bars.find(|bar| bar.name == commit.name && bar.to.is_none());
         let text = format!("@{} {}", commit.version, commit.summary);
         match (bar, commit.active) {
@@ -164,17 +164,17 @@ impl Teller {
             }
             (None, true) => {
                 let name = commit.name.clone();
-                self.story.bars.push(Bar { fingerprint, name, from: row, to: None, text });
+                self.timeline.bars.push(Bar { fingerprint, name, from: row, to: None, text });
             }
             (None, false) => {}
         }
     }
 
     fn delivered(&mut self, event: &Event, resource: &str, name: &str, version: Option<u64>, short: String) {
-        let Some(lane) = self.story.lane(&event.actor) else { return };
+        let Some(lane) = self.timeline.lane(&event.actor) else { return };
         let (row, fingerprint) = (self.row, self.about(name, ""));
         let (resource, text) = (resource.to_owned(), event.to_string());
-        self.story.deliveries.push(Delivery { row, lane, version, fingerprint, resource, short, text });
+        self.timeline.deliveries.push(Delivery { row, lane, version, fingerprint, resource, short, text });
     }
 
     fn lived(&mut self, at: Micros, lane: Option<usize>, life: Life) {
@@ -187,16 +187,19 @@ impl Teller {
             Life::Healed => &[Life::Paused, Life::CutOff],
             Life::Paused | Life::CutOff => &[],
         };
-        for band in
-            self.story.bands.iter_mut().filter(|band| band.to.is_none() && (band.lane == lane || life == Life::Healed))
+        for band in self
+            .timeline
+            .bands
+            .iter_mut()
+            .filter(|band| band.to.is_none() && (band.lane == lane || life == Life::Healed))
         {
             if ends.iter().any(|ended| ended.words() == band.what) {
                 band.to = Some(row);
             }
         }
         if begins {
-            self.story.bands.push(Band { lane, what: life.words(), from: row, to: None });
+            self.timeline.bands.push(Band { lane, what: life.words(), from: row, to: None });
         }
-        self.story.notes.push(Note { row, at, lane, text: life.words().to_owned() });
+        self.timeline.notes.push(Note { row, at, lane, text: life.words().to_owned() });
     }
 }

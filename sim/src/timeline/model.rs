@@ -6,26 +6,26 @@ use harness::trace::{API, Event, What};
 
 use super::names;
 
+mod builder;
 mod parts;
 mod request;
-mod teller;
 mod time;
 
-use self::teller::Teller;
+use self::builder::Builder;
 
 pub(super) use self::{
-    parts::{Bar, Commit, Lane, Signal, Story},
+    parts::{Bar, Commit, Lane, Signal, Timeline},
     request::Request,
     time::Micros,
 };
 
-impl Story {
+impl Timeline {
     /// Joins `events`.
     pub(super) fn of(events: &[Event]) -> Self {
-        let mut teller = Teller::default();
-        teller.story.lanes = lanes(events);
-        events.iter().enumerate().for_each(|(row, event)| teller.tell(row, event));
-        teller.story
+        let mut builder = Builder::default();
+        builder.timeline.lanes = lanes(events);
+        events.iter().enumerate().for_each(|(row, event)| builder.add(row, event));
+        builder.timeline
     }
 
     /// The lane of a caller.

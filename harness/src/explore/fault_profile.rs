@@ -6,7 +6,7 @@ use super::scenario::Promise;
 
 /// Which faults are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mix {
+pub enum FaultProfile {
     /// None: three replicas, ten signals, requests that take their time.
     None,
     /// A few of the everyday kind.
@@ -16,15 +16,15 @@ pub enum Mix {
     /// A random selection of kinds, at random rates.
     #[default]
     Swarm,
-    /// As [`Mix::Swarm`], among neighbours that are hostile and within their rights.
+    /// As [`FaultProfile::Swarm`], among neighbours that are hostile and within their rights.
     Neighbours,
-    /// As [`Mix::Swarm`], beside a creator that the fence does not bind.
+    /// As [`FaultProfile::Swarm`], beside a creator that the fence does not bind.
     Foreign,
-    /// As [`Mix::Swarm`], with stops, requests and deletions beyond the protocol's bounds.
+    /// As [`FaultProfile::Swarm`], with stops, requests and deletions beyond the protocol's bounds.
     Beyond,
 }
 
-impl Mix {
+impl FaultProfile {
     /// All of them.
     pub const ALL: [Self; 7] =
         [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Neighbours, Self::Foreign, Self::Beyond];
@@ -64,21 +64,21 @@ impl Mix {
     }
 }
 
-impl fmt::Display for Mix {
+impl fmt::Display for FaultProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// No mix has this name.
+/// No profile has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no mix of faults is called {0:?}")]
-pub struct UnknownMix(String);
+#[error("no fault profile is called {0:?}")]
+pub struct UnknownFaultProfile(String);
 
-impl FromStr for Mix {
-    type Err = UnknownMix;
+impl FromStr for FaultProfile {
+    type Err = UnknownFaultProfile;
 
-    fn from_str(name: &str) -> Result<Self, UnknownMix> {
-        Self::ALL.into_iter().find(|mix| mix.name() == name).ok_or_else(|| UnknownMix(name.to_owned()))
+    fn from_str(name: &str) -> Result<Self, UnknownFaultProfile> {
+        Self::ALL.into_iter().find(|profile| profile.name() == name).ok_or_else(|| UnknownFaultProfile(name.to_owned()))
     }
 }

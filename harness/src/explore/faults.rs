@@ -1,5 +1,5 @@
-//! Makes incidents happen.
-#![allow(clippy::disallowed_methods, reason = "incidents live in the simulation's own time")]
+//! Makes faults happen.
+#![allow(clippy::disallowed_methods, reason = "faults live in the simulation's own time")]
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 
 use super::{
     network::replica_index,
-    scenario::{Incident, What, When},
+    scenario::{Fault, What, When},
     world::World,
 };
 use crate::{
@@ -15,11 +15,11 @@ use crate::{
     trace::{API, Life},
 };
 
-/// Makes `incidents` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
-pub async fn happen(world: Arc<World>, incidents: Vec<Incident>, mut sent: UnboundedReceiver<(String, u64)>) {
+/// Makes `faults` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
+pub async fn happen(world: Arc<World>, faults: Vec<Fault>, mut sent: UnboundedReceiver<(String, u64)>) {
     let mut tasks = JoinSet::new();
     let mut at_requests = Vec::new();
-    for Incident { when, what } in incidents {
+    for Fault { when, what } in faults {
         match when {
             When::AtMs(at_ms) => {
                 let world = Arc::clone(&world);
@@ -124,7 +124,7 @@ async fn happen_now(world: &World, what: What) {
     }
 }
 
-/// Ends all incidents: everybody is up, goes on and reaches the API.
+/// Ends all faults: everybody is up, goes on and reaches the API.
 pub fn heal(world: &World) {
     world.fleet.trace.life(API, Life::Healed);
     world.wire.heal();
