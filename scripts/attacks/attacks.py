@@ -206,16 +206,16 @@ def few_files(gateway, seconds):
 few_files.fresh, few_files.files = True, "1024:1024"
 
 
-def garbage(number, port, start, seconds, count, until=float("inf")):
+def garbage(number, port, start, seconds, count, until):
     counts = collections.Counter()
     draws = random.Random(number)
     data = wire.webhook(["garbage"])
     connection = None
     for place in range(count):
-        if time.monotonic() > until:
-            break
         # An eager one has no time to wait for.
         time.sleep(max(0, start + seconds * place / count - time.monotonic()))
+        if time.monotonic() > until:
+            break
         try:
             connection = connection or wire.Connection(port, source(number, 4), 35)
             counts[str(connection.post(data, f"garbage-{draws.getrandbits(64):x}"))] += 1
@@ -227,16 +227,14 @@ def garbage(number, port, start, seconds, count, until=float("inf")):
 
 def garbage_tokens(gateway, seconds):
     """2,000 made-up tokens a second over 64 connections."""
-    return spread(garbage, 64, gateway.ports["listen"], time.monotonic(), seconds, 2000 * seconds // 64)
+    start = time.monotonic()
+    return spread(garbage, 64, gateway.ports["listen"], start, seconds, 2000 * seconds // 64, start + seconds)
 
 
 def flood_of_tokens(gateway, seconds):
     """Made-up tokens over 512 connections, as fast as they are answered."""
     start = time.monotonic()
     return spread(garbage, 512, gateway.ports["listen"], start, 0, 100_000, start + seconds)
-
-
-flood_of_tokens.is_flood = True
 
 
 def bad(number, port, token, until):
