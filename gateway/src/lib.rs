@@ -19,7 +19,7 @@
 //! | [`remediation`] | the RemediationRequest and the signal it is made of: type, fingerprint, phases, names |
 //! | [`kubernetes`] | the one policy for API calls |
 //!
-//! Below all of them: [`outbox`] (queues that are emptied in the background), [`ttl_cache`], [`trace`] (spans), [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names),
+//! Below all of them: [`outbox`] (queues that are emptied in the background), [`retry_after`], [`ttl_cache`], [`trace`] (spans), [`log_limit`], [`crypto`], [`telemetry`], [`metrics`], [`config`], [`rfc1123`] (names),
 //! [`version`] and [`context`] (time, randomness, tasks).
 //!
 //! An alert has one form per stage: the body as text, the fields of its source ([`signal::alertmanager`],
@@ -44,6 +44,7 @@ pub mod otlp;
 pub mod outbox;
 pub mod release_claims;
 pub mod remediation;
+pub mod retry_after;
 pub mod rfc1123;
 pub mod runtime;
 pub mod signal;

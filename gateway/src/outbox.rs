@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, header};
 use prometheus::IntCounterVec;
 use reqwest::{Client, ClientBuilder, redirect};
 use tokio::sync::mpsc;
@@ -158,10 +157,4 @@ pub fn client(url: &Url) -> ClientBuilder {
         return client.tls_certs_only([]);
     }
     client
-}
-
-/// When a service asks to be tried again.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
-    Some(Duration::from_secs(seconds))
 }

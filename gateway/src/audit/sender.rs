@@ -18,7 +18,8 @@ use crate::{
     config::{DataStorage, masked_text},
     context::Context,
     kubernetes::with_causes,
-    outbox::{self, retry_after},
+    outbox,
+    retry_after::retry_after,
     trace::{self, Kind},
 };
 
@@ -121,7 +122,7 @@ impl Sender {
                 return Delivery::Failed(reason);
             }
             let asked = retry_after.unwrap_or_default().min(BACKOFF_MAX);
-            let pause = self.context.jitter(backoff / 2, backoff).max(asked);
+            let pause = self.context.jitter(backoff / 2, backoff).max(self.context.jitter(asked, asked * 3 / 2));
             tracing::debug!(reason, ?pause, tries_left, "DataStorage is unavailable");
             self.context.sleep(pause).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);

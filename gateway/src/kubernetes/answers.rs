@@ -11,23 +11,22 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{
     HeaderMap, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER},
     response::Parts,
 };
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Frame};
-use jiff::{Timestamp, fmt::rfc2822};
 use serde_json::{Value, json};
 use tower::{BoxError, Layer, Service};
 
 use super::text::excerpt;
+use crate::retry_after::retry_after;
 
 /// Bytes of an answer. The longest are pages of a list, which is asked for again in smaller pages beyond this.
 const ANSWER_MAX: usize = 64 << 20;
@@ -155,18 +154,6 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
     }
     let body = Full::from(status.to_string()).map_err(|never| match never {}).boxed_unsync();
     Response::from_parts(head, body)
-}
-
-/// `Retry-After` in whole seconds; a date counts from that of the answer, so that no clock has to be right.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let asked = text(RETRY_AFTER)?;
-    if let Ok(secs) = asked.parse() {
-        return Some(Duration::from_secs(secs));
-    }
-    let date = |text| rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
-    let (until, from): (Timestamp, Timestamp) = (date(asked)?, date(text(DATE)?)?);
-    Duration::try_from(until.duration_since(from)).ok()
 }
 
 /// A body that ends with an error when it, or one line of it, becomes too long.

@@ -18,7 +18,8 @@ use crate::{
     context::{Context, Monotonic},
     kubernetes::{excerpt, with_causes},
     log_limit::LogLimit,
-    outbox::{self, Counts, retry_after},
+    outbox::{self, Counts},
+    retry_after::retry_after,
 };
 
 /// Before the second try; doubles.
@@ -112,7 +113,9 @@ impl Sender {
                 Answer::Refused(why) => return Err(why),
                 Answer::Unavailable { why, retry_after } => (why, retry_after),
             };
-            let pause = self.context.jitter(backoff / 2, backoff).max(retry_after.unwrap_or_default());
+            // One that asks for hours would overflow, and there is no time for it anyhow.
+            let asked = retry_after.unwrap_or_default().min(self.timeout);
+            let pause = self.context.jitter(backoff / 2, backoff).max(self.context.jitter(asked, asked * 3 / 2));
             if self.context.monotonic() + pause >= deadline {
                 return Err(why);
             }

@@ -11,6 +11,7 @@ use gateway::{
     remediation::{Fingerprint, Signal, Source, TargetResource},
 };
 use jiff::Timestamp;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use wiremock::{
@@ -156,6 +157,23 @@ async fn a_batch_is_sent_again_until_it_is_accepted() {
     rig.shutdown().await;
     assert_eq!(rig.batches().await, vec![["rr-0", "rr-1"]; 4]);
     assert_eq!((rig.count("sent"), rig.count("failed")), (2, 0));
+}
+
+#[rstest]
+#[case::in_seconds(&[("retry-after", "1")])]
+#[case::by_a_date_of_its_clock(&[("date", "Thu, 01 Jan 2026 00:00:00 GMT"), ("retry-after", "Thu, 01 Jan 2026 00:00:01 GMT")])]
+#[tokio::test]
+async fn a_service_that_asks_to_be_tried_later_is(#[case] headers: &[(&str, &str)]) {
+    let rig = Rig::new(quick(1)).await;
+    let answer =
+        headers.iter().fold(ResponseTemplate::new(429), |answer, (name, value)| answer.insert_header(*name, *value));
+    Mock::given(method("POST")).respond_with(answer).up_to_n_times(1).mount(&rig.server).await;
+    rig.answers(201, 1).await;
+    let began = rig.context.monotonic();
+    rig.record(0..1);
+    rig.sent(1).await;
+    assert_eq!(rig.count("sent"), 1);
+    assert!(rig.context.monotonic().since(began) >= Duration::from_secs(1), "tried again too soon");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use graph::Graph;
 use rules::{circular, upward, walled};
 
 /// The gateway's modules, the highest first: `http → intake → signal → dedup → remediation` and what stands around them.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 28] = [
     "main",
     "args",
     "memory",
@@ -27,6 +27,7 @@ const LAYERS: [&str; 27] = [
     "remediation",
     "kubernetes",
     "outbox",
+    "retry_after",
     "ttl_cache",
     "trace",
     "log_limit",
