@@ -60,7 +60,7 @@ UNINSTALL = Step("runbook", "helm uninstall gateway", r'release "gateway" uninst
 INSTALL = [
     Step("README", "scripts/tools helm", r"/helm\n"),
     Step("README", "helm install", r"successfully rolled out"),
-    Step("README", "kubectl apply -f gateway/deploy/crd"),
+    Step("README", "kubectl apply -f gateway/deploy/crd", r"remediationrequests.kubernaut.ai (created|configured|unchanged)"),
     Step("connect", "kubectl create namespace monitoring", r"clusterrolebinding.*created"),
 ]
 # Before an Alertmanager runs: it needs the token, and the pages' test alert works without it.
@@ -76,12 +76,12 @@ LOOK = [
     Step("connect", "kubectl --namespace monitoring get pod", r"default"),
     Step("runbook", "alias k=", r"gateway_ready 1"),
     Step("runbook", "k get rr --output wide --sort-by .status", r"rr-.*\n.*active [2-9]"),
-    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep -E"),
+    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep -E", r'"alert":"Try"'),
     Step("runbook", "amtool alert query alertname", r"it would be counted on"),
     Step("runbook", "k port-forward service/gateway 8080", r"HTTP/1.1 202"),
-    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep '\"alert\":\"ALERT\"'"),
+    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep '\"alert\":\"ALERT\"'", r'"alert":"Try"'),
     Step("runbook", "k get remediationrequests --output json |\n  jq -r '.items[] | select(.metadata.deletionTimestamp)", r"\A\Z"),
-    Step("runbook", "kubectl label namespace NAMESPACE"),
+    Step("runbook", "kubectl label namespace NAMESPACE", r"namespace/shop (not )?labeled"),
     Step("runbook", "k describe deployment gateway", r"Image:"),
     Step("runbook", "kubectl auth can-i watch", r"\Ayes"),
     Step("runbook", "kubectl auth can-i create leases", r"\Ayes"),
@@ -114,7 +114,7 @@ CHANGE = [
     Step("runbook", "helm upgrade gateway gateway/deploy/chart --namespace kubernaut-system --reset-then-reuse-values", r"Recreate"),
     Step("runbook", "k scale deployment gateway", r"scaled"),
     Step("runbook", "k scale deployment/gateway", r"Rollback was a success"),
-    Step("runbook", "gateway release-claims"),
+    Step("runbook", "gateway release-claims", r"released \d+ RemediationRequests and deleted \d+ leases"),
     UNINSTALL,
     Step("runbook", "kubectl delete crd", r'namespace "kubernaut-system" deleted\n\Z'),
 ]
@@ -165,7 +165,7 @@ def do(checks, reader, step):
     """One step, as it is written but for what stands for something of the reader's."""
     lines = [command.text for command in found(step, commands.everywhere()) if not not_run(command)]
     script = "\n".join(lines)
-    put = {**PUT, "NAME": remediation_request, **step.put}
+    put = {**PUT, "NAME": remediation_request, "REQUEST_ID": request_id, **step.put}
     for word, value in put.items():
         boundary = r"\b" if word.isalpha() else ""
         script = re.sub(f"{boundary}{re.escape(word)}{boundary}", lambda _: value() if callable(value) else value, script)
@@ -180,6 +180,13 @@ def do(checks, reader, step):
 def remediation_request():
     """The name of one."""
     return kube.get("remediationrequests", f"--namespace={kube.NAMESPACE}")["items"][0]["metadata"]["name"]
+
+
+def request_id():
+    """Of the webhook that created the RemediationRequest of the pages' alert."""
+    logs = kube.kubectl("logs", f"--selector={kube.SELECTOR}", f"--namespace={kube.NAMESPACE}", "--since=1h", "--tail=-1")
+    created = next((line for line in logs.splitlines() if f'"alert":"{PUT["ALERT"]}"' in line), "")
+    return next(iter(re.findall(r'"request_id":"([^"]+)"', created)), "NONE")
 
 
 def certificate(folder):
