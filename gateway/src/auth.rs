@@ -51,7 +51,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The Kubernetes API was not asked, or did not answer, in time.
-    #[error("no answer within the deadline")]
+    #[error("no response within the deadline")]
     Deadline,
     /// The Kubernetes API failed or refused to say.
     #[error("{0}")]
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("the Kubernetes API is throttling")]
     Throttled(Duration),
     /// Too many tokens that are not known are sent.
-    #[error("too many tokens are to be reviewed")]
+    #[error("token review limit reached")]
     Limited,
 }
 

@@ -20,6 +20,6 @@ pub(crate) fn give_back() {
         }
     };
     if let Err(error) = thread::Builder::new().name("memory".to_owned()).spawn(allocate) {
-        eprintln!("gateway: memory that is free goes back late, there is no thread for it: {error}");
+        eprintln!("gateway: cannot start the thread that returns free memory to the system: {error}");
     }
 }

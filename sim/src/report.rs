@@ -209,7 +209,7 @@ fn violations(outcome: &Outcome) -> Markup {
             }
         }
     };
-    section("What does not hold", body)
+    section("Violations", body)
 }
 
 fn items(violations: &[&Violation]) -> Markup {

@@ -17,7 +17,7 @@ pub fn check(file: Option<&Path>, files: Files) -> Result<String, String> {
     let environment = format!("{} from the environment", keys(from_environment));
     Ok(match file {
         Some(path) => format!("{} is valid: {} from the file, {environment}", path.display(), keys(from_file)),
-        None => format!("no file is given: the environment is valid, {environment}"),
+        None => format!("no configuration file: the environment is valid, {environment}"),
     })
 }
 

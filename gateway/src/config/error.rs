@@ -32,7 +32,7 @@ pub enum Error {
     Invalid(Vec<Problem>),
     /// The replica does not know who it is.
     #[error(
-        "{variable}: {problem}\nhint: set it by the downward API: \
+        "{variable}: {problem}\nhint: set it with the downward API: \
          `env: [{{name: {variable}, valueFrom: {{fieldRef: {{fieldPath: {field_path}}}}}}}]`"
     )]
     Identity {

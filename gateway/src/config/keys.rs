@@ -52,7 +52,7 @@ impl Key {
                 "an IP address with a port, such as `0.0.0.0:8080`"
             }
             Value::String(text) if text.starts_with(|first: char| first.is_ascii_digit()) => {
-                "a duration such as `500ms`, `30s` or `2m`"
+                "a valid duration such as `500ms`, `30s` or `2m`"
             }
             Value::Null if ["datastorage.url", "tracing.endpoint"].contains(&self.name().as_str()) => {
                 "an http or https address"

@@ -52,7 +52,9 @@ impl Matcher {
 
 /// The text is no condition on labels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a matcher such as `severity=\"none\"` or `alertname=~\"Watchdog|InfoInhibitor\"`: {problem}")]
+#[error(
+    "`{text}` is not a valid matcher such as `severity=\"none\"` or `alertname=~\"Watchdog|InfoInhibitor\"`: {problem}"
+)]
 pub struct InvalidMatchers {
     text: String,
     problem: String,

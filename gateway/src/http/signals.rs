@@ -92,7 +92,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let Shared { app, gate, .. } = shared;
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
-        let problem = Problem::new(Kind::MethodNotAllowed, "signals are posted");
+        let problem = Problem::new(Kind::MethodNotAllowed, "signals must be sent with POST");
         return Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")));
     }
     if let Err(problem) = body::check_head(&head.headers, app.server.max_body_bytes) {
@@ -119,7 +119,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
     let Some(place) = gate.enter(peer.map(network)).await else {
         app.metrics.http_requests_overload.inc();
-        let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
+        let problem = Problem::new(Kind::Busy, "too many requests are in flight; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
     let answer = handle(app, (place, charge), source, body, deadline).await?;
@@ -204,7 +204,7 @@ async fn handle(
 }
 
 fn shutting_down() -> Problem {
-    Problem::new(Kind::ShuttingDown, "this replica shuts down; send it again")
+    Problem::new(Kind::ShuttingDown, "this replica is shutting down; send it again")
         .retry_after(RETRY_SOON)
         .header(header::CONNECTION, HeaderValue::from_static("close"))
 }

@@ -120,7 +120,7 @@ impl Tls {
                 (current.config, current.expiry_s, current.stamps) = (config, expiry_s, stamps);
             }
             // Asked again at the next check: the files may have been seen half written.
-            Err(error) => tracing::error!(%error, "new TLS certificates cannot be used; the old ones stay"),
+            Err(error) => tracing::error!(%error, "new TLS certificates could not be loaded; the old ones stay in use"),
         }
     }
 }

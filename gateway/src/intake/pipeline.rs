@@ -184,7 +184,7 @@ impl Intake {
             }
             Err(ResolveError::Kubernetes { object, source }) => {
                 let About { alert, .. } = about;
-                tracing::error!(alert, object, error = %source, "the owner or scope of a resource could not be looked up");
+                tracing::error!(alert, object, error = %source, "could not look up the owner or scope of a resource");
                 return Item::Failed(dedup::Error::from(&source));
             }
         };
@@ -222,7 +222,7 @@ impl Intake {
 fn abridge(rejection: &mut Rejection, rejected: usize) {
     rejection.name = None;
     if rejected > EXPLAINED_MAX {
-        rejection.message = format!("{}; only the first {EXPLAINED_MAX} are told why", rejection.reason);
+        rejection.message = format!("{}; only the first {EXPLAINED_MAX} are explained", rejection.reason);
     }
 }
 

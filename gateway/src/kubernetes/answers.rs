@@ -40,7 +40,7 @@ const NO_SUCH_PATH: &str = "404 page not found";
 
 /// An answer that is longer than anything the API server has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is longer than {0} bytes")]
+#[error("the response is longer than {0} bytes")]
 pub(super) struct TooLong(usize);
 
 /// A body that is safe to read.
@@ -134,7 +134,7 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
             if !code.is_server_error() {
                 head.status = StatusCode::BAD_GATEWAY;
             }
-            json!({ "message": format!("{} in place of an API server's answer: {text}", code.as_u16()) })
+            json!({ "message": format!("{} instead of a response from the API server: {text}", code.as_u16()) })
         }
     };
     if let Value::Object(status) = &mut status {

@@ -56,16 +56,16 @@ pub enum Error {
     #[error("no connection: {0}")]
     Unreachable(String),
     /// Not sent, because the API server answers nobody at the moment: nothing took effect.
-    #[error("not sent: the Kubernetes API server does not answer")]
+    #[error("not sent: the Kubernetes API server does not respond")]
     NotSent,
     /// No answer within the deadline. It may take effect later, within the longest life of a sent request.
-    #[error("no answer within the deadline")]
+    #[error("no response within the deadline")]
     Deadline,
     /// Longer than any answer should be. It may have taken effect.
     #[error("{0}")]
     TooLong(String),
     /// Any other answer, such as one that cannot be read. It may have taken effect.
-    #[error("unexpected answer: {0}")]
+    #[error("unexpected response: {0}")]
     Unexpected(String),
 }
 

@@ -65,7 +65,7 @@ impl Kubernetes {
             if self.sign(sent, &tried) == Sign::Life {
                 self.circuit.with(|breaker| breaker.probe_answered(now));
                 if was_open {
-                    tracing::info!("the Kubernetes API server answers again");
+                    tracing::info!("the Kubernetes API server responds again");
                 }
                 return;
             }
@@ -75,7 +75,7 @@ impl Kubernetes {
             if !was_open && self.circuit.opened().is_cancelled() {
                 tracing::error!(
                     hint = "is the Kubernetes API server up and reachable from this pod?",
-                    "the Kubernetes API server answers nobody: signals are answered 5xx at once until it does"
+                    "the Kubernetes API server does not respond: signals are answered 5xx at once until it does"
                 );
             }
             timeout = (timeout * 2).min(TIMEOUT_MAX);

@@ -15,10 +15,10 @@ pub enum Error {
     },
     /// The HTTP client, or certificates that are none.
     #[error(
-        "tracing.endpoint: no client can be made for it: {0}; check the certificates of `tracing.caFile` or of the system"
+        "tracing.endpoint: cannot create the HTTP client: {0}; check the certificates of `tracing.caFile` or of the system"
     )]
     Client(#[from] reqwest::Error),
     /// A header.
-    #[error("tracing.headers: `{0}` is no header, or its value has characters that none may have")]
+    #[error("tracing.headers: `{0}` is not a valid header name, or its value has invalid characters")]
     Header(String),
 }

@@ -20,11 +20,11 @@ pub enum Error {
     #[error("--scale-down takes `deployment/NAME`, not `{0}`")]
     Target(String),
     /// A request failed.
-    #[error("{0} failed: {1}; nothing is lost, run it again")]
+    #[error("{0} failed: {1}; it is safe to run it again")]
     Request(&'static str, kubernetes::Error),
     /// Gateways still run.
     #[error(
-        "{pods} pods of deployment/{name} are still there after {} s, and no claim was released: see what holds them \
+        "{pods} pods of deployment/{name} still exist after {} s, and no claim was released: see what keeps them \
          (`kubectl get pods`), or wait longer with --wait",
         wait.as_secs()
     )]
@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// Claims are left.
     #[error(
-        "{0} claims are left, because others write those objects or make new claims: does a gateway run? Run it again"
+        "{0} claims are left, because others write those objects or make new claims: is a gateway still running? Run it again"
     )]
     Left(usize),
 }

@@ -39,9 +39,9 @@ pub enum Error {
         source: io::Error,
     },
     /// The address of a listener.
-    #[error("the address of a listener is not known: {0}")]
+    #[error("cannot get the address of a listener: {0}")]
     Address(io::Error),
     /// Signals of the operating system.
-    #[error("signals such as SIGTERM cannot be listened for: {0}")]
+    #[error("cannot handle signals such as SIGTERM: {0}")]
     Termination(io::Error),
 }

@@ -19,7 +19,7 @@ pub(super) fn raise_limit() -> u64 {
     match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
         Ok(()) => wanted,
         Err(error) => {
-            tracing::warn!(%error, soft, wanted, "the limit of open files could not be raised");
+            tracing::warn!(%error, soft, wanted, "could not raise the limit on open files");
             soft
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn connections(wanted: usize, files: u64) -> usize {
             files,
             wanted,
             connections = half,
-            "fewer connections than server.maxConnections are kept open: raise the limit of open files"
+            "the limit on open files allows fewer connections than server.maxConnections: raise it"
         );
     }
     wanted.min(half).max(1)

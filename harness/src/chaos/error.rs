@@ -14,7 +14,7 @@ pub enum Error {
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     /// A program cannot be started at all.
-    #[error("{program} cannot be started: {source}; build it with `cargo build -p gateway`")]
+    #[error("cannot start {program}: {source}; build it with `cargo build -p gateway`")]
     Start {
         /// Which.
         program: PathBuf,

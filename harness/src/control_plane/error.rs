@@ -16,10 +16,10 @@ pub enum Error {
     #[error(transparent)]
     Missing(#[from] Missing),
     /// The certificates.
-    #[error("the control plane's certificates cannot be made: {0}")]
+    #[error("cannot create the control plane's certificates: {0}")]
     Certificates(#[from] rcgen::Error),
     /// A file of it.
-    #[error("{path} cannot be written: {source}; is there room in the temporary directory?")]
+    #[error("cannot write {path}: {source}; is the temporary directory full?")]
     File {
         /// Which.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A program of it cannot be started at all.
-    #[error("{program} cannot be started: {source}; build it again with `scripts/control-plane build`")]
+    #[error("cannot start {program}: {source}; build it again with `scripts/control-plane build`")]
     Start {
         /// Which.
         program: PathBuf,
@@ -53,10 +53,10 @@ pub enum Error {
         log: String,
     },
     /// The kubeconfig that was just written.
-    #[error("the control plane's kubeconfig cannot be used: {0}")]
+    #[error("cannot use the control plane's kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
     /// The client could not be built.
-    #[error("no client for the control plane: {0}")]
+    #[error("cannot create a client for the control plane: {0}")]
     Client(#[from] kube::Error),
     /// A gateway's client could not be built.
     #[error(transparent)]

@@ -90,7 +90,7 @@ impl fmt::Display for Choice {
 
 /// It is no choice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no choice: expected such as \"effect 1.2\", \"crash 1\" or \"time\"")]
+#[error("{0:?} is not a valid choice: expected one such as \"effect 1.2\", \"crash 1\" or \"time\"")]
 pub struct NoChoice(String);
 
 impl FromStr for Choice {

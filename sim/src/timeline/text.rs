@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LEGEND: &str = "\
   » n      signal n arrives              « n      signal n is answered: status, number on its RemediationRequest
   → n      request n is sent             ← n      request n is answered
-  ✕ n      request n is lost, or its answer is, or nobody hears it
+  ✕ n      request n or its answer is lost, or its caller is gone
   ● @v     the store commits version v   ○ n      request n is read, or refused
   ~        a watch event arrives         !        a fault: what happens to this request
   ═        started, crashed, paused …    >>>      a violation

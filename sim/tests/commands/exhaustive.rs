@@ -59,5 +59,5 @@ fn a_schedule_that_does_not_fit_its_case_is_a_usage_error_that_says_so() {
     let output = sim(&["replay", "--exhaustive", "--schedule", "answer 1.1"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("answer 1.1 cannot be chosen here"), "{said}");
+    assert!(said.contains("answer 1.1 is not possible here"), "{said}");
 }
