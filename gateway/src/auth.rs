@@ -162,7 +162,6 @@ impl Authenticator {
         Ok(decision)
     }
 
-    /// Refusals remembered.
     #[cfg(test)]
     pub(crate) fn refusals(&self) -> usize {
         self.reviews.len()

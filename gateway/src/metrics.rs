@@ -17,10 +17,10 @@ use self::exemplars::Exemplars;
 /// A metric could not be registered or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// By the crate prometheus.
+    /// The crate prometheus refused to register or encode a metric.
     #[error("metrics: {0}")]
     Prometheus(#[from] prometheus::Error),
-    /// As OpenMetrics.
+    /// The OpenMetrics text could not be formatted.
     #[error("metrics: {0}")]
     Format(#[from] std::fmt::Error),
 }

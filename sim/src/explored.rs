@@ -131,7 +131,7 @@ pub(crate) fn exit_code<'a>(mut violated: impl Iterator<Item = &'a str>) -> u8 {
 pub(crate) struct Exhaustive {
     /// Orders run from their beginning.
     pub(crate) orders: u64,
-    /// Different states.
+    /// Distinct states, by their digests.
     pub(crate) states: u64,
     /// Whether every order of every case was tried, with no bound in the way.
     pub(crate) complete: bool,

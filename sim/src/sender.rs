@@ -40,7 +40,6 @@ impl Sender {
         Ok(Self { client, token })
     }
 
-    /// Posts `body`.
     #[allow(clippy::disallowed_methods, reason = "load is sent in real time")]
     pub(crate) async fn post(&self, url: &str, body: Bytes) -> Answer {
         let began = Instant::now();

@@ -4,7 +4,6 @@ use std::{fmt::Write as _, path::Path};
 
 use super::{env, error::Error, load::Loaded, origin::Files};
 
-/// Standard input.
 const STDIN: &str = "/dev/stdin";
 
 /// Checks the configuration of `file` and the environment as a start would; says what was checked.

@@ -130,7 +130,6 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     known.min_by_key(|known| strsim::levenshtein(name, known))
 }
 
-/// The value at `path`.
 pub(super) fn get<'a>(root: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
     let (key, sections) = path.split_last()?;
     sections.iter().try_fold(root, |section, name| section.get(name)?.as_object())?.get(key)

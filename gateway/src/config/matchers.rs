@@ -21,7 +21,6 @@ pub struct Matchers {
 #[derive(Clone, Debug)]
 struct Matcher {
     label: String,
-    /// `!=` or `!~`.
     negated: bool,
     value: Value,
 }

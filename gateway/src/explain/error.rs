@@ -8,10 +8,10 @@ pub(super) const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
 /// Why nothing can be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The input.
+    /// The input, which the first field names, cannot be read.
     #[error("cannot read {0}: {1}; pass a JSON file with a webhook, an alert or an event, or `-`")]
     Read(String, std::io::Error),
     /// The input is too large.
@@ -23,13 +23,13 @@ pub enum Error {
          API shows them, or one Event, as JSON"
     )]
     Refused(String, Rejection),
-    /// The cluster.
+    /// No client can be created for the cluster.
     #[error("{0}; or use --offline to do without a cluster")]
     Cluster(#[from] kubernetes::cluster::Error),
     /// The metrics, which are kept and not shown.
     #[error(transparent)]
     Metrics(#[from] metrics::Error),
-    /// The output.
+    /// Standard output cannot be written to.
     #[error("cannot write the report: {0}")]
     Write(#[from] std::io::Error),
 }

@@ -37,7 +37,7 @@ impl Readiness {
         Self { conditions: Arc::new(Mutex::new(conditions)), gauge }
     }
 
-    /// `condition` holds.
+    /// Marks `condition` as met: it no longer keeps `/readyz` from answering 200.
     pub fn met(&self, condition: &'static str) {
         self.set(condition, None);
     }

@@ -61,7 +61,7 @@ pub struct Server {
     pub router: Router,
     /// TLS; plain HTTP if absent.
     pub tls: Option<Tls>,
-    /// Timeouts.
+    /// Timeouts for reading, writing, idling and draining.
     pub settings: config::Server,
     /// How many connections, and whether they are kept.
     pub bounds: Bounds,

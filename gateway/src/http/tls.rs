@@ -33,9 +33,9 @@ pub enum Error {
     Read {
         /// The configuration's key.
         key: &'static str,
-        /// Its value.
+        /// The file that the key names.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read or parsed.
         source: pem::Error,
     },
     /// A file holds no certificate.
@@ -43,7 +43,7 @@ pub enum Error {
     Empty {
         /// The configuration's key.
         key: &'static str,
-        /// Its value.
+        /// The file that the key names.
         path: PathBuf,
     },
     /// The files do not fit together.

@@ -48,7 +48,6 @@ impl State {
 /// What to do about a request, or a probe, that went unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
     Nothing,
     /// Begin to probe.
     Probe,
@@ -95,7 +94,6 @@ impl Breaker {
         self.probing
     }
 
-    /// A probe was answered.
     pub(super) fn probe_answered(&mut self, now: Monotonic) {
         self.probing = false;
         self.answered(now);

@@ -30,7 +30,7 @@ pub enum Error {
     /// 422: the object is not valid.
     #[error("invalid: {0}")]
     Invalid(String),
-    /// 401 or 403.
+    /// 401 or 403: credentials, RBAC rules or admission, such as a quota.
     #[error("permission denied: {0}")]
     Forbidden(String),
     /// 400, 413 or another 4xx: the server, or something before it, cannot use the request.

@@ -8,9 +8,9 @@ pub enum Error {
     /// The certificates of authorities.
     #[error("tracing.caFile: {file}: {source}; it must be a PEM file of certificates", file = file.display())]
     CaFile {
-        /// Where they should be.
+        /// The path in `tracing.caFile`.
         file: PathBuf,
-        /// Why they are not.
+        /// Why the file cannot be read or parsed.
         source: io::Error,
     },
     /// The HTTP client, or certificates that are none.
@@ -18,7 +18,7 @@ pub enum Error {
         "tracing.endpoint: cannot create the HTTP client: {0}; check the certificates of `tracing.caFile` or of the system"
     )]
     Client(#[from] reqwest::Error),
-    /// A header.
+    /// `tracing.headers` has this name, and the name or its value is not valid in HTTP.
     #[error("tracing.headers: `{0}` is not a valid header name, or its value has invalid characters")]
     Header(String),
 }

@@ -7,10 +7,10 @@ use crate::{config, kubernetes, metrics};
 /// Why claims could not be released.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The cluster.
+    /// No client can be created for the cluster.
     #[error(transparent)]
     Cluster(#[from] kubernetes::cluster::Error),
     /// The metrics, which are kept and not shown.
@@ -29,7 +29,7 @@ pub enum Error {
         wait.as_secs()
     )]
     StillRunning {
-        /// The Deployment.
+        /// Name of the Deployment that was scaled to zero.
         name: String,
         /// Its pods that have not ended.
         pods: usize,

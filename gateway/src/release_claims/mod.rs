@@ -53,7 +53,7 @@ pub struct Options {
 pub struct Done {
     /// RemediationRequests that are free now.
     pub released: usize,
-    /// Leases deleted.
+    /// Number of the gateways' leases that were deleted.
     pub leases: usize,
 }
 

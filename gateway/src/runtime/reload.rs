@@ -39,7 +39,7 @@ pub(super) struct Reload {
     pub(super) failure: Option<String>,
     /// `GATEWAY__…` of the process, which override the file.
     pub(super) env: Vec<(String, String)>,
-    /// In effect.
+    /// The configuration in effect.
     pub(super) running: Config,
     pub(super) identity: Identity,
     pub(super) context: Context,

@@ -262,7 +262,6 @@ impl MetadataCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Objects remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let state = self.lock();

@@ -15,7 +15,7 @@ use crate::context::Monotonic;
 pub(crate) enum Sight {
     /// There is such an object.
     Exists,
-    /// There was one.
+    /// There is none now, but the cache has seen one.
     Remembered,
     /// There is none.
     Absent,

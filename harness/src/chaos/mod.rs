@@ -45,7 +45,7 @@ const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Its seed.
+    /// The seed that the faults were drawn from.
     pub seed: u64,
     /// Signals, each sent until it was acknowledged.
     pub signals: usize,

@@ -25,7 +25,7 @@ pub enum FaultProfile {
 }
 
 impl FaultProfile {
-    /// All of them.
+    /// Every profile, in the order in which `--help` lists them.
     pub const ALL: [Self; 7] =
         [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Neighbours, Self::Foreign, Self::Beyond];
 

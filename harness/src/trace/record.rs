@@ -19,7 +19,7 @@ use crate::oracles::Violation;
 /// What a trace keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Nothing.
+    /// No events: the run is not traced.
     #[default]
     Off,
     /// A hash of all events.

@@ -22,7 +22,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How many connections a listener keeps open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// In all.
+    /// The most connections at once, from all addresses.
     pub total: usize,
     /// From one address; an IPv6 network of 64 bits counts as one.
     pub per_peer: usize,
