@@ -1,4 +1,4 @@
-//! Why a configuration, or the environment, is of no use.
+//! Why a configuration, or the environment, is not valid.
 
 use std::fmt;
 

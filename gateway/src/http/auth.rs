@@ -18,7 +18,7 @@ use crate::{
 /// Longer than any token that Kubernetes issues, which are below 2 KiB; it bounds what is hashed and sent on.
 const TOKEN_BYTES_MAX: usize = 8192;
 
-/// When a sender whose token is one too many should come again.
+/// `Retry-After` for a sender whose token exceeds the review limit.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Lets a request to `path` pass, or says why not. Whose token it is becomes part of the request's span; who is refused is

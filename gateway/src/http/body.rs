@@ -120,8 +120,8 @@ async fn collect(body: &mut Body, reading: &mut Reading<'_>, max_bytes: usize) -
     Ok(collected.into())
 }
 
-/// Reads on for a while, and forgets: a connection that is closed on a client in the middle of its body is reset, and
-/// the client may never see the 413 that tells it not to send this again.
+/// Reads the rest of a body for a while and discards it: closing a connection while the client is still sending resets it,
+/// and the client might never see the 413, which tells it not to retry.
 pub(super) async fn discard(mut body: Body, max_bytes: usize, context: &Context) {
     let reading = async {
         let mut left = max_bytes;

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{config, context::Monotonic, remediation::Source, trace::Scope};
 
-/// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
+/// `Retry-After` when no place is free: places are held for milliseconds, so the shortest that HTTP can express.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 /// For the answer to a token that is not accepted.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
@@ -126,7 +126,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     Ok(keep(shared, head.extensions.get(), answer))
 }
 
-/// A flood of tokens that nobody knows would otherwise be as fast as it is refused, and use up the processors.
+/// Delays the 401, or else a flood of unknown tokens would run as fast as it is refused and use up the CPUs.
 async fn hold_back(app: &App, phase: Option<&Phase>) {
     if let Some(phase) = phase {
         phase.refused();

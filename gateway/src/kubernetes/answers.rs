@@ -1,4 +1,4 @@
-//! Makes what comes back safe to read, whoever sent it: the API server, or a proxy, a load balancer or a portal before it.
+//! Makes responses safe to read, whether the API server sent them or a proxy, load balancer or portal in front of it.
 //!
 //! kube reads a body to its end, waits for the end of a line without bound, takes any 4xx for the API server's own word, and
 //! drops `Retry-After`, which kube-apiserver sends beside plain text when it throttles. So, below kube:
@@ -125,7 +125,7 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
     let code = head.status;
     let mut status = match said {
         Some(said) if !code.is_success() => said,
-        // Plain text by kube-apiserver itself: throttled, or no such path. And whoever finds a request too large, it is.
+        // Plain text from kube-apiserver itself: throttled, or no such path. A 413 holds no matter which server sends it.
         _ if code == StatusCode::TOO_MANY_REQUESTS || code == StatusCode::PAYLOAD_TOO_LARGE => {
             json!({ "message": text })
         }

@@ -55,7 +55,7 @@ pub enum Error {
     /// No answer: refused, reset or cut off. It may have taken effect.
     #[error("no connection: {0}")]
     Unreachable(String),
-    /// Not sent, because the API server answers nobody at the moment: nothing took effect.
+    /// Not sent, because the API server does not respond at the moment: nothing took effect.
     #[error("not sent: the Kubernetes API server does not respond")]
     NotSent,
     /// No answer within the deadline. It may take effect later, within the longest life of a sent request.

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More are of no use to a gateway, and some systems allow a thousand million.
+/// A gateway needs no more, and some systems allow a billion.
 const FILES_MAX: u64 = 65_536;
-/// Where there is no limit to be told.
+/// What to assume where the system has no limit.
 const UNLIMITED: u64 = FILES_MAX;
 
 /// Raises the limit as far as this process may, and returns it. Many systems begin with 1,024, so that old programs keep

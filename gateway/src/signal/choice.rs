@@ -66,7 +66,7 @@ pub(crate) async fn choose(
 ) -> Result<Choice, ResolveError> {
     let mut sights = vec![Sight::NotLookedUp; candidates.list.len()];
     let chosen = |chosen, sights| Ok(Choice { sights, chosen });
-    // Whatever a look would show: it stands, and where it is owned the look for its owner follows.
+    // A lookup could not change the choice, and the lookup of its owner follows anyway.
     if let [Candidate { ground: Ground::Subject, .. }] = candidates.list[..] {
         return chosen(Chosen::Candidate(0), sights);
     }

@@ -1,4 +1,4 @@
-//! What is told of a span once it has ended.
+//! The data of a span that is exported once it has ended.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -40,7 +40,7 @@ pub struct Notes {
     pub dropped_links: u32,
     /// Why it failed; it did not if absent.
     pub failure: Option<Cow<'static, str>>,
-    /// Whether nobody is to be told of it.
+    /// Whether the span is dropped instead of exported.
     pub is_discarded: bool,
 }
 

@@ -8,7 +8,7 @@ use harness::{
     exhaustive::{Action, Arrivals, Case, Existing, FaultKinds},
 };
 
-/// How often timers may overtake what waits, if nothing is said of it.
+/// How often timers may fire while other events are pending, by default.
 const EARLY_TIMERS: u8 = 1;
 
 /// A case; what most deserves to be tried if nothing is said of it.
