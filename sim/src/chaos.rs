@@ -117,7 +117,7 @@ fn tell(report: &Report, args: &Args) {
     let caches = if *stale { ", kube-apiserver stale for a while" } else { "" };
     println!("  etcd restored          {lost} acknowledged signals lost by it{caches}");
     println!("  signals after that     {acknowledged} acknowledged, {counted} counted, {attempted} attempted");
-    println!("  again                  {}\n", again(*seed, args));
+    println!("  repeat                 {}\n", again(*seed, args));
     for violation in violations {
         println!("  {violation}");
     }

@@ -65,12 +65,12 @@ impl Replay {
         println!("\n  commit     {}", origin::commit());
         println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
         println!("  scenario   {}", scenario.summary());
-        println!("  again      {}", self.command);
+        println!("  replay     {}", self.command);
         println!("  smallest   {}", smallest.summary());
         for violation in traced.violations.iter().take(3) {
             println!("             {violation}");
         }
-        println!("  again      {}", small.command);
+        println!("  replay     {}", small.command);
         println!("  timeline   {}", out.join("timeline.txt").display());
         println!("             {}", out.join("timeline.html").display());
         Ok(())

@@ -135,7 +135,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::lock_backoff("lock: {initialBackoff: 2s}", "lock.initialBackoff: ")]
 #[case::lock_no_backoff("lock: {initialBackoff: 0s}", "lock.initialBackoff: ")]
 #[case::collect("lock: {collectInterval: 1ms}", "lock.collectInterval: ")]
-#[case::freshness("view: {freshness: 30s}", "view.freshness: 30s is not more than view.probeInterval")]
+#[case::freshness("view: {freshness: 30s}", "view.freshness: 30s is not more than the sum of view.probeInterval")]
 #[case::watch("view: {watchTimeout: 1500ms}", "view.watchTimeout: ")]
 #[case::attempt("view: {attemptTimeout: 16s}", "view.attemptTimeout: 16s is more than")]
 #[case::catch_up("view: {catchUp: 10s}", "view.catchUp: ")]
@@ -215,7 +215,7 @@ fn a_file_that_is_not_there_is_an_error() {
 
 #[rstest]
 #[case::misspelt("GATEWAY__SERVER__LISTEN_ADRR", "x", "did you mean GATEWAY__SERVER__LISTEN_ADDR?")]
-#[case::section("GATEWAY__SERVER", "x", "GATEWAY__SERVER: no configuration key")]
+#[case::section("GATEWAY__SERVER", "x", "GATEWAY__SERVER: unknown configuration variable")]
 #[case::bad_value(
     "GATEWAY__LOCK__DURATION",
     "long",

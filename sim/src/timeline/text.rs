@@ -59,7 +59,7 @@ fn title(run: &Run<'_>, timeline: &Timeline) -> String {
     let Run { seed, protocol, faults, profile, origin, toolchain, replay, .. } = run;
     let mut text = format!("{}  {}\n", run.verdict().1, run.headline());
     let _ = writeln!(text, "seed {seed}, protocol {protocol}, faults {faults}, commit {}, {toolchain}", origin.commit);
-    let _ = writeln!(text, "again: {replay}");
+    let _ = writeln!(text, "replay: {replay}");
     for (what, value) in profile {
         let _ = writeln!(text, "  {what}: {value}");
     }

@@ -126,7 +126,7 @@ fn seeds_that_are_missing_or_there_twice_are_named_and_fail(#[case] shares: &[us
 #[test]
 fn the_command_that_a_gap_names_fills_it() {
     let (_, result, _) = merged(&[&*SHARES[0], &*SHARES[2]].concat());
-    let (_, command) = problems(&result)[0].split_once("that too: sim ").unwrap();
+    let (_, command) = problems(&result)[0].split_once("that result too: sim ").unwrap();
     let filled = text_of(&sim(&command.split(' ').collect::<Vec<_>>()).stdout);
     let (code, result, _) = merged(&[&*SHARES[0], &*SHARES[2], &*filled].concat());
     assert_eq!((code, &result["seeds"]), (Some(0), &json!(10)), "{result}");
@@ -142,7 +142,7 @@ fn ranges_that_overlap_in_part_are_named_with_the_seeds_they_share() {
 }
 
 #[rstest]
-#[case::faults("/faults", "swarm", "of another exploration than standard input:1: faults swarm, not none")]
+#[case::faults("/faults", "swarm", "belongs to another exploration than standard input:1: faults swarm, not none")]
 #[case::protocol("/protocol", "unlocked", "protocol unlocked, not fenced")]
 #[case::commit("/campaign/commit", "0123456789ab", "commit 0123456789ab, not ")]
 #[case::version("/campaign/version", "9.9.9", "version 9.9.9, not ")]
@@ -257,7 +257,7 @@ fn a_violation_of_elsewhere_is_shown_without_what_a_terminal_would_obey() {
 #[case::beyond(&["--shares", "3", "--index", "3"], "indexes are 0 to 2; a Job needs as many completions as shares")]
 #[case::too_many(&["--shares", "3", "--index", "0", "--seeds", "2"], "a share needs at least one seed")]
 #[case::exhaustive(&["--shares", "3", "--index", "0", "--exhaustive"], "cannot be used with")]
-#[case::result(&["--result", "/dev/null/result.json"], "/dev/null/result.json cannot be written")]
+#[case::result(&["--result", "/dev/null/result.json"], "cannot write /dev/null/result.json")]
 fn shares_that_cannot_be_are_refused_before_the_work(#[case] options: &[&str], #[case] said: &str) {
     let output = sim(&[&["explore"], options].concat());
     let errors = text_of(&output.stderr);
