@@ -7,17 +7,17 @@ use clap_complete::Shell;
 use jiff::fmt::friendly::SpanParser;
 
 const EXIT_CODES: &str = "\
-Signals: SIGTERM and SIGINT end it after the requests under way; SIGHUP reads the configuration file again.
-Exit codes: 0 ended when told to, 1 could not start or carry out the command (the message says why), 2 wrong arguments.";
+Signals: SIGTERM and SIGINT shut it down after the requests in flight; SIGHUP reloads the configuration file.
+Exit codes: 0 shut down as requested, 1 startup or the command failed (the message says why), 2 wrong arguments.";
 
 /// Turns Alertmanager webhooks and Kubernetes events into one active RemediationRequest per resource
 ///
-/// Without a command, it is a gateway: it serves until it is told to end. It needs POD_NAME and POD_NAMESPACE, and the
+/// Without a command, runs the gateway until SIGTERM or SIGINT. It needs POD_NAME and POD_NAMESPACE, and access to the
 /// cluster that it runs in or that KUBECONFIG names.
 #[derive(Parser)]
 #[command(version = gateway::version::version(), after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// YAML file; every key can also be set by environment, such as `GATEWAY__SERVER__LISTEN_ADDR`
+    /// YAML configuration file; environment variables such as `GATEWAY__SERVER__LISTEN_ADDR` override its keys
     #[arg(long, value_name = "FILE", env = "GATEWAY_CONFIG_FILE", global = true)]
     pub(crate) config: Option<PathBuf>,
     #[command(subcommand)]
@@ -26,7 +26,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Check a configuration, or show the one in effect
+    /// Check a configuration, or print the one in effect
+    #[command(after_help = "Exit codes: 0 valid or printed, 1 not valid or not readable, 2 wrong arguments.")]
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
@@ -34,81 +35,80 @@ pub(crate) enum Command {
     /// Print the CRD as YAML
     #[command(after_help = "Exit codes: 0 printed, 2 wrong arguments.")]
     Crd,
-    /// Tell what would become of an alert or event, and why
+    /// Explain what the gateway would do with an alert or event
     ///
-    /// Reads an Alertmanager webhook, an alert or a list of alerts as its API shows them, or a Kubernetes Event, as JSON.
-    /// Looks up what a gateway with the same configuration would, in the cluster that KUBECONFIG names or that it runs in,
-    /// and writes nothing. The report holds what names a resource and no other part of the payload.
-    #[command(
-        after_help = "Exit codes: 0 explained, 1 there was nothing to explain or no cluster to ask, 2 wrong arguments."
-    )]
+    /// Reads, as JSON, an Alertmanager webhook, an alert or a list of alerts as returned by Alertmanager's API, or a
+    /// Kubernetes Event. Makes the same lookups as a gateway with the same configuration, in the cluster that KUBECONFIG
+    /// names or that it runs in, and writes nothing. The report contains only what identifies resources, and no other
+    /// part of the payload.
+    #[command(after_help = "Exit codes: 0 explained, 1 no usable input or no cluster, 2 wrong arguments.")]
     Explain {
-        /// `-` or nothing for standard input
+        /// JSON file; `-` or none for standard input
         #[arg(default_value = "-")]
         file: PathBuf,
-        /// Ask no cluster: tell what would be looked up
+        /// Do not contact the cluster; report what would be looked up
         #[arg(long)]
         offline: bool,
-        /// One JSON document
+        /// Print the report as one JSON document
         #[arg(long)]
         json: bool,
-        /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
+        /// Namespace of the RemediationRequests; POD_NAMESPACE or the kubeconfig's namespace if absent
         #[arg(long, short, value_name = "NAMESPACE")]
         namespace: Option<String>,
     },
-    /// Free all RemediationRequests of a namespace of the gateways' finalizer, before the gateways are uninstalled
+    /// Remove the gateways' finalizer from all RemediationRequests in a namespace
     ///
-    /// Without it, those that carry a claim when the last gateway ends could not be deleted any more. No gateway may run
-    /// meanwhile.
+    /// Run it before the gateways are uninstalled: RemediationRequests that still carry the finalizer after the last
+    /// gateway has stopped cannot be deleted. No gateway may run in the namespace meanwhile.
     #[command(
         group(ArgGroup::new("stopped").required(true).args(["scale_down", "yes"])),
-        after_help = "Exit codes: 0 done, 1 a request failed, 2 wrong arguments, 3 gateways still run, 4 claims are left."
+        after_help = "Exit codes: 0 done, 1 a request failed, 2 wrong arguments, 3 gateways are still running, 4 claims are left."
     )]
     ReleaseClaims {
-        /// Where RemediationRequests live; POD_NAMESPACE or the kubeconfig's namespace if absent
+        /// Namespace of the RemediationRequests; POD_NAMESPACE or the kubeconfig's namespace if absent
         #[arg(long, short, value_name = "NAMESPACE")]
         namespace: Option<String>,
-        /// Scale this to zero first, and wait until its pods have ended
+        /// Scale this Deployment to zero first, and wait until its pods are gone
         #[arg(long, value_name = "deployment/NAME")]
         scale_down: Option<String>,
-        /// How long its pods may take to end
+        /// How long to wait for its pods to terminate
         #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
         wait: Duration,
-        /// No gateway runs in the namespace: release at once
+        /// Confirm that no gateway runs in the namespace, and start at once
         #[arg(long)]
         yes: bool,
-        /// Delete the gateways' leases, too: locks and counters
+        /// Also delete the gateways' leases: locks and counters
         #[arg(long)]
         leases: bool,
     },
-    /// Print completions for a shell
+    /// Print shell completions
     ///
-    /// For bash: `source <(gateway completions bash)`; for zsh and fish, write them to a file that the shell looks for, such
-    /// as `~/.config/fish/completions/gateway.fish`.
+    /// For bash: `source <(gateway completions bash)`; for zsh and fish, write them to a file in the shell's completion
+    /// path, such as `~/.config/fish/completions/gateway.fish`.
     #[command(after_help = "Exit codes: 0 printed, 2 wrong arguments.")]
     Completions {
-        /// The shell
+        /// Shell to print them for
         shell: Shell,
     },
 }
 
 #[derive(Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Check a configuration as a start would, and report all errors at once
+    /// Validate a configuration as at startup, and report all errors at once
     ///
-    /// Variables `GATEWAY__…` of the environment count as they would at a start.
+    /// Environment variables `GATEWAY__…` apply as they do at startup.
     #[command(after_help = "Exit codes: 0 valid, 1 not valid or not readable, 2 wrong arguments.")]
     Check {
-        /// `-` for standard input; the file of `--config` if absent
+        /// YAML file, `-` for standard input; the file of `--config` if absent
         file: Option<PathBuf>,
-        /// The files that it names need not be here
+        /// Do not check that the files named in the configuration exist
         #[arg(long)]
         syntax_only: bool,
     },
     /// Print the configuration in effect as YAML, with the origin of each value; secrets are masked
     #[command(after_help = "Exit codes: 0 printed, 1 not valid or not readable, 2 wrong arguments.")]
     Print {
-        /// `-` for standard input; the file of `--config` if absent
+        /// YAML file, `-` for standard input; the file of `--config` if absent
         file: Option<PathBuf>,
     },
 }
@@ -124,5 +124,5 @@ pub(crate) fn config_named_by(matches: &ArgMatches, argument: bool) -> &'static 
 
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed = SpanParser::new().parse_unsigned_duration(text);
-    parsed.map_err(|_| "give a duration such as `60s` or `2m`".to_owned())
+    parsed.map_err(|_| "expected a duration such as `60s` or `2m`".to_owned())
 }

@@ -43,7 +43,7 @@ pub enum Decision {
     Allowed(Arc<str>),
     /// The token's user, who is called so, may not.
     Forbidden(Arc<str>),
-    /// The token is nobody's.
+    /// The token is not valid.
     Unauthenticated,
 }
 
@@ -51,7 +51,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The Kubernetes API was not asked, or did not answer, in time.
-    #[error("no answer within the deadline")]
+    #[error("no response within the deadline")]
     Deadline,
     /// The Kubernetes API failed or refused to say.
     #[error("{0}")]
@@ -60,7 +60,7 @@ pub enum Error {
     #[error("the Kubernetes API is throttling")]
     Throttled(Duration),
     /// Too many tokens that are not known are sent.
-    #[error("too many tokens are to be reviewed")]
+    #[error("token review limit reached")]
     Limited,
 }
 
@@ -146,7 +146,7 @@ impl Authenticator {
             Decision::Allowed(_) => Duration::ZERO,
             Decision::Forbidden(_) | Decision::Unauthenticated => negative_cache_ttl,
         };
-        // It was accepted, and is to be reviewed again: made-up tokens never were.
+        // It was accepted before and is due for another review, which made-up tokens never were.
         let standing = if self.accepted.get_stale(&key).is_some() { Standing::Known } else { Standing::Unknown(peer) };
         let load = || {
             let (limit, kubernetes, token) = (self.limit.clone(), self.kubernetes.clone(), token.to_owned());
@@ -162,7 +162,6 @@ impl Authenticator {
         Ok(decision)
     }
 
-    /// Refusals remembered.
     #[cfg(test)]
     pub(crate) fn refusals(&self) -> usize {
         self.reviews.len()
@@ -181,7 +180,7 @@ async fn review(
     Ok(if allowed { Decision::Allowed(name) } else { Decision::Forbidden(name) })
 }
 
-/// Whose token it is; nobody's if it is not accepted.
+/// The user that the token belongs to; none if the token is not valid.
 async fn review_token(
     kubernetes: &Kubernetes,
     token: String,

@@ -28,7 +28,7 @@ pub struct LogLimit {
 
 struct Inner {
     context: Context,
-    /// By reason. Reasons are words of this program, so there are only so many.
+    /// By reason. Reasons are constants of this program, so the map is bounded.
     windows: RwLock<BTreeMap<&'static str, Window>>,
 }
 
@@ -37,7 +37,7 @@ struct Window {
     /// What the lines are written at.
     level: Level,
     written: u32,
-    /// What is left out is counted by many at once, and without a look at the clock: there may be a million a second.
+    /// Suppressed lines, counted without a lock and without reading the clock: there may be a million per second.
     left_out: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! Memory that is free goes back to the system also while nothing is allocated.
+//! Returns free memory to the system even while the process allocates nothing.
 //!
 //! jemalloc gives pages back in the course of allocations, and its threads of its own do not work with musl.
 
@@ -11,7 +11,7 @@ const ALLOCATIONS: usize = 4096;
 /// More than a thread keeps for itself. Nothing is written there, so that it costs no pages.
 const BYTES: usize = 64 << 10;
 
-/// Has a thread allocate now and then for as long as the process lives.
+/// Starts a thread that allocates every now and then, which makes jemalloc return free pages.
 pub(crate) fn give_back() {
     let allocate = || loop {
         thread::sleep(EVERY);
@@ -20,6 +20,6 @@ pub(crate) fn give_back() {
         }
     };
     if let Err(error) = thread::Builder::new().name("memory".to_owned()).spawn(allocate) {
-        eprintln!("gateway: memory that is free goes back late, there is no thread for it: {error}");
+        eprintln!("gateway: cannot start the thread that returns free memory to the system: {error}");
     }
 }

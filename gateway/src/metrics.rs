@@ -17,10 +17,10 @@ use self::exemplars::Exemplars;
 /// A metric could not be registered or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// By the crate prometheus.
+    /// The crate prometheus refused to register or encode a metric.
     #[error("metrics: {0}")]
     Prometheus(#[from] prometheus::Error),
-    /// As OpenMetrics.
+    /// The OpenMetrics text could not be formatted.
     #[error("metrics: {0}")]
     Format(#[from] std::fmt::Error),
 }
@@ -100,7 +100,7 @@ impl Metrics {
         let r = Register(Registry::new());
         let metrics = Self {
             ready: r
-                .gauge("gateway_ready", "Whether this gateway may be sent signals: 1 if /readyz says so, else 0")?,
+                .gauge("gateway_ready", "Whether this gateway is ready for signals: 1 if /readyz says so, else 0")?,
             lock_acquisition_failures: r.counter(
                 "gateway_lock_acquisition_failures_total",
                 "Total number of failed distributed lock acquisitions",
@@ -146,7 +146,7 @@ impl Metrics {
             )?,
             signals_parse_dropped: r.counters(
                 "gateway_signals_parse_dropped_total",
-                "Total number of alerts or events that could not be used",
+                "Total number of alerts or events that were not valid",
                 &["reason"],
             )?,
             alerts_truncated: r.counter(
@@ -168,16 +168,16 @@ impl Metrics {
                 "Duration of HTTP requests",
                 &["endpoint", "method", "status"],
             )?,
-            http_requests_in_flight: r.gauge("gateway_http_requests_in_flight", "HTTP requests being worked on")?,
+            http_requests_in_flight: r.gauge("gateway_http_requests_in_flight", "HTTP requests in flight")?,
             http_requests_overload: r.counter(
                 "gateway_http_requests_overload_total",
-                "Total number of HTTP requests answered 503 because too many were being worked on",
+                "Total number of HTTP requests answered 503 because too many were in flight",
             )?,
             http_body_bytes: r
-                .gauge("gateway_http_body_bytes", "Memory that is reserved for bodies being received or worked on")?,
+                .gauge("gateway_http_body_bytes", "Memory reserved for bodies being received or processed")?,
             http_bounds_met: r.counters(
                 "gateway_http_bounds_met_total",
-                "Total number of connections and bodies given up or refused because a bound was met",
+                "Total number of connections and bodies dropped or refused because a limit was reached",
                 &["bound"],
             )?,
             tls_certificate_expiry_timestamp_seconds: r.gauge(
@@ -206,11 +206,11 @@ impl Metrics {
             )?,
             counts_taken_back: r.counter(
                 "gateway_counts_taken_back_total",
-                "Total number of batches taken back because their RemediationRequest had ended",
+                "Total number of batches undone because their RemediationRequest had ended",
             )?,
             counts_indeterminate: r.counters(
                 "gateway_counts_indeterminate_total",
-                "Total number of batches of which it is not known whether they were counted",
+                "Total number of batches whose outcome is unknown: counted or not",
                 &["cause"],
             )?,
             projections: r.counters(
@@ -229,7 +229,7 @@ impl Metrics {
             view_objects: r.gauge("gateway_view_objects", "RemediationRequests in the view")?,
             view_restarts: r.counters(
                 "gateway_view_restarts_total",
-                "Total number of times the watch of RemediationRequests was begun again",
+                "Total number of times the watch of RemediationRequests was restarted",
                 &["reason"],
             )?,
             view_fallback_lists: r.counter(
@@ -254,11 +254,11 @@ impl Metrics {
             )?,
             history_rewound: r.counter(
                 "gateway_history_rewound_total",
-                "Total number of times the view was dropped because the API server's history had gone back",
+                "Total number of times the view was dropped because the API server's history went back",
             )?,
             other_version_traces: r.counters(
                 "gateway_other_version_traces_total",
-                "Total number of things that another version of the gateway was seen to do beside this one",
+                "Total number of actions of another version of the gateway that this one saw",
                 &["trace"],
             )?,
             circuit_breaker_state: r.gauges(
@@ -269,17 +269,17 @@ impl Metrics {
             audit_queue_depth: r.gauge("gateway_audit_queue_depth", "Audit events waiting to be sent")?,
             audit_events: r.counters(
                 "gateway_audit_events_total",
-                "Total number of audit events by what became of them",
+                "Total number of audit events by outcome",
                 &["outcome"],
             )?,
             remediation_events: r.counters(
                 "gateway_remediation_events_total",
-                "Total number of Kubernetes Events on RemediationRequests by what became of them",
+                "Total number of Kubernetes Events on RemediationRequests by outcome",
                 &["outcome"],
             )?,
             trace_spans: r.counters(
                 "gateway_trace_spans_total",
-                "Total number of spans of traces by what became of them",
+                "Total number of trace spans by outcome",
                 &["outcome"],
             )?,
             auth_decisions: r.counters(
@@ -294,11 +294,11 @@ impl Metrics {
             )?,
             config_last_reload_successful: r.gauge(
                 "gateway_config_last_reload_successful",
-                "Whether the last configuration that was loaded could be used: 1 if so, else 0",
+                "Whether the last configuration that was loaded was valid: 1 if so, else 0",
             )?,
             config_last_reload_success_timestamp_seconds: r.float_gauge(
                 "gateway_config_last_reload_success_timestamp_seconds",
-                "When a configuration was last loaded and could be used, in seconds since 1970",
+                "When a valid configuration was last loaded, in seconds since 1970",
             )?,
             build_info: r.gauges("gateway_build_info", "Version of this gateway; always 1", &["version"])?,
             registry: r.0,

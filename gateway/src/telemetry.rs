@@ -1,8 +1,8 @@
 //! Log output of the process: JSON lines or text on standard output, which is where Kubernetes collects a pod's logs.
 //!
-//! What is logged is `logging.level` and nothing else: `RUST_LOG` is not consulted, so that the configuration tells the
-//! whole truth. Nothing waits for whoever reads it, lines have a bounded length, and warnings that repeat themselves are limited;
-//! what is lost or left out is counted in `gateway_log_lines_lost_total`.
+//! `logging.level` alone decides what is logged: `RUST_LOG` is ignored, so that the configuration is complete. Logging never
+//! blocks on a slow reader, lines have a bounded length, and repeated warnings are limited; lines that are lost or left out
+//! are counted in `gateway_log_lines_lost_total`.
 
 mod limit;
 mod line;

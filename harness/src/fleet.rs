@@ -217,7 +217,7 @@ impl Fleet {
         act(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// All RemediationRequests.
+    /// Every RemediationRequest in the store, as JSON.
     pub fn requests(&self) -> Vec<Value> {
         self.api.objects("remediationrequests")
     }

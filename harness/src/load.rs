@@ -46,7 +46,7 @@ pub fn webhook(resource: &str, starts_at: &str) -> Value {
 /// What senders sent and were told, by fingerprint.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Signals sent.
+    /// Signals posted, retries included.
     pub attempted: BTreeMap<String, u64>,
     /// Signals answered 201 or 202.
     pub acknowledged: BTreeMap<String, u64>,

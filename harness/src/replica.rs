@@ -51,7 +51,7 @@ pub fn identity(name: &str, namespace: &str) -> Identity {
 /// An answer of a gateway.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// HTTP status.
+    /// HTTP status; 502 stands for no answer.
     pub status: StatusCode,
     /// Its JSON, null if it is none.
     pub body: Value,
@@ -66,7 +66,7 @@ pub struct ReplicaSpec {
     pub namespace: String,
     /// How it keeps RemediationRequests unique.
     pub protocol: Protocol,
-    /// Its configuration.
+    /// The configuration as loaded, listeners included.
     pub config: Config,
 }
 

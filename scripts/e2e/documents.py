@@ -55,7 +55,7 @@ PUT = {
 Step = collections.namedtuple("Step", "page start expected put", defaults=("", {}))
 
 # By each of the three pods.
-LOADED = r"(\[pod/gateway-.*the configuration was loaded again.*\n){3}"
+LOADED = r"(\[pod/gateway-.*configuration reloaded.*\n){3}"
 UNINSTALL = Step("runbook", "helm uninstall gateway", r'release "gateway" uninstalled\n\Z')
 INSTALL = [
     Step("README", "scripts/tools helm", r"/helm\n"),

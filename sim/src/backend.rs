@@ -27,13 +27,13 @@ mod requests;
 /// Why a cluster cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the kubeconfig {path} cannot be used: {source}")]
+    #[error("cannot use the kubeconfig {path}: {source}")]
     Kubeconfig { path: String, source: kube::config::KubeconfigError },
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     #[error(transparent)]
     Client(#[from] kubernetes::cluster::Error),
-    #[error("the cluster's watches cannot be believed: {0}; try again")]
+    #[error("the cluster's watches are not reliable: {0}; try again")]
     Witness(String),
 }
 

@@ -9,10 +9,10 @@ use crate::{exit, progress::Progress};
 /// Options of `sim chaos`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Decides on what goes wrong; drawn if absent
+    /// Determines the faults; random if absent
     #[arg(long)]
     seed: Option<u64>,
-    /// How many seconds things go wrong, 45 to 86400; healing, and a restore of etcd after it, take up to six minutes more
+    /// How long faults are injected, 45 to 86400 s; healing, and a restore of etcd after it, take up to six minutes more
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(LENGTH_MIN_MS / 1000..=86_400))]
     seconds: u64,
     /// Signals per second, 1 to 100
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// Resources that the signals are about, 1 to 1000
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000))]
     resources: u16,
-    /// The gateway's binary; the one beside this program if absent
+    /// Gateway binary; the one next to this program if absent
     #[arg(long, value_name = "FILE")]
     gateway: Option<PathBuf>,
     /// Print the result as JSON
@@ -34,9 +34,9 @@ pub(crate) struct Args {
 pub(crate) enum Error {
     #[error(transparent)]
     Chaos(#[from] chaos::Error),
-    #[error("there is no gateway binary at {0}; build it with `cargo build -p gateway`, or name it with --gateway")]
+    #[error("there is no gateway binary at {0}; build it with `cargo build -p gateway`, or pass it with --gateway")]
     NoGateway(PathBuf),
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot print the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -115,9 +115,9 @@ fn tell(report: &Report, args: &Args) {
     println!("  typed neighbour        {changes} changes, {conflicts} conflicts, the longest took {longest_ms} ms");
     let Restored { stale, lost, attempted, acknowledged, counted } = restored;
     let caches = if *stale { ", kube-apiserver stale for a while" } else { "" };
-    println!("  etcd restored          {lost} acknowledged signals gone with it{caches}");
+    println!("  etcd restored          {lost} acknowledged signals lost by it{caches}");
     println!("  signals after that     {acknowledged} acknowledged, {counted} counted, {attempted} attempted");
-    println!("  again                  {}\n", again(*seed, args));
+    println!("  repeat                 {}\n", again(*seed, args));
     for violation in violations {
         println!("  {violation}");
     }

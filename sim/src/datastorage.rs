@@ -19,7 +19,7 @@ pub(crate) struct Args {
 pub(crate) enum Error {
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
-    #[error("the service ended: {0}")]
+    #[error("the service failed: {0}")]
     Serve(std::io::Error),
 }
 

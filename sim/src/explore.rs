@@ -34,33 +34,33 @@ mod merge;
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// How many seeds, 1 or more
+    /// Number of seeds, 1 or more
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     start: u64,
-    /// Which faults are drawn
+    /// Fault profile
     #[arg(long, default_value_t, value_parser = fault_profile::parser())]
     faults: FaultProfile,
     /// How the gateways keep RemediationRequests unique
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
-    /// Try every order of what happens in small cases, up to bounds that are stated, in place of seeds
+    /// Instead of seeds, try every order of events in small cases, within stated bounds
     #[arg(long, conflicts_with_all = ["seeds", "start", "faults", "keep_going", "shares", "index", "result"])]
     exhaustive: bool,
     #[command(flatten)]
     case: CaseArgs,
-    /// How often at most an order departs from the default one, in which what waits longest goes first; a number from 0, or `any`
+    /// Maximum departures from the default order, in which what waits longest goes first: a number, or `any`
     #[arg(long, requires = "exhaustive", default_value_t = DEPARTURES, value_name = "N")]
     departures: Departures,
-    /// Minutes of real time at most, 1 to 1440; what was not finished is said
+    /// Time limit in minutes, 1 to 1440; what was not finished is reported
     #[arg(long, requires = "exhaustive", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
-    /// Runs at once, 1 to 1024; all cores if absent
+    /// Parallel runs, 1 to 1024; one per core if absent
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
-    /// Go on after a violation, and count how many seeds have one
+    /// Continue after a violation, and count the seeds that have one
     #[arg(long)]
     keep_going: bool,
     /// Explore one share of the seeds, of this many: 1 to 100000; other machines explore the others
@@ -69,10 +69,10 @@ pub(crate) struct Args {
     /// Which share, from 0; an Indexed Job of Kubernetes sets the variable
     #[arg(long, requires = "shares", value_name = "N", env = "JOB_COMPLETION_INDEX")]
     index: Option<u64>,
-    /// Where the timeline of a violation is written; a share has none
+    /// Directory for the timeline of a violation; a share writes none
     #[arg(long, value_name = "DIR", default_value = "target/explore")]
     out: PathBuf,
-    /// Write the result as JSON to this file, too
+    /// Also write the result as JSON to this file
     #[arg(long, value_name = "FILE.json")]
     result: Option<PathBuf>,
     /// Print the result as JSON
@@ -82,7 +82,7 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Join the results of shares, and check that they are one whole exploration
+    /// Merge the results of shares, and check that they form one complete exploration
     #[command(after_help = exit::MERGE)]
     Merge(merge::Args),
 }

@@ -13,7 +13,7 @@ pub(crate) use self::campaign::{Campaign, MESSAGE_MAX, Seeds, Violated, Violatin
 /// Why seeds could not be explored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot print the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Verdict(#[from] verdict::Error),
@@ -23,11 +23,11 @@ pub(crate) enum Error {
     Range { start: u64, seeds: u64 },
     #[error("--index {index} --shares {shares}: indexes are 0 to {}; a Job needs as many completions as shares", shares - 1)]
     Index { index: u64, shares: u64 },
-    #[error("--shares {shares} --seeds {seeds}: a share needs a seed at least; use fewer shares or more seeds")]
+    #[error("--shares {shares} --seeds {seeds}: a share needs at least one seed; use fewer shares or more seeds")]
     Shares { shares: u64, seeds: u64 },
-    #[error("no results: name files or folders, or pipe them in, such as from `kubectl logs`")]
+    #[error("no results: pass files or folders, or pipe them in, for example from `kubectl logs`")]
     NoInput,
-    #[error("there is no result that can be used{}", if .0.is_empty() { String::new() } else { format!(":\n  {}", .0) })]
+    #[error("there is no usable result{}", if .0.is_empty() { String::new() } else { format!(":\n  {}", .0) })]
     NoResult(String),
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn exit_code<'a>(mut violated: impl Iterator<Item = &'a str>) -> u8 {
 pub(crate) struct Exhaustive {
     /// Orders run from their beginning.
     pub(crate) orders: u64,
-    /// Different states.
+    /// Distinct states, by their digests.
     pub(crate) states: u64,
     /// Whether every order of every case was tried, with no bound in the way.
     pub(crate) complete: bool,

@@ -38,19 +38,19 @@ pub(crate) struct Args {
     /// Resources that the webhooks are about, 1 to 10000
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     resources: u32,
-    /// What the names of the resources begin with
+    /// Prefix of the resources' names
     #[arg(long, default_value = "load")]
     prefix: String,
-    /// Webhooks under way at once, 1 to 1000
+    /// Webhooks in flight at once, 1 to 1000
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
-    /// Webhooks begun per second, 1 to 10000; as fast as answers come if absent
+    /// Webhooks started per second, 1 to 10000; as fast as they are answered if absent
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
-    /// How long a webhook that is answered 5xx, or not at all, is sent again, 0 to 3600 s
+    /// How long to retry a webhook that gets a 5xx or no response, 0 to 3600 s
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3600))]
     retry_for: u64,
-    /// Show the token of this file, such as a pod's own
+    /// Send the bearer token in this file, such as a pod's own
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Print the result as JSON
@@ -60,12 +60,14 @@ pub(crate) struct Args {
 
 /// The base address of a gateway.
 fn base(text: &str) -> Result<reqwest::Url, String> {
-    let example = "give a base address such as `http://10.96.0.20:8080`";
+    let example = "use a base address such as `http://10.96.0.20:8080`";
     let url: reqwest::Url = text.parse().map_err(|error| format!("{error}; {example}"))?;
     match () {
         // There are no certificate authorities in the image.
-        () if url.scheme() != "http" => Err(format!("only http is spoken; {example}")),
-        () if url.query().is_some() || url.fragment().is_some() => Err(format!("no query, no fragment; {example}")),
+        () if url.scheme() != "http" => Err(format!("only http is supported; {example}")),
+        () if url.query().is_some() || url.fragment().is_some() => {
+            Err(format!("a query or fragment is not allowed; {example}"))
+        }
         () if url.path().trim_end_matches('/').ends_with(PROMETHEUS) => {
             Err(format!("{PROMETHEUS} is appended to it; {example}"))
         }
@@ -78,9 +80,9 @@ fn base(text: &str) -> Result<reqwest::Url, String> {
 pub(crate) enum Error {
     #[error("--token-file {path}: {source}")]
     Token { path: String, source: std::io::Error },
-    #[error("the HTTP client cannot be built: {0}")]
+    #[error("cannot create the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot print the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 

@@ -52,16 +52,16 @@ enum Command {
     /// Run scenarios drawn from seeds in virtual time, with faults, and check every committed write
     #[command(after_help = exit::SEARCH)]
     Explore(explore::Args),
-    /// Run one of them again, and print its timeline
+    /// Replay one scenario and print its timeline
     #[command(after_help = exit::SEARCH)]
     Replay(replay::Args),
-    /// Run gateway processes on a real control plane, while they and its servers are killed and paused
+    /// Run gateway processes on a real control plane while killing and pausing them and its servers
     #[command(after_help = exit::SEARCH)]
     Chaos(chaos::Args),
     /// Serve gateways and a Kubernetes API for kubectl and curl, until Ctrl-C
     #[command(after_help = exit::SERVED)]
     Serve(serve::Args),
-    /// Post webhooks to a gateway that runs elsewhere, again as Alertmanager would, and tell what was acknowledged
+    /// Post webhooks to a running gateway, retry as Alertmanager does, and report what was acknowledged
     #[command(after_help = exit::LOAD)]
     Load(load::Args),
     /// One gateway, configured by environment as the product's binary is, with any protocol
@@ -70,10 +70,10 @@ enum Command {
     /// Print completions for a shell, such as `source <(sim completions bash)`
     #[command(after_help = exit::PRINTED)]
     Completions {
-        /// The shell
+        /// Shell to print them for
         shell: clap_complete::Shell,
     },
-    /// Stand in for the DataStorage service: check audit events against their schema, and report what came
+    /// Stand in for the DataStorage service: check audit events against their schema, and report what was received
     #[command(hide = true)]
     Datastorage(datastorage::Args),
 }

@@ -11,9 +11,7 @@ pub(crate) struct Outcome {
     /// How the gateways kept RemediationRequests unique.
     #[serde(serialize_with = "name")]
     pub(crate) protocol: Protocol,
-    /// Gateways.
     pub(crate) replicas: usize,
-    /// Webhooks posted.
     pub(crate) signals: usize,
     /// Answers by HTTP status; 0 stands for no answer.
     pub(crate) statuses: BTreeMap<u16, usize>,
@@ -45,7 +43,6 @@ pub(crate) struct Outcome {
     pub(crate) answers: Vec<Answered>,
 }
 
-/// One answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Answered {
     /// Which gateway gave it, from 0.
@@ -63,7 +60,6 @@ fn name<S: Serializer>(protocol: &Protocol, serializer: S) -> Result<S::Ok, S::E
 /// Requests to the Kubernetes API.
 #[derive(Debug, Serialize)]
 pub(crate) struct ApiRequests {
-    /// All of them.
     pub(crate) total: usize,
     /// By verb and resource, such as `create leases`.
     pub(crate) by: BTreeMap<String, usize>,

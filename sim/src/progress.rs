@@ -45,7 +45,7 @@ impl Progress {
     }
 }
 
-/// One line that is written over: all the time on a terminal, elsewhere a new line every so often.
+/// A status line: overwritten in place on a terminal, elsewhere printed again at intervals.
 pub(crate) struct Ticker {
     quiet: bool,
     terminal: bool,

@@ -26,21 +26,21 @@ use crate::{
 #[derive(clap::Args)]
 #[command(group(ArgGroup::new("source").required(true).args(["seed", "scenario", "schedule"])))]
 pub(crate) struct Args {
-    /// The seed that `explore` named
+    /// Seed that `explore` reported
     #[arg(long)]
     seed: Option<u64>,
-    /// A scenario that `explore` or a property test has written down
+    /// Scenario written by `explore` or a property test
     #[arg(long, value_name = "FILE.json")]
     scenario: Option<PathBuf>,
-    /// A schedule that `explore --exhaustive` has found, with the options that it names
+    /// Schedule found by `explore --exhaustive`, with the options that it reported
     #[arg(long, value_name = "CHOICES", requires = "exhaustive", conflicts_with = "faults")]
     schedule: Option<String>,
-    /// The schedule is one of a small case
+    /// The schedule belongs to a small case
     #[arg(long, requires = "schedule")]
     exhaustive: bool,
     #[command(flatten)]
     case: CaseArgs,
-    /// Which faults were drawn
+    /// Fault profile that the seed was explored with
     #[arg(long, default_value_t, value_parser = fault_profile::parser())]
     faults: FaultProfile,
     /// How the gateways keep RemediationRequests unique
@@ -61,7 +61,7 @@ pub(crate) enum Error {
     Read { path: String, source: std::io::Error },
     #[error("--scenario {path}: {source}; a scenario is what `sim explore` writes as scenario.json")]
     Parse { path: String, source: serde_json::Error },
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot print the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error(transparent)]
     Verdict(#[from] verdict::Error),

@@ -16,7 +16,6 @@ const COUNTS_SHOWN: usize = 200;
 /// Violations of each oracle that are not folded away.
 const VIOLATIONS_SHOWN: usize = 3;
 
-/// The page.
 pub(crate) fn page(outcome: &Outcome, origin: &Origin) -> String {
     let failed = !outcome.violations.is_empty();
     let (class, verdict) = if failed { ("fail", "FAIL") } else { ("pass", "PASS") };
@@ -209,7 +208,7 @@ fn violations(outcome: &Outcome) -> Markup {
             }
         }
     };
-    section("What does not hold", body)
+    section("Violations", body)
 }
 
 fn items(violations: &[&Violation]) -> Markup {

@@ -91,7 +91,7 @@ pub(crate) fn tell(case: &Case, schedule: &[Choice], out: &Path, quiet: bool) ->
         println!("\n  commit     {}", origin::commit());
         println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
         println!("  case       {}", case.describe());
-        println!("  again      {}", told.command);
+        println!("  replay     {}", told.command);
         println!("  timeline   {}", text.display());
         println!("             {}", page.display());
     }

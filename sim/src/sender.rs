@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::Value;
 
-/// A webhook that is not answered by then never will be.
+/// A webhook without a response by then will get none.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
-/// Until a Service's endpoints have followed, some connections go to pods that are gone: nobody refuses those.
+/// Until a Service's endpoints are updated, some connections go to pods that are gone, which nothing refuses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What came of one post.
@@ -40,7 +40,6 @@ impl Sender {
         Ok(Self { client, token })
     }
 
-    /// Posts `body`.
     #[allow(clippy::disallowed_methods, reason = "load is sent in real time")]
     pub(crate) async fn post(&self, url: &str, body: Bytes) -> Answer {
         let began = Instant::now();

@@ -35,10 +35,10 @@ pub(crate) struct Args {
     /// Port of the first gateway, 0 to 65535; the others follow, then the Kubernetes API; any free ones if 0
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Which resources the gateways care for: all, or those labelled `kubernaut.ai/managed=true`
+    /// Which resources the gateways handle: all, or those labelled `kubernaut.ai/managed=true`
     #[arg(long, value_enum, default_value_t = Scope::All)]
     scope: Scope,
-    /// The bearer token that senders must show, as in a cluster; anybody may send if absent
+    /// Bearer token that senders must present, as in a cluster; anyone can send if absent
     #[arg(long, value_name = "TOKEN", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     token: Option<String>,
     /// Where to write the kubeconfig; a new file in the temporary directory if absent
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     json: bool,
 }
 
-/// Which resources the gateways care for.
+/// Which resources the gateways handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scope {
     /// All
@@ -64,21 +64,21 @@ pub(crate) enum Error {
     #[error(transparent)]
     Gateway(#[from] runtime::Error),
     #[error(
-        "cannot listen on {address}: {source}; --port takes {ports} ports in a row: choose another one, or leave it out for \
-         any that are free (`ss -ltnp` shows who has which)"
+        "cannot listen on {address}: {source}; --port uses {ports} consecutive ports: choose another one, or leave it out for \
+         any that are free (`ss -ltnp` shows those in use)"
     )]
     Listen { address: SocketAddr, ports: u32, source: std::io::Error },
-    #[error("the address of the Kubernetes API is not known: {0}")]
+    #[error("cannot get the address of the Kubernetes API: {0}")]
     Address(std::io::Error),
     #[error("--port {0} leaves no room for the ports after it; choose a lower one")]
     Port(u16),
-    #[error("the kubeconfig {path} cannot be written: {source}; choose another with --kubeconfig")]
+    #[error("cannot write the kubeconfig {path}: {source}; choose another with --kubeconfig")]
     Kubeconfig { path: String, source: std::io::Error },
-    #[error("the kubeconfig cannot be serialised: {0}")]
+    #[error("cannot serialise the kubeconfig: {0}")]
     Yaml(#[from] serde_saphyr::ser::Error),
-    #[error("the addresses cannot be printed as JSON: {0}")]
+    #[error("cannot print the addresses as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("Ctrl-C cannot be listened for: {0}")]
+    #[error("cannot handle Ctrl-C: {0}")]
     Interrupt(std::io::Error),
 }
 
@@ -244,7 +244,7 @@ fn announce(args: &Args, gateways: &[Served], kubeconfig: &Path, server: &str) -
     println!(
         "\nSend an event:\n  curl -i {first}{KUBERNETES_EVENT} -H 'content-type: application/json'{header} -d '{}'\n\
          \nPoint Alertmanager's webhook_config at:\n  {first}{PROMETHEUS}\n\
-         \nLook:\n  export KUBECONFIG={}\n  kubectl get rr,leases -A -o wide\n\nCtrl-C ends it.",
+         \nInspect the cluster:\n  export KUBECONFIG={}\n  kubectl get rr,leases -A -o wide\n\nPress Ctrl-C to stop.",
         example_event(),
         kubeconfig.display(),
     );

@@ -41,11 +41,11 @@ pub(crate) struct Args {
     /// How the gateways keep RemediationRequests unique
     #[arg(long, default_value_t, value_parser = protocol::parser())]
     protocol: Protocol,
-    /// Post this webhook instead of a made-up one
+    /// Post this webhook instead of a generated one
     #[arg(long, value_name = "FILE", conflicts_with = "fingerprints")]
     payload: Option<PathBuf>,
-    /// Use the cluster of this kubeconfig instead of the embedded Kubernetes API. A namespace, and the CRD unless there is
-    /// one, are made there and removed at the end
+    /// Use the cluster of this kubeconfig instead of the embedded Kubernetes API. Creates a namespace, and the CRD if it is
+    /// missing, and removes them at the end
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Print the result as JSON
@@ -65,13 +65,13 @@ pub(crate) enum Error {
     Gateway(#[from] gateway::runtime::Error),
     #[error("--payload {path}: {source}")]
     Payload { path: String, source: std::io::Error },
-    #[error("the HTTP client cannot be built: {0}")]
+    #[error("cannot create the HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    #[error("the result cannot be printed as JSON: {0}")]
+    #[error("cannot print the result as JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("--report {path}: {source}")]
     Report { path: String, source: std::io::Error },
-    #[error("Ctrl-C cannot be listened for: {0}")]
+    #[error("cannot handle Ctrl-C: {0}")]
     Interrupt(std::io::Error),
     #[error("interrupted")]
     Interrupted,
@@ -108,11 +108,11 @@ pub(crate) async fn run(args: Args) -> Result<u8, Error> {
     // Whatever became of it.
     let cleaned = backend.clean_up().await;
     if let Err(error) = &cleaned {
-        progress.step(&format!("{} may have something left: {error}", backend.describe()));
+        progress.step(&format!("the cleanup of {} may be incomplete: {error}", backend.describe()));
     }
     let outcome = outcome?;
     if cleaned? {
-        progress.step("the CRD remediationrequests.kubernaut.ai stays: others in this cluster have come to use it");
+        progress.step("the CRD remediationrequests.kubernaut.ai is kept: others in this cluster now use it");
     }
     let code = if outcome.violations.is_empty() { exit::OK } else { exit::VIOLATION };
     if args.json {
@@ -291,7 +291,7 @@ fn unexpected(load: &load::Outcome, accounts: &Accounts, remediation_requests: u
     let refused: usize = load.statuses.iter().filter(|(status, _)| !(200..300).contains(*status)).map(|(_, n)| n).sum();
     if refused > 0 {
         let webhooks = plural(refused, "webhook");
-        messages.push(format!("{webhooks} not acknowledged although nothing was made to fail"));
+        messages.push(format!("{webhooks} not acknowledged although no faults were injected"));
     }
     let resources = accounts.acknowledged.len();
     if remediation_requests != resources {

@@ -32,9 +32,9 @@ pub(crate) struct Replay {
 /// Why a timeline could not be told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    #[error("{path} cannot be written: {source}; name another place with --out, --result or --report")]
+    #[error("cannot write {path}: {source}; choose another path with --out, --result or --report")]
     Write { path: String, source: io::Error },
-    #[error("the scenario cannot be written as JSON: {0}")]
+    #[error("cannot write the scenario as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -65,12 +65,12 @@ impl Replay {
         println!("\n  commit     {}", origin::commit());
         println!("  toolchain  {}", env!("SIM_TOOLCHAIN"));
         println!("  scenario   {}", scenario.summary());
-        println!("  again      {}", self.command);
+        println!("  replay     {}", self.command);
         println!("  smallest   {}", smallest.summary());
         for violation in traced.violations.iter().take(3) {
             println!("             {violation}");
         }
-        println!("  again      {}", small.command);
+        println!("  replay     {}", small.command);
         println!("  timeline   {}", out.join("timeline.txt").display());
         println!("             {}", out.join("timeline.html").display());
         Ok(())
@@ -88,7 +88,7 @@ impl Replay {
         let smallest = apart(|| {
             minimise(scenario, self.protocol, oracle, RUNS_MAX, |_| {
                 runs += 1;
-                line.show(&format!("making it small: {runs} runs"));
+                line.show(&format!("minimising: {runs} runs"));
             })
         });
         line.end();

@@ -38,7 +38,7 @@ impl Encoded {
         serde_json::from_slice(&self.json).unwrap_or_default()
     }
 
-    /// The array of `events`.
+    /// A JSON array: the body of one POST to DataStorage.
     pub(super) fn array(events: &[Self]) -> Vec<u8> {
         let mut array = Vec::with_capacity(2 + events.iter().map(|event| event.json.len() + 1).sum::<usize>());
         array.push(b'[');

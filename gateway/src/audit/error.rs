@@ -5,10 +5,10 @@
 pub enum Error {
     /// The HTTP client cannot be built.
     #[error(
-        "no HTTP client for datastorage.url: {0}; https needs authorities to trust: set SSL_CERT_FILE to their PEM file"
+        "no HTTP client for datastorage.url: {0}; https needs trusted CA certificates: set SSL_CERT_FILE to a PEM file"
     )]
     Client(#[from] reqwest::Error),
     /// The address cannot carry a path.
-    #[error("datastorage.url: `{0}` can have no path")]
+    #[error("datastorage.url: `{0}` is not a valid base address")]
     Url(url::Url),
 }

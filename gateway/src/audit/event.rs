@@ -18,9 +18,9 @@ const LABEL_BYTES_MAX: usize = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It did.
+    /// The action took effect.
     Success,
-    /// It did not.
+    /// The action failed or was refused.
     Failure,
 }
 

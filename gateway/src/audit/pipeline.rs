@@ -94,7 +94,7 @@ impl Pipeline {
             let left = way.counts.abandon();
             tracing::warn!(
                 events = left,
-                "audit events were dropped: DataStorage did not take them before the shutdown"
+                "audit events were dropped: DataStorage did not accept them before the shutdown"
             );
         }
     }

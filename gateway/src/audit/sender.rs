@@ -97,11 +97,15 @@ impl Sender {
                 }
                 Delivery::Refused(reason) => {
                     let About { event_type, correlation_id } = batch.first().map(Encoded::about).unwrap_or_default();
-                    tracing::error!(event_type, correlation_id, reason, "DataStorage rejects an audit event");
+                    tracing::error!(event_type, correlation_id, reason, "DataStorage rejected an audit event");
                     self.counts.settled("rejected", count);
                 }
                 Delivery::Failed(reason) => {
-                    tracing::warn!(events = count, reason, "audit events are lost: DataStorage cannot be used");
+                    tracing::warn!(
+                        events = count,
+                        reason,
+                        "audit events were lost: DataStorage failed or did not respond"
+                    );
                     self.counts.settled("failed", count);
                 }
             }
@@ -127,7 +131,7 @@ impl Sender {
             self.context.sleep(pause).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
-        Delivery::Failed("no try was left".to_owned())
+        Delivery::Failed("no retry was left".to_owned())
     }
 
     /// Within the trace of the first event that has one, linked with the others'.

@@ -1,8 +1,8 @@
-//! How many reviews the Kubernetes API is asked for: whoever sends made-up tokens must neither load it nor keep out others.
+//! Limits TokenReviews per second: senders of made-up tokens must neither load the Kubernetes API nor lock out others.
 //!
-//! Tokens that were accepted before and are to be reviewed again have a share of their own. Of the others, each address that
-//! they come from has a part only. Nobody waits for his turn, beyond the few reviews that are under way: what is too much is
-//! told to come again.
+//! Tokens that were accepted before and are due for another review have a separate share. Within the rest, each source
+//! address gets only part. Requests do not queue, apart from the few reviews in flight: those beyond the limit are refused
+//! and told to retry.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ const PEER_PART: f64 = 0.25;
 /// Addresses that are told apart.
 const PEERS_MAX: usize = 1024;
 
-/// Whose token is to be reviewed.
+/// Which share of the limit a token's review counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It was accepted before.

@@ -4,7 +4,6 @@ use std::{fmt::Write as _, path::Path};
 
 use super::{env, error::Error, load::Loaded, origin::Files};
 
-/// Standard input.
 const STDIN: &str = "/dev/stdin";
 
 /// Checks the configuration of `file` and the environment as a start would; says what was checked.
@@ -17,7 +16,7 @@ pub fn check(file: Option<&Path>, files: Files) -> Result<String, String> {
     let environment = format!("{} from the environment", keys(from_environment));
     Ok(match file {
         Some(path) => format!("{} is valid: {} from the file, {environment}", path.display(), keys(from_file)),
-        None => format!("no file is given: the environment is valid, {environment}"),
+        None => format!("no configuration file: the environment is valid, {environment}"),
     })
 }
 

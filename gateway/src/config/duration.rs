@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, de::Error};
 pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parsed = SpanParser::new().parse_unsigned_duration(&text);
-    parsed.map_err(|_| Error::custom(format!("`{text}` is not a duration such as `500ms`, `30s` or `2m`")))
+    parsed.map_err(|_| Error::custom(format!("`{text}` is not a valid duration such as `500ms`, `30s` or `2m`")))
 }
 
 #[cfg(test)]

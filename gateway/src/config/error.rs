@@ -1,4 +1,4 @@
-//! Why a configuration, or the environment, is of no use.
+//! Why a configuration, or the environment, is not valid.
 
 use std::fmt;
 
@@ -8,23 +8,23 @@ pub enum Error {
     /// The file cannot be read.
     #[error("cannot read the configuration file {path}: {source}")]
     Read {
-        /// As given.
+        /// The path as given on the command line or in the environment.
         path: String,
-        /// Why.
+        /// The operating system's error.
         source: std::io::Error,
     },
     /// The file is not YAML, or not a mapping.
     #[error("the configuration file {path} is not usable: {message}")]
     Yaml {
-        /// As given.
+        /// The path as given on the command line or in the environment.
         path: String,
-        /// What the parser says.
+        /// The parser's message, without the file's content.
         message: String,
     },
-    /// A variable is no text.
+    /// The value of an environment variable is not UTF-8.
     #[error("{variable}: its value is not UTF-8")]
     NotUtf8 {
-        /// Its name.
+        /// Name of the environment variable.
         variable: String,
     },
     /// Keys, variables and values that are not usable, alone or together: all of them.
@@ -32,15 +32,15 @@ pub enum Error {
     Invalid(Vec<Problem>),
     /// The replica does not know who it is.
     #[error(
-        "{variable}: {problem}\nhint: set it by the downward API: \
+        "{variable}: {problem}\nhint: set it with the downward API: \
          `env: [{{name: {variable}, valueFrom: {{fieldRef: {{fieldPath: {field_path}}}}}}}]`"
     )]
     Identity {
         /// `POD_NAME` or `POD_NAMESPACE`.
         variable: &'static str,
-        /// Missing, or no name.
+        /// What is wrong: not set, or not an RFC 1123 name.
         problem: String,
-        /// What the downward API calls it.
+        /// The downward API's `fieldPath` for it, such as `metadata.name`.
         field_path: &'static str,
     },
 }

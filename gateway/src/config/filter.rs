@@ -6,7 +6,7 @@ use super::settings::Logging;
 
 /// `logging.level` cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{level}` is not a filter such as `info` or `gateway=debug,kube=warn`: {message}")]
+#[error("`{level}` is not a valid log filter such as `info` or `gateway=debug,kube=warn`: {message}")]
 pub struct InvalidFilter {
     level: String,
     message: String,
@@ -51,7 +51,10 @@ mod tests {
         match (Logging { level: level.to_owned(), ..Logging::default() }).filter() {
             Ok(_) => assert!(good, "{level} was taken"),
             Err(error) => {
-                assert!(!good && error.to_string().starts_with(&format!("`{level}` is not a filter")), "{error}");
+                assert!(
+                    !good && error.to_string().starts_with(&format!("`{level}` is not a valid log filter")),
+                    "{error}"
+                );
             }
         }
     }

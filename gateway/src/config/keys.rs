@@ -52,7 +52,7 @@ impl Key {
                 "an IP address with a port, such as `0.0.0.0:8080`"
             }
             Value::String(text) if text.starts_with(|first: char| first.is_ascii_digit()) => {
-                "a duration such as `500ms`, `30s` or `2m`"
+                "a valid duration such as `500ms`, `30s` or `2m`"
             }
             Value::Null if ["datastorage.url", "tracing.endpoint"].contains(&self.name().as_str()) => {
                 "an http or https address"
@@ -130,7 +130,6 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     known.min_by_key(|known| strsim::levenshtein(name, known))
 }
 
-/// The value at `path`.
 pub(super) fn get<'a>(root: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
     let (key, sections) = path.split_last()?;
     sections.iter().try_fold(root, |section, name| section.get(name)?.as_object())?.get(key)

@@ -107,8 +107,8 @@ impl Loaded {
 fn unknown_variable(variable: String, known: &BTreeMap<String, &Key>) -> Problem {
     let nearest = keys::nearest(&variable, known.keys().map(String::as_str)).unwrap_or_default();
     Problem {
-        hint: Some(format!("the nearest one is {nearest}")),
-        message: "no configuration key has this variable".to_owned(),
+        hint: Some(format!("did you mean {nearest}?")),
+        message: "unknown configuration variable".to_owned(),
         key: variable,
         variable: None,
     }

@@ -21,7 +21,6 @@ pub struct Matchers {
 #[derive(Clone, Debug)]
 struct Matcher {
     label: String,
-    /// `!=` or `!~`.
     negated: bool,
     value: Value,
 }
@@ -52,7 +51,9 @@ impl Matcher {
 
 /// The text is no condition on labels.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a matcher such as `severity=\"none\"` or `alertname=~\"Watchdog|InfoInhibitor\"`: {problem}")]
+#[error(
+    "`{text}` is not a valid matcher such as `severity=\"none\"` or `alertname=~\"Watchdog|InfoInhibitor\"`: {problem}"
+)]
 pub struct InvalidMatchers {
     text: String,
     problem: String,

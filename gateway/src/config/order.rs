@@ -33,29 +33,29 @@ fn check_order(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
     p.require(2 * kubernetes.1 <= REQUEST_LIFE, || {
         let (key, value) = kubernetes;
         let max = REQUEST_LIFE / 2;
-        format!("{key}: {value:?} is more than {max:?}: a request could take effect when nobody expects it any more")
+        format!("{key}: {value:?} is more than {max:?}: a request could take effect after the gateway has given it up")
     });
     p.require(view.freshness > view.probe_interval + view.watch_timeout, || {
         let View { freshness, probe_interval, watch_timeout, .. } = view;
         format!(
-            "view.freshness: {freshness:?} is not more than view.probeInterval ({probe_interval:?}) and \
-             view.watchTimeout ({watch_timeout:?}) together: the view would be too old between two probes; \
+            "view.freshness: {freshness:?} is not more than the sum of view.probeInterval ({probe_interval:?}) and \
+             view.watchTimeout ({watch_timeout:?}): the view would be too old between two probes; \
              set it to more than {:?}",
             *probe_interval + *watch_timeout
         )
     });
-    p.at_most(attempt, kubernetes, ": an attempt ends with its signal");
+    p.at_most(attempt, kubernetes, ": an attempt cannot outlast its signal");
     p.less(("view.catchUp", view.catch_up), attempt, ": an attempt would end before its view has caught up");
     p.require(lock.duration > attempt.1 + LEASE_MARGIN, || {
         format!(
-            "lock.duration: {:?} is not more than view.attemptTimeout ({:?}) and {LEASE_MARGIN:?} together: \
+            "lock.duration: {:?} is not more than view.attemptTimeout ({:?}) plus {LEASE_MARGIN:?}: \
              the lease would expire during an attempt; set it to more than {:?}",
             lock.duration,
             attempt.1,
             attempt.1 + LEASE_MARGIN
         )
     });
-    p.less(("lock.waitTimeout", lock.wait_timeout), kubernetes, ": no time would be left to go on without the lock");
+    p.less(("lock.waitTimeout", lock.wait_timeout), kubernetes, ": no time would be left to continue without the lock");
     p.at_most(("lock.initialBackoff", lock.initial_backoff), ("lock.maxBackoff", lock.max_backoff), "");
 }
 
@@ -109,7 +109,7 @@ mod tests {
             config.validate().map_err(|error| error.to_string())
         };
         assert_eq!(with(30), Ok(()));
-        let said = "server.kubernetesRequestTimeout: 31s is more than 30s: a request could take effect when nobody expects it any more";
+        let said = "server.kubernetesRequestTimeout: 31s is more than 30s: a request could take effect after the gateway has given it up";
         assert_eq!(with(31), Err(said.to_owned()));
     }
 
@@ -118,9 +118,9 @@ mod tests {
         let mut config = Config::default();
         config.view.freshness = Duration::from_secs(60);
         config.lock.duration = Duration::from_secs(11);
-        let expected = "view.freshness: 60s is not more than view.probeInterval (30s) and view.watchTimeout (40s) together: \
+        let expected = "view.freshness: 60s is not more than the sum of view.probeInterval (30s) and view.watchTimeout (40s): \
                         the view would be too old between two probes; set it to more than 70s\n\
-                        lock.duration: 11s is not more than view.attemptTimeout (10s) and 1s together: \
+                        lock.duration: 11s is not more than view.attemptTimeout (10s) plus 1s: \
                         the lease would expire during an attempt; set it to more than 11s";
         assert_eq!(config.validate().unwrap_err().to_string(), expected);
     }

@@ -14,8 +14,8 @@ pub enum Origin {
 /// Whether the files that a configuration names must exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
-    /// They must.
+    /// Each file must exist: the gateway runs on this machine.
     Required,
-    /// They are on another machine.
+    /// The files are not checked: the configuration is for another machine.
     Absent,
 }

@@ -30,9 +30,9 @@ pub struct Config {
     pub auth: Auth,
     /// Kubernetes Events on RemediationRequests.
     pub events: Events,
-    /// Distributed traces.
+    /// Where spans are exported to, and how many are sampled.
     pub tracing: Tracing,
-    /// Log output.
+    /// Level and format of the log on standard output.
     pub logging: Logging,
 }
 
@@ -273,7 +273,7 @@ pub struct Tracing {
     pub queue_size: usize,
 }
 
-/// Log output.
+/// Level and format of the log on standard output.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Logging {
@@ -283,7 +283,7 @@ pub struct Logging {
     pub format: LogFormat,
 }
 
-/// Log format.
+/// How a log line is written to standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LogFormat {

@@ -101,14 +101,15 @@ fn unknown(name: &str, steps: &[Step], all: &[Key]) -> Option<Problem> {
     })?;
     let known: Vec<&str> = section.keys().map(String::as_str).collect();
     let nearest = keys::nearest(last, known.iter().copied())?;
-    let place = if path.is_empty() { "there are".to_owned() } else { format!("`{}` has", parent(name)) };
+    let place =
+        if path.is_empty() { "known fields:".to_owned() } else { format!("known fields of `{}`:", parent(name)) };
     let key = all.iter().find(|key| key.name() == format!("{}{nearest}", prefix(name)));
     let example = key.map(|key| format!(", for example `{}`", yaml::entry(&key.path, &key.example())));
     Some(Problem {
         key: name.to_owned(),
         message: format!("unknown field; {place} {}", known.join(", ")),
         variable: None,
-        hint: Some(format!("the nearest one is `{}{nearest}`{}", prefix(name), example.unwrap_or_default())),
+        hint: Some(format!("did you mean `{}{nearest}`{}?", prefix(name), example.unwrap_or_default())),
     })
 }
 

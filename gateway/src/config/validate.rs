@@ -112,8 +112,12 @@ fn check_server(p: &mut Problems, server: &Server, files: Files) {
         p.time(key, value, (MILLISECOND, HOUR));
     }
     let kubernetes = ("server.kubernetesRequestTimeout", server.kubernetes_request_timeout);
-    p.less(kubernetes, ("server.writeTimeout", server.write_timeout), ": a 504 could not be sent any more");
-    p.less(("server.maxQueueWait", server.max_queue_wait), kubernetes, ": nothing would be left for the work");
+    p.less(kubernetes, ("server.writeTimeout", server.write_timeout), ": a 504 could no longer be sent");
+    p.less(
+        ("server.maxQueueWait", server.max_queue_wait),
+        kubernetes,
+        ": no time would be left to process the request",
+    );
     p.at_most(kubernetes, ("server.drainTimeout", server.drain_timeout), ": a shutdown would cut off requests");
     p.time("server.drainTimeout", server.drain_timeout, (MILLISECOND, HOUR));
     if let Some(tls) = server.tls.as_ref().filter(|_| files == Files::Required) {
@@ -137,7 +141,9 @@ fn check_addresses(p: &mut Problems, server: &Server) {
     ];
     for (i, (key, address)) in addresses.iter().enumerate() {
         for (other_key, other) in &addresses[..i] {
-            p.require(!clash(*address, *other), || format!("{key}: {address} is taken by {other_key} ({other})"));
+            p.require(!clash(*address, *other), || {
+                format!("{key}: {address} is already used by {other_key} ({other})")
+            });
         }
     }
 }
@@ -169,7 +175,7 @@ fn check_address(p: &mut Problems, key: &str, url: Option<&Url>) {
     let usable = matches!(url.scheme(), "http" | "https") && url.has_host();
     p.require(usable, || format!("{key}: `{}` is not an http or https address", shown_address(url)));
     let plain = url.query().is_none() && url.fragment().is_none();
-    p.require(plain, || format!("{key}: it must have neither query nor fragment"));
+    p.require(plain, || format!("{key}: it must not have a query or a fragment"));
 }
 
 fn check_tracing(p: &mut Problems, tracing: &Tracing, files: Files) {
@@ -178,7 +184,9 @@ fn check_tracing(p: &mut Problems, tracing: &Tracing, files: Files) {
     for (name, value) in headers {
         let usable = HeaderName::try_from(name.as_str()).is_ok() && HeaderValue::from_str(value).is_ok();
         // Its value is a secret.
-        p.require(usable, || format!("tracing.headers: `{name}` is not the name of a header, or its value not one"));
+        p.require(usable, || {
+            format!("tracing.headers: `{name}` is not a valid header name, or its value is not valid")
+        });
     }
     p.require((0.0..=1.0).contains(sampling_ratio), || {
         format!("tracing.samplingRatio: {sampling_ratio} is not between 0 and 1")
@@ -213,21 +221,23 @@ fn check_signals(p: &mut Problems, signals: &Signals) {
         ("signal.ignore", signals.ignore.len()),
     ];
     for (key, count) in counts {
-        p.require(count <= RULES_MAX, || format!("{key}: {count} entries are more than {RULES_MAX}"));
+        p.require(count <= RULES_MAX, || format!("{key}: {count} entries, at most {RULES_MAX} are allowed"));
     }
     for (label, target) in &signals.targets {
         check_target(p, label, target);
     }
     for exporter in &signals.exporters {
         let usable = exporter.len() >= EXPORTER_CHARS_MIN && is_label(exporter);
-        p.require(usable, || format!("signal.exporters: `{exporter}` is not a name such as `kube-state-metrics`"));
+        p.require(usable, || {
+            format!("signal.exporters: `{exporter}` is not a valid name such as `kube-state-metrics`")
+        });
     }
     let name = &signals.cluster.name;
     let usable = name.len() <= CLUSTER_BYTES_MAX && !name.chars().any(char::is_control);
     p.require(usable, || {
-        format!("signal.cluster.name: more than {CLUSTER_BYTES_MAX} bytes, or a control character in it")
+        format!("signal.cluster.name: at most {CLUSTER_BYTES_MAX} bytes without control characters are allowed")
     });
-    p.require(!signals.cluster.label.is_empty(), || "signal.cluster.label: it is empty".to_owned());
+    p.require(!signals.cluster.label.is_empty(), || "signal.cluster.label: it must not be empty".to_owned());
     let bytes = signals.max_payload_bytes;
     p.require((PAYLOAD_BYTES_MIN..=PAYLOAD_BYTES_MAX).contains(&bytes), || {
         format!("signal.maxPayloadBytes: {bytes} is not between {PAYLOAD_BYTES_MIN} and {PAYLOAD_BYTES_MAX}")
@@ -238,15 +248,19 @@ fn check_target(p: &mut Problems, label: &str, target: &TargetKind) {
     /// They tell where Prometheus measured, never what.
     const RESERVED: [&str; 6] = ["job", "service", "instance", "endpoint", "container", "namespace"];
     let key = format!("signal.targets.{label}");
-    p.require(!label.is_empty(), || "signal.targets: a label is empty".to_owned());
-    p.require(!RESERVED.contains(&label), || format!("{key}: this label tells where Prometheus measured, not what"));
-    p.require(!label.starts_with("exported_"), || format!("{key}: name the label without `exported_`; both are read"));
+    p.require(!label.is_empty(), || "signal.targets: a label must not be empty".to_owned());
+    p.require(!RESERVED.contains(&label), || {
+        format!("{key}: this label identifies the scraped target, not the resource")
+    });
+    p.require(!label.starts_with("exported_"), || {
+        format!("{key}: omit `exported_` from the label; both spellings are read")
+    });
     let TargetKind { group, version, kind, plural, namespaced: _ } = target;
     let usable = group.is_empty() || is_subdomain(group);
-    p.require(usable, || format!("{key}.group: `{group}` is not a group such as `kubevirt.io`"));
-    p.require(is_label(version), || format!("{key}.version: `{version}` is not a version such as `v1`"));
-    p.require(is_kind(kind), || format!("{key}.kind: `{kind}` is not a kind such as `VirtualMachine`"));
-    p.require(is_label(plural), || format!("{key}.plural: `{plural}` is not a plural such as `virtualmachines`"));
+    p.require(usable, || format!("{key}.group: `{group}` is not a valid API group such as `kubevirt.io`"));
+    p.require(is_label(version), || format!("{key}.version: `{version}` is not a valid API version such as `v1`"));
+    p.require(is_kind(kind), || format!("{key}.kind: `{kind}` is not a valid kind such as `VirtualMachine`"));
+    p.require(is_label(plural), || format!("{key}.plural: `{plural}` is not a valid plural such as `virtualmachines`"));
 }
 
 fn check_scope(p: &mut Problems, scope: &Scope) {

@@ -1,4 +1,4 @@
-//! Whether an instance stands still, and who is to be woken when it goes on.
+//! Pauses an instance, and wakes its waiting tasks when it resumes.
 
 use std::{
     sync::{

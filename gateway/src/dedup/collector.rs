@@ -28,7 +28,7 @@ pub(super) async fn run(core: Arc<Core>) {
     loop {
         core.context.sleep(core.context.jitter(interval / 2, interval)).await;
         if let Err(error) = collect_leases(&core, &mut leases, &mut others).await {
-            tracing::warn!(%error, "abandoned leases could not be looked for");
+            tracing::warn!(%error, "could not list abandoned leases");
         }
         clear_claims(&core, &mut claims).await;
         core.refusals.sweep();

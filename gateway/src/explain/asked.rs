@@ -58,7 +58,7 @@ impl Cluster {
             Ok(explained) => explained,
             Err(error) => {
                 let mut report = Report::of(unresolved, unresolved.explain_unseen(), Outcome::Fail);
-                report.message = format!("it would fail, and its sender try again: {error}");
+                report.message = format!("it would fail, and its sender would retry: {error}");
                 return report;
             }
         };
@@ -66,11 +66,12 @@ impl Cluster {
         let mut report = Report::of(unresolved, explanation, Outcome::OutOfScope);
         report.namespace = Some(self.namespace.clone());
         if let Some(ResolveError::OutOfScope { message }) = scope {
-            report.message = format!("it would be answered 200 and nothing else: {message}");
+            report.message = format!("it would be acknowledged with 200 and dropped: {message}");
             report.scope = Some("out of scope".to_owned());
             return report;
         }
-        let in_scope = if self.requires_label { "in scope: it is labelled" } else { "in scope: no label is required" };
+        let in_scope =
+            if self.requires_label { "in scope: the managed label is set" } else { "in scope: no label is required" };
         report.scope = Some(in_scope.to_owned());
         (report.outcome, report.message, report.remediation_request) = match self.outlook(&fingerprint, now).await {
             Ok(Outlook::Count(name)) => {
@@ -80,7 +81,7 @@ impl Cluster {
                 (Outcome::Create, format!("it would create {}/{name}", self.namespace), Some(name))
             }
             Err(error) => {
-                let what = "its RemediationRequests cannot be listed";
+                let what = "could not list its RemediationRequests";
                 (Outcome::Unknown, format!("{what} in namespace {}: {error}", self.namespace), None)
             }
         };

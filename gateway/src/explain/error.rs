@@ -8,14 +8,14 @@ pub(super) const MAX_INPUT_BYTES: u64 = 16 * 1024 * 1024;
 /// Why nothing can be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The input.
-    #[error("{0} cannot be read: {1}; give a file with a webhook, an alert or an event as JSON, or `-`")]
+    /// The input, which the first field names, cannot be read.
+    #[error("cannot read {0}: {1}; pass a JSON file with a webhook, an alert or an event, or `-`")]
     Read(String, std::io::Error),
     /// The input is too large.
-    #[error("{0} has more than {MAX_INPUT_BYTES} bytes, which no gateway would take; give one webhook or event")]
+    #[error("{0} is larger than {MAX_INPUT_BYTES} bytes, which no gateway accepts; pass a single webhook or event")]
     TooLarge(String),
     /// The input as a whole would be refused.
     #[error(
@@ -23,13 +23,13 @@ pub enum Error {
          API shows them, or one Event, as JSON"
     )]
     Refused(String, Rejection),
-    /// The cluster.
-    #[error("{0}; or ask no cluster with --offline")]
+    /// No client can be created for the cluster.
+    #[error("{0}; or use --offline to do without a cluster")]
     Cluster(#[from] kubernetes::cluster::Error),
     /// The metrics, which are kept and not shown.
     #[error(transparent)]
     Metrics(#[from] metrics::Error),
-    /// The output.
-    #[error("the report cannot be written: {0}")]
+    /// Standard output cannot be written to.
+    #[error("cannot write the report: {0}")]
     Write(#[from] std::io::Error),
 }

@@ -72,7 +72,7 @@ impl Report {
         let first = remediation_request_name(&explanation.fingerprint, None);
         let mut report = Self::of(unresolved, explanation, Outcome::Unknown);
         report.message = format!(
-            "no cluster was asked, and what exists there decides; the first RemediationRequest of this target is {first}"
+            "offline: this depends on what exists in the cluster; the first RemediationRequest of this target is {first}"
         );
         report.remediation_request = Some(first);
         report

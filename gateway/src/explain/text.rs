@@ -83,24 +83,24 @@ mod tests {
     const TEXT: &str = "\
 1 of 3: KubePodCrashLooping (warning)
     LABEL  NAMES                          WHY
-  → pod    Pod shop/cart-7d9c5b6f4-4xv2k  is all that is named; its controllers would be looked up
-    node   worker-2                       a node only tells where, and something else is named
+  → pod    Pod shop/cart-7d9c5b6f4-4xv2k  is the only candidate; its controllers would be looked up
+    node   worker-2                       a node only gives the location, and another resource is named
   owners       Pod shop/cart-7d9c5b6f4-4xv2k → Deployment shop/cart
   target       Deployment shop/cart (apps/v1)
   fingerprint  3e1358e2c5121b674e7543f385ca3ff7d99cac5b91409d4af44a88248b4f3082
   lease        gw-lock-3e1358e2c5121b
-  now          no cluster was asked, and what exists there decides; the first RemediationRequest of this target is \
+  now          offline: this depends on what exists in the cluster; the first RemediationRequest of this target is \
 rr-3e1358e2c512-1-b056fc817be65b22
 
 2 of 3: KubeNodeNotReady (unknown)
     LABEL  NAMES          WHY
-  → node   Node worker-3  would be it unless namespace monitoring exists and holds neither the Service nor the Pod of \
+  → node   Node worker-3  would be chosen unless namespace monitoring exists and has neither the Service nor the Pod of \
 kube-state-metrics
   target       Node worker-3 (v1)
   cluster      eu-1
   fingerprint  cb36a64e51daf18f0d13b4fdbe9203dde0110ca0603e4945fe38d8e15daf6db6
   lease        gw-lock-cb36a64e51daf1
-  now          no cluster was asked, and what exists there decides; the first RemediationRequest of this target is \
+  now          offline: this depends on what exists in the cluster; the first RemediationRequest of this target is \
 rr-cb36a64e51da-1-a6977ed480f33b7b
 
 3 of 3: Watchdog

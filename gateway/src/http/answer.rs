@@ -85,7 +85,7 @@ pub(super) fn answer(result: &Result<Vec<Item>, Rejection>) -> Answer {
         Err(rejection) => return Answer::Problem(Problem::new(Kind::Malformed, &rejection.message)),
     };
     match items {
-        [] => Answer::Problem(Problem::new(Kind::Malformed, "the body holds no alert")),
+        [] => Answer::Problem(Problem::new(Kind::Malformed, "the body contains no alert")),
         [item] => single(item),
         several => batch(several),
     }
@@ -109,7 +109,7 @@ fn single(item: &Item) -> Answer {
 fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     match serde_json::to_vec(body) {
         Ok(body) => Answer::Json(status, body),
-        Err(_) => Answer::Problem(Problem::new(Kind::Internal, "the answer could not be written")),
+        Err(_) => Answer::Problem(Problem::new(Kind::Internal, "the response could not be serialised")),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 /// Longer than any token that Kubernetes issues, which are below 2 KiB; it bounds what is hashed and sent on.
 const TOKEN_BYTES_MAX: usize = 8192;
 
-/// When a sender whose token is one too many should come again.
+/// `Retry-After` for a sender whose token exceeds the review limit.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
 /// Lets a request to `path` pass, or says why not. Whose token it is becomes part of the request's span; who is refused is
@@ -41,14 +41,14 @@ pub(super) async fn check(
         Ok(Decision::Forbidden(user)) => {
             Span::current().record("user", &*user);
             if log.admits("forbidden", Level::WARN) {
-                tracing::warn!(reason = "forbidden", "answered 403: this user may not post to {path}");
+                tracing::warn!(reason = "forbidden", "answered 403: this user is not allowed to post to {path}");
             }
-            Err(Problem::new(Kind::Forbidden, format!("the token's user may not post to {path}")))
+            Err(Problem::new(Kind::Forbidden, format!("the token's user is not allowed to post to {path}")))
         }
         Ok(Decision::Unauthenticated) => {
             let (reason, detail) = match token {
-                None => ("missing", "a bearer token is needed"),
-                Some(_) => ("unauthenticated", "the token is not accepted"),
+                None => ("missing", "a bearer token is required"),
+                Some(_) => ("unauthenticated", "the bearer token is not valid"),
             };
             if log.admits(reason, Level::WARN) {
                 tracing::warn!(reason, "answered 401: {detail}");
@@ -57,16 +57,16 @@ pub(super) async fn check(
         }
         Err(Error::Limited) => {
             if log.admits("limited", Level::WARN) {
-                tracing::warn!(reason = "limited", "answered 503: too many tokens are to be reviewed");
+                tracing::warn!(reason = "limited", "answered 503: token review limit reached");
             }
-            let problem = Problem::new(Kind::Busy, "too many tokens are being reviewed; send it again");
+            let problem = Problem::new(Kind::Busy, "token review limit reached; send it again");
             Err(problem.retry_after(RETRY_SOON).logged())
         }
         Err(error) => {
             if log.admits("unreviewed", Level::WARN) {
-                tracing::warn!(%error, reason = "unreviewed", "a token could not be reviewed");
+                tracing::warn!(%error, reason = "unreviewed", "a token review failed");
             }
-            let problem = |kind| Problem::new(kind, "the token could not be reviewed; send it again").logged();
+            let problem = |kind| Problem::new(kind, "the token review failed; send it again").logged();
             Err(match error {
                 Error::Throttled(pause) => problem(Kind::Busy).retry_after(pause),
                 Error::Deadline => problem(Kind::Deadline),

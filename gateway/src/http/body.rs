@@ -29,7 +29,7 @@ pub(super) fn check_head(headers: &HeaderMap, max_bytes: usize) -> Result<(), Pr
     let encodings = headers.get_all(header::CONTENT_ENCODING).iter();
     if encodings.into_iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
         let problem =
-            Problem::new(Kind::UnsupportedMediaType, "Content-Encoding is not supported: send the body as it is");
+            Problem::new(Kind::UnsupportedMediaType, "Content-Encoding is not supported: send the body uncompressed");
         return Err(problem.header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity")));
     }
     if announced(headers).is_some_and(|length| length > max_bytes as u64) {
@@ -86,7 +86,7 @@ impl Failure {
         let soon = Duration::from_secs(1);
         match self {
             Self::TooLarge => too_large(max_bytes),
-            Self::CutOff => Problem::new(Kind::Malformed, "the body could not be read to its end"),
+            Self::CutOff => Problem::new(Kind::Malformed, "the body ended early"),
             Self::Slow => {
                 Problem::new(Kind::SlowBody, "the body was not received in time; send it again").retry_after(soon)
             }
@@ -120,8 +120,8 @@ async fn collect(body: &mut Body, reading: &mut Reading<'_>, max_bytes: usize) -
     Ok(collected.into())
 }
 
-/// Reads on for a while, and forgets: a connection that is closed on a client in the middle of its body is reset, and
-/// the client may never see the 413 that tells it not to send this again.
+/// Reads the rest of a body for a while and discards it: closing a connection while the client is still sending resets it,
+/// and the client might never see the 413, which tells it not to retry.
 pub(super) async fn discard(mut body: Body, max_bytes: usize, context: &Context) {
     let reading = async {
         let mut left = max_bytes;
@@ -132,7 +132,7 @@ pub(super) async fn discard(mut body: Body, max_bytes: usize, context: &Context)
         }
     };
     if context.timeout(DISCARD_TIME_MAX, reading).await.is_err() {
-        tracing::debug!("the rest of a body that is too large was not waited for");
+        tracing::debug!("did not wait for the rest of a body that is too large");
     }
 }
 

@@ -1,7 +1,7 @@
-//! How many requests are worked on at once, and how many wait for it.
+//! Limits how many requests are processed at once, and how many wait.
 //!
-//! Places go to each address in turn: who sends so much that others would have to wait waits alone. Where as many wait as may, the
-//! newest of the address of which most wait makes room for one of another.
+//! Free places are given to the source addresses in turn, so that an address that floods the gateway delays only itself. If
+//! the queue is full, a request of another address replaces the newest one of the address with the most waiting requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,7 +30,7 @@ struct Shared {
 /// Who comes from where; senders that are called in process come from nowhere.
 type Address = Option<IpAddr>;
 
-/// Who waits. Those that have given up stay until it is their turn or there is no room.
+/// The requests that wait. Those whose clients have given up stay until their turn, or until the queue is full.
 struct Lines {
     free: usize,
     waiting_max: usize,
@@ -112,9 +112,9 @@ impl Lines {
         self.turns.retain(|address| waiting.contains_key(address));
     }
 
-    /// Who is to have the place that has become free; it stays free if nobody waits.
+    /// The request that gets the place that became free; the place stays free if none waits.
     fn next(&mut self) -> Option<oneshot::Sender<Place>> {
-        // Who has given up takes nobody's turn.
+        // Requests whose clients have given up must not use up a turn.
         self.forget_those_who_gave_up();
         let Some(address) = self.turns.pop_front() else {
             self.free += 1;

@@ -9,7 +9,7 @@ use crate::context::{Context, Monotonic};
 
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_secs(1);
-/// Without one for so long, tasks stand still for good: a machine that is merely busy has them wait for seconds.
+/// After this long without one, the tasks are stuck for good: a machine that is merely busy delays them by seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// A sign of life of the threads that signals are handled on; cheap to clone.

@@ -1,12 +1,13 @@
-//! Memory for bodies: so many bytes for all connections together, and none for who announces a body and sends nothing.
+//! Memory for bodies: one budget for all connections together; announcing a body without sending it reserves nothing.
 //!
-//! [`TIERS`] of pools, so that large bodies cannot keep small ones out: each part of a body comes from the pool of its tier. A
-//! body takes a part at once, when its first byte for it arrives: nobody holds a portion of a part and waits for the rest of it.
+//! The budget is split into [`TIERS`] of pools, so that large bodies cannot keep small ones out: each part of a body comes
+//! from the pool of its tier. A part is reserved as a whole when the first byte that needs it arrives, so that no body holds
+//! half a part while it waits for the other half.
 //!
-//! Answers about many alerts, which are as large, have a pool of their own until their senders have read them.
+//! Responses about many alerts, which are as large, are charged to a separate pool until their clients have read them.
 //!
-//! Where a pool is used up, whoever needs a part waits for `maxQueueWait` at most. Meanwhile the body that has been read for
-//! longest, and for longer than an honest sender takes, makes room.
+//! If a pool is exhausted, a body waits up to `maxQueueWait` for a part. Meanwhile the body that has been received for
+//! longest is dropped to make room, if it has taken longer than a well-behaved sender would.
 
 use std::{
     collections::BTreeMap,
@@ -135,7 +136,7 @@ impl Budget {
         }
     }
 
-    /// Memory for an answer of `bytes`, if there is some left: nobody waits for others to read.
+    /// Memory for a response of `bytes`, if any is left: a response does not wait for other clients to read theirs.
     pub(super) fn answer(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         Arc::clone(&self.answers).try_acquire_many_owned(units).ok()

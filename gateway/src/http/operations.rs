@@ -37,7 +37,7 @@ impl Readiness {
         Self { conditions: Arc::new(Mutex::new(conditions)), gauge }
     }
 
-    /// `condition` holds.
+    /// Marks `condition` as met: it no longer keeps `/readyz` from answering 200.
     pub fn met(&self, condition: &'static str) {
         self.set(condition, None);
     }
@@ -55,7 +55,7 @@ impl Readiness {
 
     /// The replica shuts down: it is not ready, and new requests are answered 503. There is no way back.
     pub fn drain(&self) {
-        self.unmet(DRAINING, "this replica shuts down");
+        self.unmet(DRAINING, "this replica is shutting down");
     }
 
     /// Whether [`Readiness::drain`] was called.
@@ -92,7 +92,7 @@ pub fn health_router(readiness: Readiness, liveness: Liveness) -> Router {
 async fn alive(State(liveness): State<Liveness>) -> (StatusCode, &'static str) {
     match liveness.is_alive() {
         true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the gateway's tasks stand still\n"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "the gateway's tasks are stalled\n"),
     }
 }
 
@@ -122,7 +122,7 @@ async fn exposition(State(metrics): State<Metrics>, headers: HeaderMap) -> Respo
     let (status, text) = match rendered {
         Ok(text) => (StatusCode::OK, text),
         Err(error) => {
-            tracing::error!(%error, "metrics could not be written");
+            tracing::error!(%error, "metrics could not be encoded");
             (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
         }
     };

@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
+    /// Every kind, from which the statuses of the signal routes follow.
     pub const ALL: [Self; 14] = [
         Self::Malformed,
         Self::NotStored,
@@ -80,7 +80,7 @@ impl Kind {
         self.parts().0
     }
 
-    /// The URI in `type`.
+    /// The member `type` of RFC 9457: a URI that identifies the kind.
     pub fn type_uri(self) -> String {
         format!("https://kubernaut.ai/problems/{}", self.parts().1)
     }

@@ -61,7 +61,7 @@ pub struct Server {
     pub router: Router,
     /// TLS; plain HTTP if absent.
     pub tls: Option<Tls>,
-    /// Timeouts.
+    /// Timeouts for reading, writing, idling and draining.
     pub settings: config::Server,
     /// How many connections, and whether they are kept.
     pub bounds: Bounds,
@@ -83,7 +83,7 @@ impl Server {
         // Each connection keeps to `drainTimeout` by itself.
         let limit = server.settings.drain_timeout + Duration::from_secs(1);
         if server.context.timeout(limit, connections.ended()).await.is_err() {
-            tracing::warn!("connections were left at the end of a shutdown");
+            tracing::warn!("connections were still open at the end of the shutdown");
         }
     }
 }
@@ -103,7 +103,7 @@ async fn accept_all(
                 server.context.spawn(connection);
             }
             Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted");
+                tracing::warn!(%error, "could not accept a connection");
                 connections.make_room();
                 server.context.sleep(ACCEPT_PAUSE).await;
             }
@@ -121,7 +121,7 @@ async fn connection(
     // What waits for it would hold it twice.
     let serving = Box::pin(serve_connection(&server, stream, peer, &place.phase, shutdown));
     if place.closed.clone().run_until_cancelled_owned(serving).await.is_none() {
-        tracing::debug!(%peer, "a connection made room for another");
+        tracing::debug!(%peer, "a connection was closed to make room for another");
     }
 }
 
@@ -155,7 +155,7 @@ async fn https(
     match server.context.timeout(server.settings.read_timeout, handshake).await {
         Ok(Ok(stream)) => Box::pin(http(server, stream, peer, phase, shutdown)).await,
         Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
+        Err(_) => tracing::debug!(%peer, "a TLS handshake timed out"),
     }
 }
 

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{config, context::Monotonic, remediation::Source, trace::Scope};
 
-/// When a sender that found no place should come again: a place is held for milliseconds, so the least that HTTP can say.
+/// `Retry-After` when no place is free: places are held for milliseconds, so the shortest that HTTP can express.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 /// For the answer to a token that is not accepted.
 const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
@@ -92,7 +92,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let Shared { app, gate, .. } = shared;
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
-        let problem = Problem::new(Kind::MethodNotAllowed, "signals are posted");
+        let problem = Problem::new(Kind::MethodNotAllowed, "signals must be sent with POST");
         return Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")));
     }
     if let Err(problem) = body::check_head(&head.headers, app.server.max_body_bytes) {
@@ -119,14 +119,14 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
     let Some(place) = gate.enter(peer.map(network)).await else {
         app.metrics.http_requests_overload.inc();
-        let problem = Problem::new(Kind::Busy, "too many requests are being worked on; send it again");
+        let problem = Problem::new(Kind::Busy, "too many requests are in flight; send it again");
         return Err(problem.retry_after(RETRY_SOON));
     };
     let answer = handle(app, (place, charge), source, body, deadline).await?;
     Ok(keep(shared, head.extensions.get(), answer))
 }
 
-/// A flood of tokens that nobody knows would otherwise be as fast as it is refused, and use up the processors.
+/// Delays the 401, or else a flood of unknown tokens would run as fast as it is refused and use up the CPUs.
 async fn hold_back(app: &App, phase: Option<&Phase>) {
     if let Some(phase) = phase {
         phase.refused();
@@ -204,7 +204,7 @@ async fn handle(
 }
 
 fn shutting_down() -> Problem {
-    Problem::new(Kind::ShuttingDown, "this replica shuts down; send it again")
+    Problem::new(Kind::ShuttingDown, "this replica is shutting down; send it again")
         .retry_after(RETRY_SOON)
         .header(header::CONNECTION, HeaderValue::from_static("close"))
 }

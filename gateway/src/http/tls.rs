@@ -33,9 +33,9 @@ pub enum Error {
     Read {
         /// The configuration's key.
         key: &'static str,
-        /// Its value.
+        /// The file that the key names.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be read or parsed.
         source: pem::Error,
     },
     /// A file holds no certificate.
@@ -43,7 +43,7 @@ pub enum Error {
     Empty {
         /// The configuration's key.
         key: &'static str,
-        /// Its value.
+        /// The file that the key names.
         path: PathBuf,
     },
     /// The files do not fit together.
@@ -120,7 +120,7 @@ impl Tls {
                 (current.config, current.expiry_s, current.stamps) = (config, expiry_s, stamps);
             }
             // Asked again at the next check: the files may have been seen half written.
-            Err(error) => tracing::error!(%error, "new TLS certificates cannot be used; the old ones stay"),
+            Err(error) => tracing::error!(%error, "new TLS certificates could not be loaded; the old ones stay in use"),
         }
     }
 }

@@ -38,9 +38,9 @@ const CONCURRENT_ALERTS: usize = 64;
 /// lets others go on. Webhooks of bad alerts have nothing else to wait for, and there may be as many of them as there are places.
 /// (`yield_now` does not do: between alerts that are done, the stream is asked again at once.)
 const BUDGET: usize = 8;
-/// Another one of the budget for so many bytes.
+/// Bytes of text that cost one more unit of the budget.
 const BUDGET_BYTES: usize = 128;
-/// A whole one.
+/// The whole budget of a turn.
 const BUDGET_MAX: usize = 128;
 
 /// Rejected alerts of one webhook that are told why: what a thousand are told, of each webhook at work, would take more memory than
@@ -130,7 +130,7 @@ impl Intake {
         vec![self.item(turn, deadline).await]
     }
 
-    /// Waits for the memory that `bytes` of text take, then has them parsed; what is not to be processed is done with at once.
+    /// Waits for the memory that `bytes` of text take, then parses them; ignored or rejected alerts are finished at once.
     async fn turn(&self, bytes: usize, deadline: Monotonic, parse: impl FnOnce() -> Result<Parsed, Rejection>) -> Turn {
         let Some(memory) = self.memory.reserve(bytes, &self.context, deadline).await else {
             self.unprocessed.late();
@@ -184,7 +184,7 @@ impl Intake {
             }
             Err(ResolveError::Kubernetes { object, source }) => {
                 let About { alert, .. } = about;
-                tracing::error!(alert, object, error = %source, "the owner or scope of a resource could not be looked up");
+                tracing::error!(alert, object, error = %source, "could not look up the owner or scope of a resource");
                 return Item::Failed(dedup::Error::from(&source));
             }
         };
@@ -222,7 +222,7 @@ impl Intake {
 fn abridge(rejection: &mut Rejection, rejected: usize) {
     rejection.name = None;
     if rejected > EXPLAINED_MAX {
-        rejection.message = format!("{}; only the first {EXPLAINED_MAX} are told why", rejection.reason);
+        rejection.message = format!("{}; only the first {EXPLAINED_MAX} are explained", rejection.reason);
     }
 }
 

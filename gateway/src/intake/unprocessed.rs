@@ -76,7 +76,7 @@ impl Unprocessed {
             tracing::warn!(
                 reason = TRUNCATED,
                 truncated,
-                "Alertmanager left alerts out of a webhook: raise max_alerts of this receiver"
+                "Alertmanager truncated a webhook: raise max_alerts of this receiver"
             );
         }
     }
@@ -84,7 +84,7 @@ impl Unprocessed {
     /// An alert or event that was not begun before its deadline.
     pub(super) fn late(&self) {
         if self.log.admits(LATE, Level::WARN) {
-            tracing::warn!(reason = LATE, "alerts were not begun before their deadline");
+            tracing::warn!(reason = LATE, "alerts were not processed before their deadline");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Makes what comes back safe to read, whoever sent it: the API server, or a proxy, a load balancer or a portal before it.
+//! Makes responses safe to read, whether the API server sent them or a proxy, load balancer or portal in front of it.
 //!
 //! kube reads a body to its end, waits for the end of a line without bound, takes any 4xx for the API server's own word, and
 //! drops `Retry-After`, which kube-apiserver sends beside plain text when it throttles. So, below kube:
@@ -39,7 +39,7 @@ const NO_SUCH_PATH: &str = "404 page not found";
 
 /// An answer that is longer than anything the API server has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer is longer than {0} bytes")]
+#[error("the response is longer than {0} bytes")]
 pub(super) struct TooLong(usize);
 
 /// A body that is safe to read.
@@ -124,7 +124,7 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
     let code = head.status;
     let mut status = match said {
         Some(said) if !code.is_success() => said,
-        // Plain text by kube-apiserver itself: throttled, or no such path. And whoever finds a request too large, it is.
+        // Plain text from kube-apiserver itself: throttled, or no such path. A 413 holds no matter which server sends it.
         _ if code == StatusCode::TOO_MANY_REQUESTS || code == StatusCode::PAYLOAD_TOO_LARGE => {
             json!({ "message": text })
         }
@@ -133,7 +133,7 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
             if !code.is_server_error() {
                 head.status = StatusCode::BAD_GATEWAY;
             }
-            json!({ "message": format!("{} in place of an API server's answer: {text}", code.as_u16()) })
+            json!({ "message": format!("{} instead of a response from the API server: {text}", code.as_u16()) })
         }
     };
     if let Value::Object(status) = &mut status {

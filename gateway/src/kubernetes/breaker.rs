@@ -1,5 +1,5 @@
-//! A circuit breaker: when an API server answers nobody any more, requests fail at once, and one probe at a time asks whether
-//! it is back.
+//! A circuit breaker: while an API server does not respond to any request, requests fail at once, and one probe at a time
+//! checks whether it is back.
 //!
 //! An API server that refuses connections fails fast by itself. One that swallows them would hold every signal, and its
 //! place among the requests under way, to the end of its deadline.
@@ -48,7 +48,6 @@ impl State {
 /// What to do about a request, or a probe, that went unanswered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
     Nothing,
     /// Begin to probe.
     Probe,
@@ -88,14 +87,13 @@ impl Breaker {
     /// A probe that was sent at `sent` went unanswered; whether there is to be another.
     pub(super) fn probe_failed(&mut self, sent: Monotonic) -> bool {
         self.probing = self.state != State::Closed;
-        // What was answered meanwhile, and is suspected again, is to be asked again before it counts.
+        // If the server has responded meanwhile and is suspected again, only a newer probe may open the circuit.
         if self.probing && self.answered.is_none_or(|answered| answered < sent) {
             self.state = State::Open;
         }
         self.probing
     }
 
-    /// A probe was answered.
     pub(super) fn probe_answered(&mut self, now: Monotonic) {
         self.probing = false;
         self.answered(now);

@@ -31,11 +31,11 @@ pub enum Error {
     NoCluster(#[from] kube::config::InferConfigError),
     /// The cluster is only to be reached through a proxy.
     #[error(
-        "the cluster is to be reached through the proxy {0}, which is not supported; unset `proxy-url` and HTTPS_PROXY"
+        "proxies are not supported, and the cluster would be reached through {0}; unset `proxy-url` and HTTPS_PROXY"
     )]
     Proxy(http::Uri),
     /// Certificates or credentials cannot be used.
-    #[error("the Kubernetes client could not be built: {0}; check the certificates and credentials it names")]
+    #[error("could not create the Kubernetes client: {0}; check the certificates and credentials it names")]
     Client(#[from] kube::Error),
 }
 

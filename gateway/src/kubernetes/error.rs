@@ -30,7 +30,7 @@ pub enum Error {
     /// 422: the object is not valid.
     #[error("invalid: {0}")]
     Invalid(String),
-    /// 401 or 403.
+    /// 401 or 403: credentials, RBAC rules or admission, such as a quota.
     #[error("permission denied: {0}")]
     Forbidden(String),
     /// 400, 413 or another 4xx: the server, or something before it, cannot use the request.
@@ -55,17 +55,17 @@ pub enum Error {
     /// No answer: refused, reset or cut off. It may have taken effect.
     #[error("no connection: {0}")]
     Unreachable(String),
-    /// Not sent, because the API server answers nobody at the moment: nothing took effect.
-    #[error("not sent: the Kubernetes API server does not answer")]
+    /// Not sent, because the API server does not respond at the moment: nothing took effect.
+    #[error("not sent: the Kubernetes API server does not respond")]
     NotSent,
     /// No answer within the deadline. It may take effect later, within the longest life of a sent request.
-    #[error("no answer within the deadline")]
+    #[error("no response within the deadline")]
     Deadline,
     /// Longer than any answer should be. It may have taken effect.
     #[error("{0}")]
     TooLong(String),
     /// Any other answer, such as one that cannot be read. It may have taken effect.
-    #[error("unexpected answer: {0}")]
+    #[error("unexpected response: {0}")]
     Unexpected(String),
 }
 

@@ -148,7 +148,7 @@ impl Kubernetes {
     /// Fails if the API server has asked to wait with `operation`.
     fn may_send(&self, operation: Operation) -> Result<(), Error> {
         let left = self.circuit.throttle.left(operation, self.context.monotonic());
-        let message = || "not sent: the API server has asked to wait".to_owned();
+        let message = || "not sent: the API server asked to wait (Retry-After)".to_owned();
         left.map_or(Ok(()), |retry_after| Err(Error::Throttled { message: message(), retry_after }))
     }
 

@@ -1,4 +1,4 @@
-//! What each try tells of the API server, and the probes that ask whether it is back.
+//! Judges the API server's health by each try, and probes whether it is back.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
@@ -15,13 +15,13 @@ use crate::context::Monotonic;
 const PROBE: Operation = Operation { verb: "get", resource: "leases" };
 const PROBED: &str = "gateway-probe";
 
-/// What a try tells of the API server.
+/// What the outcome of a try says about the API server's health.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sign {
     /// It answers.
     Life,
-    /// It does not: not in time, or by a failure after so long a time that it has waited in vain itself, as a
-    /// kube-apiserver does for an etcd that stands still.
+    /// It does not respond: no response in time, or a failure so late that it must have timed out itself, as kube-apiserver
+    /// does when etcd hangs.
     Silence,
     /// Neither: refused and reset connections fail fast by themselves.
     None,
@@ -65,7 +65,7 @@ impl Kubernetes {
             if self.sign(sent, &tried) == Sign::Life {
                 self.circuit.with(|breaker| breaker.probe_answered(now));
                 if was_open {
-                    tracing::info!("the Kubernetes API server answers again");
+                    tracing::info!("the Kubernetes API server responds again");
                 }
                 return;
             }
@@ -75,7 +75,7 @@ impl Kubernetes {
             if !was_open && self.circuit.opened().is_cancelled() {
                 tracing::error!(
                     hint = "is the Kubernetes API server up and reachable from this pod?",
-                    "the Kubernetes API server answers nobody: signals are answered 5xx at once until it does"
+                    "the Kubernetes API server does not respond: signals are answered 5xx at once until it does"
                 );
             }
             timeout = (timeout * 2).min(TIMEOUT_MAX);

@@ -10,7 +10,7 @@ use crate::trace::{Kind, Notes, SpanContext, SpanData, Value};
 
 /// Attributes are called as in this version of the conventions.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
-/// A failure.
+/// `STATUS_CODE_ERROR` of OTLP.
 const ERROR: i32 = 2;
 /// Of the flags of spans and links: it is known whether the parent, or the span linked with, is remote; and it is.
 const KNOWS_REMOTE: u32 = 0x100;

@@ -8,17 +8,17 @@ pub enum Error {
     /// The certificates of authorities.
     #[error("tracing.caFile: {file}: {source}; it must be a PEM file of certificates", file = file.display())]
     CaFile {
-        /// Where they should be.
+        /// The path in `tracing.caFile`.
         file: PathBuf,
-        /// Why they are not.
+        /// Why the file cannot be read or parsed.
         source: io::Error,
     },
     /// The HTTP client, or certificates that are none.
     #[error(
-        "tracing.endpoint: no client can be made for it: {0}; check the certificates of `tracing.caFile` or of the system"
+        "tracing.endpoint: cannot create the HTTP client: {0}; check the certificates of `tracing.caFile` or of the system"
     )]
     Client(#[from] reqwest::Error),
-    /// A header.
-    #[error("tracing.headers: `{0}` is no header, or its value has characters that none may have")]
+    /// `tracing.headers` has this name, and the name or its value is not valid in HTTP.
+    #[error("tracing.headers: `{0}` is not a valid header name, or its value has invalid characters")]
     Header(String),
 }

@@ -62,7 +62,7 @@ impl Pipeline {
     pub async fn shutdown(&self, deadline: Monotonic) {
         if !self.outbox.shut_down(deadline).await {
             let spans = self.counts.abandon();
-            tracing::warn!(spans, "spans were dropped: tracing.endpoint did not take them before the shutdown");
+            tracing::warn!(spans, "spans were dropped: tracing.endpoint did not accept them before the shutdown");
         }
     }
 }

@@ -99,7 +99,7 @@ impl Sender {
 
     fn warn(&self, reason: &'static str, spans: usize, why: &str) {
         if self.log.admits(reason, Level::WARN) {
-            tracing::warn!(reason, spans, why, "spans are lost: tracing.endpoint does not take them");
+            tracing::warn!(reason, spans, why, "spans were lost: tracing.endpoint did not accept them");
         }
     }
 
@@ -152,7 +152,7 @@ impl Sender {
                     let rejected = usize::try_from(rejected_spans).unwrap_or_default();
                     Answer::Accepted { rejected, why: excerpt(&error_message) }
                 }
-                Err(_) => Answer::Refused(format!("status {status}, but the answer is not one of OTLP in protobuf")),
+                Err(_) => Answer::Refused(format!("status {status}, but the response is not OTLP protobuf")),
             },
         }
     }

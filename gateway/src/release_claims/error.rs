@@ -7,10 +7,10 @@ use crate::{config, kubernetes, metrics};
 /// Why claims could not be released.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration.
+    /// The configuration is not valid.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The cluster.
+    /// No client can be created for the cluster.
     #[error(transparent)]
     Cluster(#[from] kubernetes::cluster::Error),
     /// The metrics, which are kept and not shown.
@@ -20,16 +20,16 @@ pub enum Error {
     #[error("--scale-down takes `deployment/NAME`, not `{0}`")]
     Target(String),
     /// A request failed.
-    #[error("{0} failed: {1}; nothing is lost, run it again")]
+    #[error("{0} failed: {1}; it is safe to run it again")]
     Request(&'static str, kubernetes::Error),
     /// Gateways still run.
     #[error(
-        "{pods} pods of deployment/{name} are still there after {} s, and no claim was released: see what holds them \
+        "{pods} pods of deployment/{name} still exist after {} s, and no claim was released: see what keeps them \
          (`kubectl get pods`), or wait longer with --wait",
         wait.as_secs()
     )]
     StillRunning {
-        /// The Deployment.
+        /// Name of the Deployment that was scaled to zero.
         name: String,
         /// Its pods that have not ended.
         pods: usize,
@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// Claims are left.
     #[error(
-        "{0} claims are left, because others write those objects or make new claims: does a gateway run? Run it again"
+        "{0} claims are left, because others write those objects or make new claims: is a gateway still running? Run it again"
     )]
     Left(usize),
 }

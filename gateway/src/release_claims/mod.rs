@@ -53,7 +53,7 @@ pub struct Options {
 pub struct Done {
     /// RemediationRequests that are free now.
     pub released: usize,
-    /// Leases deleted.
+    /// Number of the gateways' leases that were deleted.
     pub leases: usize,
 }
 
@@ -145,7 +145,7 @@ impl ReleaseClaims {
             if self.context.monotonic() + PAUSE > until {
                 return Err(Error::StillRunning { name: name.to_owned(), pods: running, wait });
             }
-            tell(format!("waiting for {running} pods to end"));
+            tell(format!("waiting for {running} pods to terminate"));
             self.context.sleep(PAUSE).await;
         }
     }

@@ -54,7 +54,7 @@ impl fmt::Display for BootId {
 /// What one boot has counted: `<count>;<sequence>;<time of its newest signal>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Register {
-    /// Signals counted.
+    /// Signals that this boot has counted on the RemediationRequest.
     pub count: u64,
     /// Grows with each write of that boot, so that no value ever comes twice.
     pub sequence: u64,
@@ -107,13 +107,13 @@ impl fmt::Display for Folded {
 pub struct Counter {
     /// `metadata.resourceVersion`, of the store of leases: comparable with other counters' alone.
     pub version: ResourceVersion,
-    /// `metadata.uid`.
+    /// `metadata.uid` of the lease, which tells a recreated counter from this one.
     pub uid: String,
     /// What was counted before it began.
     pub base: u64,
     /// What was folded, if anything was.
     pub folded: Option<Folded>,
-    /// The registers of all boots.
+    /// Registers by boot, those that were folded excluded.
     pub registers: BTreeMap<BootId, Register>,
 }
 

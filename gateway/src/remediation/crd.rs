@@ -130,7 +130,7 @@ pub struct TargetResource {
     /// `group/version` or `version`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub api_version: String,
-    /// CamelCase kind.
+    /// Kind of the resource, such as `Deployment`.
     pub kind: String,
     /// Name of the object.
     pub name: String,

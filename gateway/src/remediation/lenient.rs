@@ -16,8 +16,8 @@ pub(super) fn lenient<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
     Ok(serde_json::from_value(value).unwrap_or_default())
 }
 
-/// The fields of an object, all of them [`lenient()`]; what is no object reads as absent. Reads past other fields, a payload
-/// above all, without a copy.
+/// The fields of an object, all of them [`lenient()`]; anything but an object reads as absent. Skips other fields, the
+/// payload above all, without copying them.
 pub(super) fn fields<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     struct Fields<T>(PhantomData<T>);
 

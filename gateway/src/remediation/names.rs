@@ -42,7 +42,7 @@ impl LeaseName {
         name.strip_prefix(LEASE_PREFIX).is_some_and(|rest| rest.len() == LEASE_KEY_LEN)
     }
 
-    /// The name.
+    /// The name as it stands in `metadata.name`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -163,7 +163,7 @@ impl From<Unreadable> for kubernetes::Error {
 /// A RemediationRequest as it is read: lenient, so that one odd object does not stop a watch, and without payload.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Projected {
-    /// As in the object.
+    /// Metadata of the object, unchanged.
     #[serde(default)]
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "fields")]

@@ -18,9 +18,9 @@ const SIGNAL_TYPE: &str = "alert";
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// A Prometheus Alertmanager webhook.
+    /// Alertmanager, by its webhook.
     Prometheus,
-    /// A Kubernetes Event.
+    /// An event exporter, which posts Kubernetes Events.
     KubernetesEvents,
 }
 
@@ -53,9 +53,9 @@ pub struct Signal {
     pub firing_time: Timestamp,
     /// When this replica received it.
     pub received_time: Timestamp,
-    /// As sent.
+    /// Labels of the alert, or of the Event object.
     pub labels: BTreeMap<String, String>,
-    /// As sent.
+    /// Annotations of the alert, or of the Event object.
     pub annotations: BTreeMap<String, String>,
     /// What the provider says beyond the fields above.
     pub provider_data: Map<String, Value>,

@@ -7,41 +7,41 @@ use crate::{audit, config, http, kubernetes::cluster, metrics, otlp, telemetry};
 /// Why a gateway could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The configuration or the environment.
+    /// The configuration or the environment is not valid.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The log output.
+    /// The log cannot be set up.
     #[error(transparent)]
     Telemetry(#[from] telemetry::Error),
-    /// The metrics registry.
+    /// A metric cannot be registered.
     #[error(transparent)]
     Metrics(#[from] metrics::Error),
-    /// The audit pipeline.
+    /// The audit pipeline cannot be started.
     #[error(transparent)]
     Audit(#[from] audit::Error),
-    /// The way to the OpenTelemetry collector.
+    /// The exporter of spans cannot be started.
     #[error(transparent)]
     Traces(#[from] otlp::Error),
-    /// Certificate files.
+    /// The listener's certificates cannot be loaded.
     #[error(transparent)]
     Tls(#[from] http::tls::Error),
-    /// The cluster.
+    /// No client can be created for the cluster.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
-    /// A listener.
+    /// An address cannot be bound.
     #[error("cannot listen on {address}: {source}; set {key} to a free address")]
     Listen {
-        /// Where.
+        /// The address that was to be bound.
         address: SocketAddr,
-        /// The configuration key.
+        /// The configuration key that sets it, such as `server.listenAddr`.
         key: &'static str,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The address of a listener.
-    #[error("the address of a listener is not known: {0}")]
+    /// The operating system does not say which address a listener got.
+    #[error("cannot get the address of a listener: {0}")]
     Address(io::Error),
-    /// Signals of the operating system.
-    #[error("signals such as SIGTERM cannot be listened for: {0}")]
+    /// No handler for SIGTERM, SIGINT or SIGHUP can be installed.
+    #[error("cannot handle signals such as SIGTERM: {0}")]
     Termination(io::Error),
 }

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More are of no use to a gateway, and some systems allow a thousand million.
+/// A gateway needs no more, and some systems allow a billion.
 const FILES_MAX: u64 = 65_536;
-/// Where there is no limit to be told.
+/// What to assume where the system has no limit.
 const UNLIMITED: u64 = FILES_MAX;
 
 /// Raises the limit as far as this process may, and returns it. Many systems begin with 1,024, so that old programs keep
@@ -19,7 +19,7 @@ pub(super) fn raise_limit() -> u64 {
     match setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }) {
         Ok(()) => wanted,
         Err(error) => {
-            tracing::warn!(%error, soft, wanted, "the limit of open files could not be raised");
+            tracing::warn!(%error, soft, wanted, "could not raise the limit on open files");
             soft
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn connections(wanted: usize, files: u64) -> usize {
             files,
             wanted,
             connections = half,
-            "fewer connections than server.maxConnections are kept open: raise the limit of open files"
+            "the limit on open files allows fewer connections than server.maxConnections: raise it"
         );
     }
     wanted.min(half).max(1)

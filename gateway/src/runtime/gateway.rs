@@ -111,7 +111,7 @@ impl Gateway {
         let metrics = server(metrics, None, Bounds::operations());
         if let Err(error) = operations::start([(health, listeners.health), (metrics, listeners.metrics)], ended.clone())
         {
-            tracing::error!(%error, "health and metrics are not served: raise the limits on threads and files");
+            tracing::error!(%error, "cannot serve health and metrics: raise the limits on threads and files");
         }
         let draining = self.readiness.clone();
         let bounds = Bounds::signals(&self.config.server);
@@ -131,7 +131,7 @@ impl Gateway {
         self.readiness.drain();
         let deadline = self.context.monotonic() + SHUT_DOWN_TIMEOUT;
         if !self.dedup.shut_down(deadline).await {
-            tracing::warn!("signals or locks were still under way at the end of the shutdown");
+            tracing::warn!("signals or locks were still in progress at the end of the shutdown");
         }
         let deadline = self.context.monotonic() + SHUT_DOWN_TIMEOUT;
         // Spans come last, for those of what the others send.

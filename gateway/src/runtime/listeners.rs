@@ -9,11 +9,11 @@ use crate::config;
 
 /// The sockets of one instance.
 pub struct Listeners {
-    /// Signals.
+    /// Receives signals: `server.listenAddr`.
     pub api: TcpListener,
-    /// `/healthz`, `/livez`, `/readyz`.
+    /// Serves `/healthz`, `/livez` and `/readyz`: `server.healthAddr`.
     pub health: TcpListener,
-    /// `/metrics`.
+    /// Serves `/metrics`: `server.metricsAddr`.
     pub metrics: TcpListener,
 }
 

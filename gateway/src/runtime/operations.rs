@@ -19,7 +19,7 @@ pub(super) fn start(servers: [(Server, TcpListener); 2], shutdown: CancellationT
             // Its events come to this thread from now on.
             match TcpListener::from_std(listener) {
                 Ok(listener) => server.serve(listener, shutdown.clone()).await,
-                Err(error) => tracing::error!(%error, "a listener for health or metrics was lost"),
+                Err(error) => tracing::error!(%error, "a listener for health or metrics failed"),
             }
         });
         futures::join!(health, metrics);
@@ -28,7 +28,7 @@ pub(super) fn start(servers: [(Server, TcpListener); 2], shutdown: CancellationT
     let run = move || match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(serve),
         Err(error) => {
-            tracing::error!(%error, "health and metrics are not served: raise the limits on threads and files")
+            tracing::error!(%error, "cannot serve health and metrics: raise the limits on threads and files")
         }
     };
     thread::Builder::new().name("operations".to_owned()).spawn(run)?;

@@ -39,7 +39,7 @@ pub(super) struct Reload {
     pub(super) failure: Option<String>,
     /// `GATEWAY__…` of the process, which override the file.
     pub(super) env: Vec<(String, String)>,
-    /// In effect.
+    /// The configuration in effect.
     pub(super) running: Config,
     pub(super) identity: Identity,
     pub(super) context: Context,
@@ -59,7 +59,10 @@ impl Reload {
         let context = self.context.clone();
         if !self.is_followed {
             while told.recv().await.is_some() {
-                tracing::warn!(file = named(self.file.as_deref()), "it is no file that could be loaded again");
+                tracing::warn!(
+                    file = named(self.file.as_deref()),
+                    "cannot reload the configuration: it was not read from a file"
+                );
             }
             return;
         }
@@ -119,7 +122,7 @@ impl Reload {
             tracing::warn!(
                 file,
                 keys = update.needs_restart.join(", "),
-                "changed in the configuration, and needs a restart to take effect: `kubectl rollout restart`"
+                "a configuration change needs a restart to take effect: `kubectl rollout restart`"
             );
         }
         if !update.changed.is_empty() && self.audit.is_enabled() {
@@ -137,7 +140,7 @@ impl Reload {
         self.metrics.config_last_reload_successful.set(0);
         let error = error.replace('\n', "; ");
         if self.failure.as_deref() != Some(error.as_str()) {
-            tracing::error!(file, error, "the new configuration cannot be used: the old one stays in effect");
+            tracing::error!(file, error, "the new configuration is not valid: the old one stays in effect");
         }
         self.failure = Some(error);
     }
@@ -146,7 +149,7 @@ impl Reload {
 fn tell(file: &str, changed: &[Change]) {
     let changed: Vec<String> = changed.iter().map(Change::to_string).collect();
     let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join("; ") };
-    tracing::info!(file, changed, "the configuration was loaded again");
+    tracing::info!(file, changed, "configuration reloaded");
 }
 
 #[cfg(test)]

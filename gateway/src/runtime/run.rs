@@ -85,7 +85,7 @@ pub async fn run(config_file: Option<&Path>) -> Result<(), Error> {
     let told = shutdown.clone();
     context.spawn(async move {
         futures::future::select(std::pin::pin!(terminate.recv()), std::pin::pin!(interrupt.recv())).await;
-        tracing::info!("told to end: draining");
+        tracing::info!("shutdown requested: draining");
         told.cancel();
     });
     gateway.serve(listeners, shutdown).await;

@@ -38,13 +38,13 @@ impl Start {
         let may_not = match &missing {
             Ok(rights) if rights.is_empty() => "nothing that it needs".to_owned(),
             Ok(rights) => rights.clone(),
-            Err(error) => format!("not known: {error}"),
+            Err(error) => format!("unknown: {error}"),
         };
         let [signals, health, metrics] = addresses.map(|address| address.to_string());
         let Identity { pod_name: pod, pod_namespace: namespace, pod_uid: _ } = identity;
         let auth = match config.auth.mode {
             AuthMode::Kubernetes => "kubernetes",
-            AuthMode::None => "none: anyone who can connect may send",
+            AuthMode::None => "none: anyone who can connect can send signals",
         };
         let managed = config.scope.require_managed_label;
         tracing::info!(
@@ -70,9 +70,9 @@ impl Start {
             Ok(rights) if rights.is_empty() => {}
             Ok(missing) => tracing::warn!(
                 missing,
-                "rights are missing: signals that need them will fail, or miss their target; grant them (the chart does)"
+                "permissions are missing: signals that need them will fail, or miss their target; grant them (the chart does)"
             ),
-            Err(error) => tracing::warn!(error, "the API server does not say what this gateway may do"),
+            Err(error) => tracing::warn!(error, "could not check this gateway's permissions"),
         }
     }
 }
@@ -83,9 +83,9 @@ pub(super) async fn tell_missing(kubernetes: Kubernetes, rules: Rules, context: 
         Ok(missing) if missing.is_empty() => {}
         Ok(missing) => tracing::warn!(
             missing = joined(&missing),
-            "rights are missing: alerts about these kinds will fail, or miss their target; grant them (the chart does)"
+            "permissions are missing: alerts about these kinds will fail, or miss their target; grant them (the chart does)"
         ),
-        Err(error) => tracing::warn!(%error, "the API server does not say what this gateway may do"),
+        Err(error) => tracing::warn!(%error, "could not check this gateway's permissions"),
     }
 }
 

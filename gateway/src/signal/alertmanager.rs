@@ -145,7 +145,7 @@ pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Rece
     let Envelope { status, receiver, group_key, external_url, common_labels, truncated_alerts, alerts } = envelope;
     let (alerts, count) = alerts;
     if alerts.is_empty() {
-        return Err(Rejection::new(reason::MISSING_FIELD, "alerts: the webhook holds no alert"));
+        return Err(Rejection::new(reason::MISSING_FIELD, "alerts: the webhook contains no alert"));
     }
     if count > MAX_ALERTS {
         let message = format!("alerts: {count}; at most {MAX_ALERTS} are allowed (hint: set max_alerts)");
@@ -170,7 +170,7 @@ pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Rece
 fn read_alert(text: &str, alert: Alert, name: String, webhook: &Received<'_>) -> Result<Parsed, Rejection> {
     let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = alert;
     if labels.values().all(String::is_empty) {
-        return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so nothing tells what it is"));
+        return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so it cannot be identified"));
     }
     let rules = webhook.rules;
     let firing_time = time::firing("startsAt", present(starts_at.as_deref()), webhook.now)?;

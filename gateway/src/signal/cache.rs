@@ -138,7 +138,7 @@ impl MetadataCache {
                 break;
             }
         }
-        // Another object of the same name is no answer: following it would be a guess, and so might split the incident.
+        // A different object of the same name must not be used: following it would be a guess that could split the incident.
         let suits = |metadata: &Arc<Metadata>| match purpose {
             Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
             Purpose::Scope => true,
@@ -262,7 +262,6 @@ impl MetadataCache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Objects remembered.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let state = self.lock();

@@ -15,7 +15,7 @@ use crate::context::Monotonic;
 pub(crate) enum Sight {
     /// There is such an object.
     Exists,
-    /// There was one.
+    /// There is none now, but the cache has seen one.
     Remembered,
     /// There is none.
     Absent,
@@ -66,7 +66,7 @@ pub(crate) async fn choose(
 ) -> Result<Choice, ResolveError> {
     let mut sights = vec![Sight::NotLookedUp; candidates.list.len()];
     let chosen = |chosen, sights| Ok(Choice { sights, chosen });
-    // Whatever a look would show: it stands, and where it is owned the look for its owner follows.
+    // A lookup could not change the choice, and the lookup of its owner follows anyway.
     if let [Candidate { ground: Ground::Subject, .. }] = candidates.list[..] {
         return chosen(Chosen::Candidate(0), sights);
     }

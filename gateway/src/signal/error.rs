@@ -7,7 +7,7 @@ use crate::kubernetes;
 pub enum ResolveError {
     /// The Kubernetes API failed, and the cache does not know the object: to be tried again (500; 504 if `source` is
     /// [`kubernetes::Error::Deadline`]). Going on without the owner would split the incident.
-    #[error("{object} could not be looked up: {source}")]
+    #[error("could not look up {object}: {source}")]
     Kubernetes {
         /// Kind, namespace and name.
         object: String,

@@ -145,7 +145,7 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
     Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
 }
 
-/// What a forwarder says controls the object, for one that is gone; whatever could not be a name is nobody.
+/// The controller that a forwarder names, for an object that is gone; none if the name is not valid.
 fn controller(object: &Reference) -> Option<Controller> {
     let owner = object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))?;
     let is_name = is_kind(&owner.kind) && is_subdomain(&owner.name) && is_api_version(&owner.api_version);

@@ -79,7 +79,7 @@ impl Explanation {
             named.push(by_address(addresses, &decision.choice.chosen, looked));
         }
         if decision.choice.chosen == Chosen::Itself {
-            let why = "no label names a resource that it could be about: it has an incident of its own".to_owned();
+            let why = "no label identifies a resource: the alert gets an incident of its own".to_owned();
             named.push(Named { label: String::new(), names: shown(itself), chosen: true, why });
         }
         let target = decision.target().unwrap_or(&signal.target).clone();
@@ -102,16 +102,16 @@ fn why(candidate: &Candidate, sight: Sight, outcome: Outcome) -> String {
     let owned = candidate.object.key().is_some_and(|key| key.kind.owned);
     let known = match sight {
         Sight::Exists => "exists",
-        Sight::Remembered => "is gone, but was seen",
+        Sight::Remembered => "no longer exists, but was seen before",
         Sight::NotLookedUp if owned => return following(outcome).to_owned(),
-        Sight::NotLookedUp if candidate.object.key().is_none() => "is of a kind that this gateway does not know",
-        Sight::NotLookedUp => "is the only one named, so that it need not be looked up",
+        Sight::NotLookedUp if candidate.object.key().is_none() => "is of a kind unknown to this gateway",
+        Sight::NotLookedUp => "is the only candidate, so no lookup is needed",
         Sight::Absent if owned => {
-            return format!("is named first, and none of the candidates exists; {}", following(outcome));
+            return format!("is the first candidate, and no candidate exists; {}", following(outcome));
         }
-        Sight::Absent => "is named first, and none of the candidates exists",
-        Sight::Forbidden => "is named first; the gateway may not look whether it exists",
-        Sight::Unseen => "is named first; nothing was looked up",
+        Sight::Absent => "is the first candidate, and no candidate exists",
+        Sight::Forbidden => "is the first candidate; the gateway lacks permission to look it up",
+        Sight::Unseen => "is the first candidate; nothing was looked up",
         Sight::Whereabouts => "is where something runs",
     };
     known.to_owned()
@@ -121,9 +121,11 @@ fn why(candidate: &Candidate, sight: Sight, outcome: Outcome) -> String {
 const fn following(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Cache | Outcome::Api | Outcome::None => "exists",
-        Outcome::StaleCache => "is gone, but it or its owner was seen",
-        Outcome::Naming => "is gone; its name, its sender or what has the same name's beginning tells its owner",
-        Outcome::Itself => "does not exist, and nothing tells what owned it",
+        Outcome::StaleCache => "no longer exists, but it or its owner was seen before",
+        Outcome::Naming => {
+            "no longer exists; its owner was derived from its name, its sender or siblings with the same name prefix"
+        }
+        Outcome::Itself => "does not exist, and its owner is unknown",
     }
 }
 
@@ -133,13 +135,15 @@ fn would(candidate: &Candidate, candidates: usize) -> String {
         if candidate.object.key().is_some_and(|key| key.kind.owned) { ", and then its controllers" } else { "" };
     match &candidate.ground {
         Ground::Subject if candidates == 1 && owners.is_empty() => {
-            "is all that is named, whether or not it exists".to_owned()
+            "is the only candidate, whether or not it exists".to_owned()
         }
-        Ground::Subject if candidates == 1 => "is all that is named; its controllers would be looked up".to_owned(),
-        Ground::Subject => format!("would be looked up{owners}: the first candidate that exists is it, else the first"),
+        Ground::Subject if candidates == 1 => "is the only candidate; its controllers would be looked up".to_owned(),
+        Ground::Subject => {
+            format!("would be looked up{owners}: the first candidate that exists is chosen, else the first one")
+        }
         Ground::IfItExists => format!("would be looked up{owners}: it counts only if it exists"),
         Ground::UnlessThePlace { namespace, .. } => format!(
-            "would be it unless namespace {namespace} exists and holds neither the Service nor the Pod of kube-state-metrics"
+            "would be chosen unless namespace {namespace} exists and has neither the Service nor the Pod of kube-state-metrics"
         ),
     }
 }
@@ -148,16 +152,16 @@ fn why_not(candidate: &Candidate, sight: Sight) -> String {
     let text = match (sight, &candidate.ground) {
         (Sight::Absent, Ground::IfItExists) => "does not exist, and counts only if it does",
         (Sight::Absent, _) => "does not exist",
-        (Sight::Forbidden, _) => "the gateway may not look whether it exists",
+        (Sight::Forbidden, _) => "the gateway lacks permission to look it up",
         (Sight::Unseen, Ground::IfItExists) => "counts only if it exists, which was not looked up",
         (Sight::Unseen, _) => "was not looked up",
         (Sight::Whereabouts, Ground::UnlessThePlace { namespace, .. }) => {
             return format!(
-                "is where kube-state-metrics runs: namespace {namespace} exists and holds neither its Service nor its Pod"
+                "is where kube-state-metrics runs: namespace {namespace} exists and has neither its Service nor its Pod"
             );
         }
         (Sight::Exists | Sight::Remembered | Sight::NotLookedUp | Sight::Whereabouts, _) => {
-            "was not looked up: an earlier candidate is it"
+            "was not looked up: an earlier candidate was chosen"
         }
     };
     text.to_owned()
@@ -165,15 +169,15 @@ fn why_not(candidate: &Candidate, sight: Sight) -> String {
 
 const fn set_aside_since(why: SetAside) -> &'static str {
     match why {
-        SetAside::InvalidName => "no object of the kind can have this name",
-        SetAside::NotExported => "is the exporter's, since another label is `exported_…`",
-        SetAside::Exporters => "is the exporter that `job` or `service` names, or where that measured",
-        SetAside::Whereabouts => "a node only tells where, and something else is named",
+        SetAside::InvalidName => "is not a valid name for this kind",
+        SetAside::NotExported => "belongs to the exporter, since another label is `exported_…`",
+        SetAside::Exporters => "is the exporter named by `job` or `service`, or where it runs",
+        SetAside::Whereabouts => "a node only gives the location, and another resource is named",
         SetAside::NoGround => {
-            "beside a namespace, a node counts only if kube-state-metrics, a kubelet or node-exporter measured it"
+            "next to a namespace, a node counts only in metrics of kube-state-metrics, a kubelet or node-exporter"
         }
-        SetAside::Outvoted => "another label names an object of this kind, and counts for more",
-        SetAside::NotTheMachine => "an alert of node-exporter is about its machine",
+        SetAside::Outvoted => "another label names an object of this kind and takes precedence",
+        SetAside::NotTheMachine => "an alert from node-exporter is about its node",
         SetAside::TooMany => "at most three candidates are looked up",
     }
 }

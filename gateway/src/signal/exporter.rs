@@ -15,11 +15,11 @@ const KUBELETS: [&str; 2] = ["kubelet", "kubernetes-nodes"];
 /// How all others are called: `mysql-exporter`.
 const EXPORTER: &str = "exporter";
 
-/// Who measured.
+/// The exporter whose metric an alert is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Exporter {
     KubeStateMetrics,
-    /// node-exporter.
+    /// node-exporter, which measures the machine it runs on.
     Machine,
     Kubelet,
     /// Any other one, by its name.

@@ -26,7 +26,7 @@ pub(crate) enum Rank {
 /// A kind of the Kubernetes API, ordered by name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind {
-    /// CamelCase.
+    /// In CamelCase, such as `VirtualMachine`.
     pub(crate) name: Cow<'static, str>,
     /// Empty for the core group.
     pub(crate) group: Cow<'static, str>,

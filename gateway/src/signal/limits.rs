@@ -136,7 +136,7 @@ pub(crate) fn check_line(what: &str, text: &str, max_bytes: usize) -> Result<(),
     } else if text.len() > max_bytes {
         format!("has {} bytes, at most {max_bytes} are allowed: {}", text.len(), echo(text))
     } else if text.chars().any(char::is_control) {
-        format!("holds a control character: {}", echo(text))
+        format!("contains a control character: {}", echo(text))
     } else {
         return Ok(());
     };
@@ -166,6 +166,6 @@ fn is_unprintable(c: char) -> bool {
 
 /// The rejection of `value`, which `what` holds and no Kubernetes object can have as its name.
 pub(crate) fn invalid_name(what: &str, value: &str) -> Rejection {
-    let rule = "lower-case letters, digits, `-` and `.`, as RFC 1123 asks of Kubernetes names";
-    Rejection::new(reason::INVALID_NAME, format!("{what} is {}, which is not made of {rule}", echo(value)))
+    let rule = "lower-case letters, digits, `-` and `.` (RFC 1123)";
+    Rejection::new(reason::INVALID_NAME, format!("{what} is {}, but Kubernetes names consist of {rule}", echo(value)))
 }

@@ -97,7 +97,7 @@ impl Nodes {
                 if !self.forbidden.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         message,
-                        "nodes may not be listed, so alerts about machines have incidents of their own: \
+                        "no permission to list nodes, so alerts about machines get incidents of their own: \
                          grant `list` on nodes, or set signal.nodeByInstance to false"
                     );
                 }
@@ -127,7 +127,7 @@ impl Nodes {
                 return Ok(names);
             }
         }
-        tracing::warn!(nodes = names.len(), "more nodes than are looked at: some are not found by their address");
+        tracing::warn!(nodes = names.len(), "too many nodes: some are not found by their address");
         Ok(names)
     }
 }

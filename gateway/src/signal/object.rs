@@ -37,7 +37,7 @@ impl Object {
     }
 }
 
-/// Which object.
+/// Identifies an object: kind, namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ObjectKey {
     pub(crate) kind: KindRef,

@@ -48,7 +48,7 @@ impl Refusals {
         if self.kinds().insert(kind.clone(), (now, error.clone())).is_none() {
             tracing::warn!(
                 kind = &*kind.name, resource = &*kind.plural, group = &*kind.group, %error,
-                "a kind of signal.targets may not be read, so its objects count as unseen: grant `get` on it"
+                "no permission to read a kind of signal.targets, so its objects count as unseen: grant `get` on it"
             );
         }
     }

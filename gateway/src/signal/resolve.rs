@@ -156,7 +156,6 @@ impl Resolver {
         scope::check(&self.inner.cache, decision.named.as_ref(), target, deadline).await
     }
 
-    /// Objects remembered.
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
         self.inner.cache.len()

@@ -94,7 +94,7 @@ async fn list(
                 if !forbidden.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
                         message,
-                        "ReplicaSets may not be listed, so some pods that are gone have incidents of their own: \
+                        "no permission to list ReplicaSets, so some deleted pods get incidents of their own: \
                          grant `list` on replicasets"
                     );
                 }

@@ -46,7 +46,7 @@ pub(crate) fn is_set(field: &str, text: &str) -> Result<bool, Rejection> {
 pub(crate) fn parse(field: &str, text: &str) -> Result<Timestamp, Rejection> {
     let time = if is_rfc3339(text) { text.parse().ok() } else { None };
     time.ok_or_else(|| {
-        let message = format!("{field} is {}, which is no RFC 3339 time", echo(text));
+        let message = format!("{field} is {}, which is not an RFC 3339 time", echo(text));
         Rejection::new(reason::INVALID_TIME, message)
     })
 }

@@ -1,4 +1,4 @@
-//! Warnings and errors that repeat themselves: so many of each in a minute, the rest counted and told in one line.
+//! Limits repeated warnings and errors: a fixed number of each per minute; the rest are counted and summarised in one line.
 //!
 //! Whoever sends bad alerts, and an API server that is down, cause a line for each alert. [`LogLimit`](crate::log_limit) knows
 //! reasons, and limits what senders are known to cause; this is behind it, for every line of whatever crate, by the place in the

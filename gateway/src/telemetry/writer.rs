@@ -1,4 +1,4 @@
-//! Log lines on their way out of the process: whoever logs never waits for whoever reads.
+//! Writes log lines without ever blocking the code that logs on the reader of standard output.
 //!
 //! A pipe whose reader stands still blocks its writer, and with it, behind the lock of standard output, every thread that
 //! logs. So one thread writes, out of a queue that is bounded in bytes; what does not fit is lost, and counted.
@@ -116,7 +116,7 @@ fn write_all_lines(shared: &Shared, mut out: impl Write) {
     }
 }
 
-/// Writes to one that may be set not to block, too: whoever has the other end of it decides that.
+/// Also writes to a non-blocking `out`: whether standard output blocks is up to the process at its other end.
 fn write_line(out: &mut impl Write, mut line: &[u8]) -> io::Result<()> {
     while !line.is_empty() {
         match out.write(line) {

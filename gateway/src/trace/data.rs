@@ -1,4 +1,4 @@
-//! What is told of a span once it has ended.
+//! The data of a span that is exported once it has ended.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -12,7 +12,7 @@ const LINKS_MAX: usize = 128;
 /// On which side of a request a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// On neither.
+    /// Work within the process, with no request of its own.
     Internal,
     /// Where the request is answered.
     Server,
@@ -40,22 +40,22 @@ pub struct Notes {
     pub dropped_links: u32,
     /// Why it failed; it did not if absent.
     pub failure: Option<Cow<'static, str>>,
-    /// Whether nobody is to be told of it.
+    /// Whether the span is dropped instead of exported.
     pub is_discarded: bool,
 }
 
 impl Notes {
-    /// `key` is `text`.
+    /// Adds the attribute `key`, with `text` cut to a bounded length.
     pub fn text(&mut self, key: &'static str, text: impl Into<Cow<'static, str>>) {
         self.attributes.push((key, Value::Text(cut(text.into()))));
     }
 
-    /// `key` is `number`.
+    /// Adds the attribute `key`.
     pub fn int(&mut self, key: &'static str, number: impl Into<i64>) {
         self.attributes.push((key, Value::Int(number.into())));
     }
 
-    /// It failed, and why.
+    /// Marks the span as failed, with `why` cut to a bounded length.
     pub fn fail(&mut self, why: impl Into<Cow<'static, str>>) {
         self.failure = Some(cut(why.into()));
     }
@@ -81,7 +81,7 @@ fn cut(text: Cow<'static, str>) -> Cow<'static, str> {
 /// A span that has ended.
 #[derive(Debug)]
 pub struct SpanData {
-    /// Its place.
+    /// Its ids, and whether it is recorded.
     pub context: SpanContext,
     /// What other systems want passed on.
     pub state: Option<Arc<str>>,

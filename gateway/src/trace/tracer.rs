@@ -14,7 +14,7 @@ use crate::context::Context;
 pub struct Tracer(Option<Arc<Recorder>>);
 
 impl Tracer {
-    /// Begins none.
+    /// A tracer that records nothing: `tracing.endpoint` is not set.
     pub fn off() -> Self {
         Self::default()
     }

@@ -26,9 +26,9 @@ pub struct SpanId(pub u64);
 /// A place in a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanContext {
-    /// Of the whole trace.
+    /// Id of the trace that the span belongs to.
     pub trace_id: TraceId,
-    /// Of the span.
+    /// Id of the span within the trace.
     pub span_id: SpanId,
     /// Whether it is recorded.
     pub is_sampled: bool,
@@ -37,7 +37,7 @@ pub struct SpanContext {
 /// What the sender of a request says of its own span.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parent {
-    /// Its span.
+    /// The sender's span, from the header `traceparent`.
     pub context: SpanContext,
     /// What other systems want passed on.
     pub(super) state: Option<Arc<str>>,

@@ -87,7 +87,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: `many` is not a whole number")]
 #[case::bad_address("server: {listenAddr: localhost}", "server.listenAddr: ")]
 #[case::bad_duration("lock: {waitTimeout: 5}", "lock.waitTimeout: ")]
-#[case::duration_without_unit("lock: {waitTimeout: \"5\"}", "lock.waitTimeout: `5` is not a duration")]
+#[case::duration_without_unit("lock: {waitTimeout: \"5\"}", "lock.waitTimeout: `5` is not a valid duration")]
 #[case::bad_mode("auth: {mode: basic}", "auth.mode: unknown variant")]
 #[case::incomplete_tls("server: {tls: {certFile: a}}", "server.tls: missing field `keyFile`")]
 #[case::bad_url("datastorage: {url: nowhere}", "datastorage.url: ")]
@@ -112,7 +112,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::short_drain("server: {drainTimeout: 5s}", "server.drainTimeout")]
 #[case::same_address(
     "server: {healthAddr: \"0.0.0.0:8080\"}",
-    "server.healthAddr: 0.0.0.0:8080 is taken by server.listenAddr"
+    "server.healthAddr: 0.0.0.0:8080 is already used by server.listenAddr"
 )]
 #[case::same_port("server: {metricsAddr: \"127.0.0.1:8080\"}", "server.metricsAddr: ")]
 #[case::no_tls_file("server: {tls: {certFile: /nowhere, keyFile: /nowhere}}", "server.tls.certFile: there is no file")]
@@ -135,7 +135,7 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::lock_backoff("lock: {initialBackoff: 2s}", "lock.initialBackoff: ")]
 #[case::lock_no_backoff("lock: {initialBackoff: 0s}", "lock.initialBackoff: ")]
 #[case::collect("lock: {collectInterval: 1ms}", "lock.collectInterval: ")]
-#[case::freshness("view: {freshness: 30s}", "view.freshness: 30s is not more than view.probeInterval")]
+#[case::freshness("view: {freshness: 30s}", "view.freshness: 30s is not more than the sum of view.probeInterval")]
 #[case::watch("view: {watchTimeout: 1500ms}", "view.watchTimeout: ")]
 #[case::attempt("view: {attemptTimeout: 16s}", "view.attemptTimeout: 16s is more than")]
 #[case::catch_up("view: {catchUp: 10s}", "view.catchUp: ")]
@@ -197,7 +197,7 @@ fn each_problem_shows_a_value_that_would_do(#[case] text: &str, #[case] example:
 fn what_only_follows_from_a_value_that_cannot_be_read_is_not_reported() {
     let error = load("server: {writeTimeout: fast, kubernetesRequestTimeout: 30s, drainTimeout: 60s}");
     let error = error.unwrap_err().to_string();
-    assert!(error.starts_with("server.writeTimeout: `fast` is not a duration"), "{error}");
+    assert!(error.starts_with("server.writeTimeout: `fast` is not a valid duration"), "{error}");
     assert_eq!(error.lines().count(), 2, "{error}");
 }
 
@@ -214,12 +214,12 @@ fn a_file_that_is_not_there_is_an_error() {
 }
 
 #[rstest]
-#[case::misspelt("GATEWAY__SERVER__LISTEN_ADRR", "x", "the nearest one is GATEWAY__SERVER__LISTEN_ADDR")]
-#[case::section("GATEWAY__SERVER", "x", "GATEWAY__SERVER: no configuration key")]
+#[case::misspelt("GATEWAY__SERVER__LISTEN_ADRR", "x", "did you mean GATEWAY__SERVER__LISTEN_ADDR?")]
+#[case::section("GATEWAY__SERVER", "x", "GATEWAY__SERVER: unknown configuration variable")]
 #[case::bad_value(
     "GATEWAY__LOCK__DURATION",
     "long",
-    "lock.duration: `long` is not a duration such as `500ms`, `30s` or `2m` (set by GATEWAY__LOCK__DURATION)"
+    "lock.duration: `long` is not a valid duration such as `500ms`, `30s` or `2m` (set by GATEWAY__LOCK__DURATION)"
 )]
 #[case::no_number("GATEWAY__SERVER__MAX_CONNECTIONS", "-1", "server.maxConnections: ")]
 #[case::no_boolean("GATEWAY__SCOPE__REQUIRE_MANAGED_LABEL", "maybe", "scope.requireManagedLabel: ")]

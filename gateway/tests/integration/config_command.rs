@@ -120,6 +120,7 @@ fn completions_are_those_of_the_shell(#[case] shell: &str, #[case] expected: &st
 
 #[rstest]
 #[case(&["--help"])]
+#[case(&["config", "--help"])]
 #[case(&["config", "check", "--help"])]
 #[case(&["config", "print", "--help"])]
 #[case(&["crd", "--help"])]

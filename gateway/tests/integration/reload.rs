@@ -85,7 +85,7 @@ fn the_start_is_one_line_that_tells_which_gateway_it_is_without_secrets() {
         ("version", env!("CARGO_PKG_VERSION")),
         ("pod", "gateway-0"),
         ("namespace", "kubernaut-system"),
-        ("auth", "none: anyone who can connect may send"),
+        ("auth", "none: anyone who can connect can send signals"),
         ("scope", "labelled kubernaut.ai/managed=true"),
         ("datastorage", "http://***:***@127.0.0.1:9/"),
         ("api_server", "http://127.0.0.1:9/"),
@@ -95,7 +95,7 @@ fn the_start_is_one_line_that_tells_which_gateway_it_is_without_secrets() {
         assert_eq!(line[field], value, "{line}");
     }
     assert_eq!(line["config"], rig.file().to_str().unwrap());
-    assert!(line["may_not"].as_str().unwrap().starts_with("not known: "), "{line}");
+    assert!(line["may_not"].as_str().unwrap().starts_with("unknown: "), "{line}");
     for listener in ["signals", "health", "metrics"] {
         let address: SocketAddr = line[listener].as_str().unwrap().parse().unwrap();
         assert_ne!(address.port(), 0, "where it is, not what was asked for: {line}");
@@ -110,8 +110,8 @@ fn sighup_loads_the_file_and_a_bad_one_keeps_the_old_configuration() {
     let began = rig.metric("gateway_config_last_reload_success_timestamp_seconds");
     std::fs::write(rig.file(), "logging: {level: debug}\nlock: {duration: 40s}").unwrap();
     rig.hang_up();
-    assert_eq!(rig.line("the configuration was loaded again")["changed"], "logging.level: info is now debug");
-    let restart = "changed in the configuration, and needs a restart to take effect: `kubectl rollout restart`";
+    assert_eq!(rig.line("configuration reloaded")["changed"], "logging.level: info is now debug");
+    let restart = "a configuration change needs a restart to take effect: `kubectl rollout restart`";
     assert_eq!(rig.line(restart)["keys"], "lock.duration");
     until("what was hidden is logged", || rig.lines.lock().unwrap().iter().any(|line| line["level"] == "DEBUG"));
     until("it is counted", || rig.metric("gateway_config_last_reload_success_timestamp_seconds") > began);
@@ -119,16 +119,16 @@ fn sighup_loads_the_file_and_a_bad_one_keeps_the_old_configuration() {
 
     std::fs::write(rig.file(), "logging: {level: loud}\nscope: {cacheSize: 0}").unwrap();
     rig.hang_up();
-    let unusable = "the new configuration cannot be used: the old one stays in effect";
+    let unusable = "the new configuration is not valid: the old one stays in effect";
     let line = rig.line(unusable);
-    assert!(line["error"].as_str().unwrap().contains("logging.level: `loud` is not a filter"), "{line}");
+    assert!(line["error"].as_str().unwrap().contains("logging.level: `loud` is not a valid log filter"), "{line}");
     assert!(line["error"].as_str().unwrap().contains("scope.cacheSize: 0 is not between"), "{line}");
     until("it is counted", || rig.metric("gateway_config_last_reload_successful") == 0.0);
     assert_eq!(rig.count(unusable), 1, "it is told once");
 
     std::fs::write(rig.file(), "logging: {level: info}").unwrap();
     rig.hang_up();
-    until("a good one is loaded", || rig.count("the configuration was loaded again") == 2);
+    until("a good one is loaded", || rig.count("configuration reloaded") == 2);
     until("it is counted", || rig.metric("gateway_config_last_reload_successful") == 1.0);
 }
 
@@ -158,5 +158,5 @@ async fn a_changed_configuration_is_in_the_audit_trail() {
     assert_eq!(event["resource_id"], "kubernaut-system/gateway-0");
     let change = serde_json::json!({"key": "logging.level", "from": "info", "to": "warn"});
     assert_eq!(event["event_data"]["changes"], serde_json::json!([change]));
-    assert_eq!(rig.count("the configuration was loaded again"), 1, "logged although the new level hides it");
+    assert_eq!(rig.count("configuration reloaded"), 1, "logged although the new level hides it");
 }

@@ -112,7 +112,7 @@ impl fmt::Display for Protocol {
 
 /// No protocol has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no protocol is called {0:?}")]
+#[error("unknown protocol {0:?}")]
 pub struct UnknownProtocol(String);
 
 impl FromStr for Protocol {

@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Each writer has an annotation of its own on the object, and changes it by a JSON patch that tests the value before:
 /// writers never conflict with each other, and whether a patch took effect is read from the register.
 ///
-/// Defects: who replaces the annotations drops what was counted; and writers that never conflict starve whoever reads, works,
-/// and writes in the version read.
+/// Defects: replacing the annotations loses what was counted; and since these writers never conflict, they starve a client
+/// that reads, works and writes back with the version it read.
 pub struct Registers {
     store: Store,
     client: Client,

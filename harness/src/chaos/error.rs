@@ -7,26 +7,26 @@ use crate::{cluster, control_plane};
 /// Why there was no run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No control plane.
+    /// The control plane cannot be started.
     #[error(transparent)]
     ControlPlane(#[from] control_plane::Error),
     /// The control plane refuses what gateways need.
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
     /// A program cannot be started at all.
-    #[error("{program} cannot be started: {source}; build it with `cargo build -p gateway`")]
+    #[error("cannot start {program}: {source}; build it with `cargo build -p gateway`")]
     Start {
-        /// Which.
+        /// Path of the program.
         program: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A gateway does not become ready.
     #[error("{name} did not become ready; the end of its log:\n{log}")]
     NotReady {
-        /// Which.
+        /// Pod name of the gateway.
         name: String,
-        /// Its last lines.
+        /// The last lines of its log.
         log: String,
     },
 }

@@ -45,7 +45,7 @@ const CONTROLLER_TIMEOUT: Duration = Duration::from_secs(5);
 /// What came of a run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Its seed.
+    /// The seed that the faults were drawn from.
     pub seed: u64,
     /// Signals, each sent until it was acknowledged.
     pub signals: usize,
@@ -95,7 +95,7 @@ pub async fn run(options: &Options, say: impl Fn(&str)) -> Result<Report, Error>
     let faults = lanes.iter().map(Vec::len).sum();
     let troubles = async {
         futures::future::join_all(lanes.iter().map(|lane| run.lane(lane))).await;
-        (run.say)("all that was stopped runs again");
+        (run.say)("everything that was stopped is running again");
     };
     let bases: Vec<&str> = pods.iter().map(|pod| pod.api.as_str()).collect();
     let end = run.began + Duration::from_millis(length_ms);
@@ -220,8 +220,8 @@ fn describe(fault: &Fault) -> String {
     };
     let secs = fault.lasts_ms as f64 / 1e3;
     match fault.what {
-        What::Kill => format!("{target} killed, starts after {secs:.1} s"),
-        What::Pause => format!("{target} stands still for {secs:.1} s"),
+        What::Kill => format!("{target} killed, restarts after {secs:.1} s"),
+        What::Pause => format!("{target} paused for {secs:.1} s"),
         What::Complete => format!("{target} is remediated"),
     }
 }

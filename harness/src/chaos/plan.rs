@@ -7,9 +7,9 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// kube-apiserver.
+    /// The process of kube-apiserver.
     Apiserver,
-    /// etcd.
+    /// The process of etcd.
     Etcd,
     /// The gateway of this number, from 1.
     Gateway(usize),

@@ -122,7 +122,7 @@ impl Restore<'_> {
         self.signals().await;
         let ledger = self.ledger();
         let lost = total(&ledger.acknowledged) - total(&backed_up.acknowledged);
-        say(&format!("etcd goes back to the backup, {lost} signals later"));
+        say(&format!("etcd is restored from the backup, {lost} signals later"));
         Ok(Sent { ledger, lost })
     }
 
@@ -130,12 +130,12 @@ impl Restore<'_> {
     async fn come_back(&self, stale: bool, say: &impl Fn(&str)) -> Result<(), Error> {
         self.plane.restore()?;
         if stale {
-            say("kube-apiserver goes on with what it has in memory");
+            say("kube-apiserver keeps running with its cache");
             drop(tokio::time::timeout(STALE, self.signals()).await);
         }
         drop(self.plane.apiserver().restart());
         self.plane.ready().await?;
-        say("kube-apiserver has started again");
+        say("kube-apiserver has restarted");
         self.signals().await;
         for pod in self.pods {
             pod.ready(self.http).await?;

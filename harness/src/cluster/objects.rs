@@ -155,12 +155,12 @@ pub async fn objects(client: &Client, namespace: &str, resource: &ApiResource) -
     Ok(objects.into_iter().filter_map(|object| serde_json::to_value(object).ok()).collect())
 }
 
-/// The resource of the RemediationRequests.
+/// `remediationrequests` of `kubernaut.ai/v1alpha1`, for dynamic clients.
 pub fn remediation_requests() -> ApiResource {
     ApiResource::erase::<RemediationRequest>(&())
 }
 
-/// The resource of the leases.
+/// `leases` of `coordination.k8s.io/v1`, for dynamic clients.
 pub fn leases() -> ApiResource {
     ApiResource::erase::<k8s_openapi::api::coordination::v1::Lease>(&())
 }

@@ -30,11 +30,11 @@ const REST_POLL: Duration = Duration::from_millis(200);
 pub struct Stage {
     /// Of the admin.
     pub client: Client,
-    /// Its name.
+    /// Name of the namespace that this run created for itself.
     pub namespace: String,
     /// What must hold.
     pub oracles: Oracles,
-    /// What happens.
+    /// Watches what is written there, for the oracles.
     pub witness: Witness,
     http: reqwest::Client,
     ledger: Mutex<Ledger>,

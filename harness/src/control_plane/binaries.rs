@@ -15,11 +15,11 @@ const ETCD: &str = include_str!("../../../scripts/kubernetes/etcd/go.mod");
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binaries {
-    /// Stores.
+    /// Path of `etcd`.
     pub etcd: PathBuf,
-    /// Serves.
+    /// Path of `kube-apiserver`.
     pub apiserver: PathBuf,
-    /// Asks.
+    /// Path of `kubectl`.
     pub kubectl: PathBuf,
 }
 

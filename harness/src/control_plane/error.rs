@@ -12,34 +12,34 @@ pub(super) const READY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Why there is no control plane.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The binaries.
+    /// The binaries have not been built.
     #[error(transparent)]
     Missing(#[from] Missing),
-    /// The certificates.
-    #[error("the control plane's certificates cannot be made: {0}")]
+    /// No certificates can be created.
+    #[error("cannot create the control plane's certificates: {0}")]
     Certificates(#[from] rcgen::Error),
-    /// A file of it.
-    #[error("{path} cannot be written: {source}; is there room in the temporary directory?")]
+    /// A file of the control plane, such as a certificate, cannot be written.
+    #[error("cannot write {path}: {source}; is the temporary directory full?")]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A program of it cannot be started at all.
-    #[error("{program} cannot be started: {source}; build it again with `scripts/control-plane build`")]
+    #[error("cannot start {program}: {source}; build it again with `scripts/control-plane build`")]
     Start {
-        /// Which.
+        /// Path of the program.
         program: PathBuf,
-        /// Why not.
+        /// The operating system's error.
         source: io::Error,
     },
     /// A program of it has ended.
     #[error("{name} ended ({status}); the end of its log:\n{log}")]
     Ended {
-        /// Which.
+        /// `etcd` or `kube-apiserver`.
         name: String,
-        /// How.
+        /// Its exit status.
         status: String,
         /// Its last lines.
         log: String,
@@ -52,11 +52,11 @@ pub enum Error {
         /// The last lines of each log.
         log: String,
     },
-    /// The kubeconfig that was just written.
-    #[error("the control plane's kubeconfig cannot be used: {0}")]
+    /// The kubeconfig that was just written cannot be read.
+    #[error("cannot use the control plane's kubeconfig: {0}")]
     Kubeconfig(#[from] kube::config::KubeconfigError),
     /// The client could not be built.
-    #[error("no client for the control plane: {0}")]
+    #[error("cannot create a client for the control plane: {0}")]
     Client(#[from] kube::Error),
     /// A gateway's client could not be built.
     #[error(transparent)]

@@ -71,9 +71,9 @@ pub struct FaultKinds {
 }
 
 impl FaultKinds {
-    /// Nothing.
+    /// No fault happens.
     pub const NONE: Self = Self { lost_requests: false, lost_answers: false, refusals: false, crashes: false };
-    /// Everything.
+    /// One fault of any kind may happen.
     pub const ALL: Self = Self { lost_requests: true, lost_answers: true, refusals: true, crashes: true };
 
     /// Whether nothing goes wrong.

@@ -36,7 +36,7 @@ pub enum Choice {
 /// A request, or an event, of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Item {
-    /// Counted from 1.
+    /// Number of the replica, from 1.
     pub replica: u8,
     /// Counted from 1, per replica.
     pub number: u16,
@@ -88,9 +88,9 @@ impl fmt::Display for Choice {
     }
 }
 
-/// It is no choice.
+/// The text is not a choice.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no choice: expected such as \"effect 1.2\", \"crash 1\" or \"time\"")]
+#[error("{0:?} is not a valid choice: expected one such as \"effect 1.2\", \"crash 1\" or \"time\"")]
 pub struct NoChoice(String);
 
 impl FromStr for Choice {

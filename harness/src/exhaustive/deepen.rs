@@ -10,9 +10,9 @@ use super::{
     search::{Progress, explore},
 };
 
-/// Searches `case` with 0, 1, … departures up to those of `bounds`, within its time in all, until a schedule violates
-/// something or there are no others; without a bound on departures, once. Tells what the widest search found that was
-/// finished, and of one that was not.
+/// Searches `case` with 0, 1, … departures up to those of `bounds`, within its total time, until a schedule violates
+/// something or none is left; without a bound on departures, once. Reports the widest search that finished, and the one
+/// that did not.
 pub fn deepen(case: &Case, bounds: Bounds, progress: &Progress) -> Report {
     let Some(most) = bounds.departures else { return explore(case, bounds, progress) };
     let began = Instant::now();

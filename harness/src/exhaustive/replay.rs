@@ -14,7 +14,7 @@ use crate::{
 pub struct Step {
     /// Virtual time at which it was made.
     pub at: Duration,
-    /// The choice.
+    /// What the schedule chose.
     pub choice: Choice,
     /// What it was about, such as `create leases`.
     pub about: String,
@@ -25,7 +25,7 @@ pub struct Step {
 /// A schedule that was run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
-    /// Its choices.
+    /// One step for each choice of the schedule, in order.
     pub steps: Vec<Step>,
     /// What could be chosen after the last.
     pub candidates: Vec<Choice>,

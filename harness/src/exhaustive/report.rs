@@ -10,7 +10,7 @@ use crate::oracles::Violation;
 pub struct Report {
     /// What was explored.
     pub case: Case,
-    /// How far.
+    /// The bounds of the search: departures, time and threads.
     pub bounds: Bounds,
     /// Whether every schedule within the bounds was tried or leads through a state from which all were.
     pub complete: bool,
@@ -20,9 +20,9 @@ pub struct Report {
     pub beyond: Option<(u32, u64)>,
     /// Runs from the beginning.
     pub runs: u64,
-    /// Different states.
+    /// Distinct states, by their digests.
     pub states: u64,
-    /// Different states at which schedules ended.
+    /// Distinct states at which schedules ended.
     pub ends: u64,
     /// Choices of the longest schedule.
     pub longest: usize,

@@ -30,7 +30,7 @@ pub(super) enum Verdict {
     Pass,
     /// The connection breaks.
     Lose,
-    /// 503.
+    /// It is answered 503 without effect.
     Refuse,
 }
 

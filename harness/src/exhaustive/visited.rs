@@ -14,7 +14,7 @@ const SHARDS: usize = 64;
 enum Seen {
     /// Every choice was tried from it, except for these: they lead to states that are reached in another way.
     Except(Box<[Choice]>),
-    /// Every choice was tried that departures from the default order, of which so many were left, allow.
+    /// Every choice was tried that is possible with this many departures from the default order left.
     Within(u32),
 }
 

@@ -16,13 +16,13 @@ use crate::{baselines::Protocol, oracles::Violation, trace::Mode};
 /// Seeds to be run.
 #[derive(Clone, Debug)]
 pub struct Campaign {
-    /// Which seeds.
+    /// Seeds to run; threads take them in order.
     pub seeds: Range<u64>,
-    /// Which faults are drawn from them.
+    /// The faults that are drawn from each seed.
     pub profile: FaultProfile,
-    /// Which protocol the replicas follow.
+    /// The protocol of all replicas.
     pub protocol: Protocol,
-    /// How many run at once.
+    /// Threads, each of which runs one seed at a time.
     pub jobs: usize,
     /// Whether to stop at the first violation instead of counting them all.
     pub stop_at_first: bool,
@@ -31,7 +31,7 @@ pub struct Campaign {
 /// How far a campaign has come; to be looked at while it runs.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Seeds done.
+    /// Seeds that have been run to their end.
     pub runs: AtomicU64,
     /// Requests to the Kubernetes API in all.
     pub requests: AtomicU64,

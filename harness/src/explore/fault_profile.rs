@@ -25,7 +25,7 @@ pub enum FaultProfile {
 }
 
 impl FaultProfile {
-    /// All of them.
+    /// Every profile, in the order in which `--help` lists them.
     pub const ALL: [Self; 7] =
         [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Neighbours, Self::Foreign, Self::Beyond];
 
@@ -46,12 +46,12 @@ impl FaultProfile {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::None => "none: three replicas, ten signals",
-            Self::Light => "a few of the everyday kind",
-            Self::Heavy => "all kinds at once",
-            Self::Swarm => "a random selection of kinds, at random rates",
-            Self::Neighbours => "as swarm, among neighbours that are hostile and within their rights",
-            Self::Foreign => "as swarm, beside a creator with names of its own: twins must be detected",
-            Self::Beyond => "as swarm, with stops and deletions beyond the bounds: twins must be detected",
+            Self::Light => "a few common faults",
+            Self::Heavy => "all kinds of faults at once",
+            Self::Swarm => "random kinds of faults, at random rates",
+            Self::Neighbours => "like swarm, with hostile neighbours that stay within their permissions",
+            Self::Foreign => "like swarm, with another creator that uses its own names: twins must be detected",
+            Self::Beyond => "like swarm, with stops and deletions beyond the bounds: twins must be detected",
         }
     }
 
@@ -72,7 +72,7 @@ impl fmt::Display for FaultProfile {
 
 /// No profile has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no fault profile is called {0:?}")]
+#[error("unknown fault profile {0:?}")]
 pub struct UnknownFaultProfile(String);
 
 impl FromStr for FaultProfile {

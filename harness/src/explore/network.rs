@@ -18,7 +18,7 @@ use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault}
 /// The peer's user.
 pub const PEER: &str = "peer-creator";
 
-/// Of callers that are no replicas, and of all after healing.
+/// The network of callers other than replicas, and of all callers after healing.
 const CALM: Network = Network {
     latency_min_ms: 1,
     latency_max_ms: 3,

@@ -21,8 +21,8 @@ use crate::{
     trace::{Mode, Trace},
 };
 
-/// After healing, leases and claims left behind must be gone within so many times the gateways' own bound: some scenarios
-/// send what takes effect later than requests live.
+/// After healing, leases and claims left behind must be gone within this multiple of the gateways' own bound: in some
+/// scenarios, requests take effect later than the assumptions allow.
 const REST_BOUNDS: u32 = 3;
 const REST_POLL: Duration = Duration::from_secs(2);
 

@@ -70,7 +70,7 @@ pub struct Clocks {
     pub rate_ppm: i32,
 }
 
-/// A signal.
+/// A signal that a sender posts, and how often it retries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Arrival {
@@ -126,7 +126,7 @@ pub struct Network {
 pub struct Fault {
     /// When it begins.
     pub when: When,
-    /// What happens.
+    /// The fault itself.
     pub what: What,
 }
 
@@ -146,7 +146,7 @@ pub enum When {
 pub enum What {
     /// It ends as SIGKILL would, and starts again.
     Crash {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
         /// Whether requests under way still take effect.
         lands: bool,
@@ -157,65 +157,65 @@ pub enum What {
     },
     /// It ends as SIGTERM would, and starts again.
     Restart {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
         /// Until it starts again.
         down_ms: u64,
     },
     /// It stands still.
     Pause {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
     },
     /// None of its requests reaches the API.
     Cut {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
     },
     /// No request reaches the API.
     Down {
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
     },
-    /// Its watches break.
+    /// The connections of its open watches break.
     BreakWatches {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
     },
     /// The server that it watches stands still.
     HoldWatches {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
     },
     /// The API forgets history.
     Compact,
     /// It ends as SIGTERM would, and another pod takes its place.
     Roll {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
         /// Until the other pod starts.
         down_ms: u64,
     },
     /// Its machine is suspended: clocks that do not count that stand still, and its watch is half open for a while after.
     Suspend {
-        /// Which.
+        /// Index of the replica.
         replica: usize,
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
         /// Its watch is silent for so long after.
         half_open_ms: u64,
     },
     /// Admission refuses some of the replicas' requests.
     Refuse {
-        /// Which.
+        /// What admission refuses, and with which status.
         refusal: Refusal,
-        /// For so long.
+        /// Duration in milliseconds.
         for_ms: u64,
     },
     /// The CRD is replaced by the predecessor service's, and put right again.

@@ -8,7 +8,7 @@ const STATES_MAX: u32 = 200_000_000;
 /// How far a search goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Replicas.
+    /// Number of gateway replicas, 1 to 4.
     pub replicas: u8,
     /// RemediationRequests that are ever created.
     pub creations: u8,

@@ -9,7 +9,6 @@ pub(super) type Revision = u8;
 
 /// RemediationRequests at most: a uid has three bits.
 pub(super) const OBJECTS_MAX: usize = 6;
-/// Replicas at most.
 pub(super) const REPLICAS_MAX: usize = 4;
 /// Creates under way at most.
 pub(super) const IN_FLIGHT_MAX: usize = 4;
@@ -75,7 +74,6 @@ pub(super) struct Request {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// No attempt.
     #[default]
     Idle,
     /// It has decided on a consistent list.

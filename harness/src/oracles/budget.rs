@@ -36,7 +36,7 @@ use embedded_apiserver::RequestRecord;
 
 /// A view asks for its age at most this often.
 const BACKGROUND: Duration = Duration::from_secs(30);
-/// A writer that others outrun asks for its turn after so many conflicts.
+/// Conflicts after which a starved writer asks for its turn.
 const CONFLICTS_PER_TURN: usize = 4;
 /// The status is brought up to what is counted beside it at most this often.
 const PROJECTION: Duration = Duration::from_secs(1);
@@ -99,7 +99,7 @@ impl Spent<'_> {
         self.lines.iter().filter(|line| is(line, what)).count()
     }
 
-    /// How often something happens that happens `every` so often.
+    /// How many times something that happens once per `every` can happen during the run.
     fn times(&self, every: Duration) -> usize {
         usize::try_from(self.lasted.as_millis() / every.as_millis().max(1)).unwrap_or(usize::MAX)
     }

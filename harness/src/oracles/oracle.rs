@@ -28,7 +28,7 @@ pub struct Write<'a> {
 /// One signal on its way to a replica, or answered.
 #[derive(Clone, Copy, Debug)]
 pub struct Signal<'a> {
-    /// The replica.
+    /// Pod name of the replica.
     pub pod: &'a str,
     /// The signal's fingerprint.
     pub fingerprint: &'a str,
@@ -50,9 +50,9 @@ pub struct Told<'a> {
 /// How far a neighbour has come that wants to write a RemediationRequest.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
-    /// Who.
+    /// User name of the neighbour, as the API server authenticates it.
     pub user: &'a str,
-    /// The RemediationRequest.
+    /// Name of the RemediationRequest.
     pub object: &'a str,
     /// When it first read the object: wall time of the store, in milliseconds since 1970.
     pub since_ms: i64,

@@ -22,12 +22,10 @@ pub fn occurrences(request: &Value) -> u64 {
     request["status"]["deduplication"]["occurrenceCount"].as_u64().unwrap_or(1)
 }
 
-/// `metadata.name`.
 pub(crate) fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// `metadata.uid`.
 pub(crate) fn uid(object: &Value) -> &str {
     object["metadata"]["uid"].as_str().unwrap_or_default()
 }

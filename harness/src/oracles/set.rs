@@ -43,7 +43,7 @@ fn keep(violations: &mut Vec<Violation>, oracle: &'static str, version: Option<u
 }
 
 impl Default for Oracles {
-    /// All of them.
+    /// The set of all oracles.
     fn default() -> Self {
         Self::new(vec![
             Box::new(SingleActive::default()),
@@ -64,7 +64,7 @@ impl Default for Oracles {
 }
 
 impl Oracles {
-    /// Just these.
+    /// A set of these oracles alone, for tests of single ones.
     pub fn new(oracles: Vec<Box<dyn Oracle>>) -> Self {
         Self { state: Arc::new(Mutex::new(State { oracles, violations: Vec::new() })) }
     }

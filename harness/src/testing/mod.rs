@@ -200,7 +200,7 @@ pub fn virtual_machines() -> TargetKind {
 pub struct Exchange {
     /// HTTP status.
     pub status: StatusCode,
-    /// All headers.
+    /// Headers of the response.
     pub headers: HeaderMap,
     /// Its JSON, null if it is none.
     pub body: Value,

@@ -82,11 +82,11 @@ impl Wrong {
 /// Requests that came by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// Watches.
+    /// Watch requests.
     pub watches: usize,
-    /// Lists.
+    /// List requests.
     pub lists: usize,
-    /// All others.
+    /// Requests that are neither.
     pub others: usize,
 }
 

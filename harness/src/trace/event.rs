@@ -27,14 +27,14 @@ pub struct Event {
 pub enum What {
     /// A signal was posted to the actor.
     Posted {
-        /// Its number.
+        /// Number of the signal, in the order of sending.
         signal: u64,
         /// The fingerprint of what it is about.
         fingerprint: String,
     },
     /// The actor has answered a signal.
     Replied {
-        /// Its number.
+        /// Number of the signal, in the order of sending.
         signal: u64,
         /// HTTP status; 0 if its sender waits no longer.
         status: u16,
@@ -62,14 +62,14 @@ pub enum What {
     Ended {
         /// The request's number.
         request: u64,
-        /// How.
+        /// How it ended: with a status, a reset connection, or unheard.
         ending: Ending,
     },
     /// The store committed a write of the actor.
     Committed(Committed),
     /// A watch event reached the actor.
     Delivered {
-        /// The plural.
+        /// Plural of the watched resource, such as `remediationrequests`.
         resource: String,
         /// ADDED, MODIFIED, DELETED, BOOKMARK or ERROR.
         kind: String,
@@ -80,7 +80,7 @@ pub enum What {
     },
     /// A watch of the actor ended.
     WatchEnded {
-        /// The plural.
+        /// Plural of the watched resource, such as `remediationrequests`.
         resource: String,
         /// Such as `broke`.
         how: &'static str,
@@ -103,7 +103,7 @@ pub enum What {
 /// A request to the Kubernetes API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// Its number.
+    /// Number of the request, in the order of sending.
     pub request: u64,
     /// get, list, watch, create, update, patch, delete …
     pub verb: &'static str,

@@ -19,7 +19,7 @@ use crate::oracles::Violation;
 /// What a trace keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// Nothing.
+    /// No events: the run is not traced.
     #[default]
     Off,
     /// A hash of all events.
@@ -28,7 +28,7 @@ pub enum Mode {
     Full,
 }
 
-/// Events that a trace keeps at most. A run that has more has long gone wrong.
+/// Maximum events that a trace keeps. A run with more has failed long before.
 const EVENTS_MAX: usize = 200_000;
 
 /// The record of one run. Times are tokio's, counted from its creation: it is made where and when the run begins.
@@ -127,7 +127,7 @@ impl Trace {
         self.state().count
     }
 
-    /// The events so far, if they are kept: the first ones, and of those after them all that are no requests.
+    /// The events so far, if they are kept: the first ones, and after those only events other than requests.
     pub fn events(&self) -> Vec<Event> {
         self.state().events.clone()
     }

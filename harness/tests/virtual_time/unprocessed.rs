@@ -156,8 +156,8 @@ async fn who_is_refused_is_logged_by_name_where_the_token_has_one() {
     let (logs, _guard) = Logs::capture();
     let cases = [
         (Some("stranger"), 403, "answered 403", "user=\"system:serviceaccount:shop:alertmanager\""),
-        (Some("guessed"), 401, "the token is not accepted", ""),
-        (None, 401, "a bearer token is needed", ""),
+        (Some("guessed"), 401, "the bearer token is not valid", ""),
+        (None, 401, "a bearer token is required", ""),
         // It may send; what it sends is out of scope.
         (Some("sender"), 200, "not processed", "user=\"system:serviceaccount:monitoring:alertmanager\""),
     ];

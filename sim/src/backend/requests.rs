@@ -25,7 +25,6 @@ impl Requests {
         self.by.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The counts.
     pub(super) fn by(&self) -> BTreeMap<String, usize> {
         self.by.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -8,7 +8,7 @@ use harness::{
     exhaustive::{Action, Arrivals, Case, Existing, FaultKinds},
 };
 
-/// How often timers may overtake what waits, if nothing is said of it.
+/// How often timers may fire while other events are pending, by default.
 const EARLY_TIMERS: u8 = 1;
 
 /// A case; what most deserves to be tried if nothing is said of it.
@@ -21,7 +21,7 @@ pub(crate) struct CaseArgs {
     /// Signals for each replica, 1 to 4, all about one resource [default: 1]
     #[arg(long, requires = "exhaustive", value_parser = clap::value_parser!(u8).range(1..=4))]
     signals: Option<u8>,
-    /// What goes wrong, once, at any moment or never
+    /// Fault that is injected at most once, at any moment
     #[arg(long, requires = "exhaustive")]
     fault: Option<Fault>,
     /// A completed RemediationRequest exists from the beginning
@@ -30,13 +30,13 @@ pub(crate) struct CaseArgs {
     /// An active RemediationRequest exists from the beginning: signals are its duplicates
     #[arg(long, requires = "exhaustive", conflicts_with = "predecessor")]
     active: bool,
-    /// What somebody else does, at any moment or never
+    /// Action of somebody else that happens at most once, at any moment
     #[arg(long, requires = "exhaustive")]
     action: Option<Other>,
-    /// How often timers may fire although something else could happen, 0 to 8 [default: 1]
+    /// How often a timer may fire while other events are pending, 0 to 8 [default: 1]
     #[arg(long, requires = "exhaustive", value_name = "N", value_parser = clap::value_parser!(u8).range(..=8))]
     early_timers: Option<u8>,
-    /// Signals reach their replicas at any moment, not all at once
+    /// Let signals arrive at any moment, not all at once
     #[arg(long, requires = "exhaustive")]
     any_time: bool,
 }

@@ -21,8 +21,8 @@ use self::{joined::Merge, problems::Problems};
 /// Options of `sim explore merge`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Files that hold results of `--json` or `--result`, one a line, or folders of such files; standard input for `-` or
-    /// without any. Other lines, as logs of pods may have them, are left out
+    /// Files with results of `--json` or `--result`, one per line, or folders of such files; standard input for `-` or if
+    /// absent. Other lines, such as those of pod logs, are skipped
     #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Print the result as JSON; it can be merged with others
@@ -42,7 +42,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     let mut merge = Merge::default();
     let other = inputs::read(&paths, &mut merge);
     if let Some(first) = other.first {
-        eprintln!("{} other lines were left out, the first is: {first}", other.lines);
+        eprintln!("{} other lines were skipped, the first is: {first}", other.lines);
     }
     let Some(outcome) = merge.outcome() else { return Err(Error::NoResult(told(&merge.problems))) };
     if json {

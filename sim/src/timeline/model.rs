@@ -20,7 +20,6 @@ pub(super) use self::{
 };
 
 impl Timeline {
-    /// Joins `events`.
     pub(super) fn of(events: &[Event]) -> Self {
         let mut builder = Builder::default();
         builder.timeline.lanes = lanes(events);

@@ -31,7 +31,7 @@ pub(super) fn render(run: &Run<'_>) -> String {
                     p.verdict { (verdict) }
                     h1 { (run.headline()) }
                     p { (subject(run, &timeline)) }
-                    p { "Again: " code { (run.replay) } }
+                    p { "Replay: " code { (run.replay) } }
                     @if !timeline.violations.is_empty() { p { a.jump href="#violation-1" { (jump(&timeline)) } } }
                 }
                 details.card { summary { "About the run" } (facts(run, &timeline)) }

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const LEGEND: &str = "\
   » n      signal n arrives              « n      signal n is answered: status, number on its RemediationRequest
   → n      request n is sent             ← n      request n is answered
-  ✕ n      request n is lost, or its answer is, or nobody hears it
+  ✕ n      request n or its answer is lost, or its caller is gone
   ● @v     the store commits version v   ○ n      request n is read, or refused
   ~        a watch event arrives         !        a fault: what happens to this request
   ═        started, crashed, paused …    >>>      a violation
@@ -59,7 +59,7 @@ fn title(run: &Run<'_>, timeline: &Timeline) -> String {
     let Run { seed, protocol, faults, profile, origin, toolchain, replay, .. } = run;
     let mut text = format!("{}  {}\n", run.verdict().1, run.headline());
     let _ = writeln!(text, "seed {seed}, protocol {protocol}, faults {faults}, commit {}, {toolchain}", origin.commit);
-    let _ = writeln!(text, "again: {replay}");
+    let _ = writeln!(text, "replay: {replay}");
     for (what, value) in profile {
         let _ = writeln!(text, "  {what}: {value}");
     }

@@ -43,7 +43,7 @@ fn a_violation_is_told_and_the_command_that_is_named_runs_it_again() {
     let output = sim(&[&SEARCH[..], &["--protocol", "unlocked", "--out", folder]].concat());
     let text = text_of(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    let command = text.lines().find_map(|line| line.trim().strip_prefix("again ")).unwrap();
+    let command = text.lines().find_map(|line| line.trim().strip_prefix("replay ")).unwrap();
     let (_, options) = command.split_once(" -- ").unwrap();
     let (options, schedule) = options.trim().split_once(" --schedule ").unwrap();
     let mut again: Vec<&str> = options.split(' ').collect();
@@ -59,5 +59,5 @@ fn a_schedule_that_does_not_fit_its_case_is_a_usage_error_that_says_so() {
     let output = sim(&["replay", "--exhaustive", "--schedule", "answer 1.1"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(said.contains("answer 1.1 cannot be chosen here"), "{said}");
+    assert!(said.contains("answer 1.1 is not possible here"), "{said}");
 }

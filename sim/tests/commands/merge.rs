@@ -109,13 +109,13 @@ fn a_share_that_stopped_at_a_violation_leaves_a_gap_and_the_violation_counts() {
     let (code, result, _) = merged(&line);
     assert_eq!(code, Some(1));
     let last = result["campaign"]["explored"][0]["end"].as_u64().unwrap();
-    assert!(problems(&result)[0].starts_with(&format!("seeds {last} to 39: no result has them")), "{result}");
+    assert!(problems(&result)[0].starts_with(&format!("seeds {last} to 39: missing from all results")), "{result}");
 }
 
 #[rstest]
-#[case::first(&[1, 2], "seeds 0 to 2: no result has them")]
-#[case::middle(&[0, 2], "seeds 3 to 5: no result has them")]
-#[case::last(&[0, 1], "seeds 6 to 9: no result has them")]
+#[case::first(&[1, 2], "seeds 0 to 2: missing from all results")]
+#[case::middle(&[0, 2], "seeds 3 to 5: missing from all results")]
+#[case::last(&[0, 1], "seeds 6 to 9: missing from all results")]
 #[case::twice(&[0, 1, 2, 1], "seeds 3 to 5: both standard input:2 and standard input:4 have them")]
 fn seeds_that_are_missing_or_there_twice_are_named_and_fail(#[case] shares: &[usize], #[case] problem: &str) {
     let (code, result, _) = merged(&shares.iter().map(|index| &*SHARES[*index]).collect::<String>());
@@ -126,7 +126,7 @@ fn seeds_that_are_missing_or_there_twice_are_named_and_fail(#[case] shares: &[us
 #[test]
 fn the_command_that_a_gap_names_fills_it() {
     let (_, result, _) = merged(&[&*SHARES[0], &*SHARES[2]].concat());
-    let (_, command) = problems(&result)[0].split_once("that too: sim ").unwrap();
+    let (_, command) = problems(&result)[0].split_once("that result too: sim ").unwrap();
     let filled = text_of(&sim(&command.split(' ').collect::<Vec<_>>()).stdout);
     let (code, result, _) = merged(&[&*SHARES[0], &*SHARES[2], &*filled].concat());
     assert_eq!((code, &result["seeds"]), (Some(0), &json!(10)), "{result}");
@@ -142,7 +142,7 @@ fn ranges_that_overlap_in_part_are_named_with_the_seeds_they_share() {
 }
 
 #[rstest]
-#[case::faults("/faults", "swarm", "of another exploration than standard input:1: faults swarm, not none")]
+#[case::faults("/faults", "swarm", "belongs to another exploration than standard input:1: faults swarm, not none")]
 #[case::protocol("/protocol", "unlocked", "protocol unlocked, not fenced")]
 #[case::commit("/campaign/commit", "0123456789ab", "commit 0123456789ab, not ")]
 #[case::version("/campaign/version", "9.9.9", "version 9.9.9, not ")]
@@ -158,7 +158,7 @@ fn logs_of_pods_are_read_with_and_without_their_names() {
     let (code, result, errors) =
         merged(&format!("sim: an older pod failed\u{1b}[2J\n{}\n{prefixed}{}", SHARES[0], SHARES[2]));
     assert_eq!((code, problems(&result)), (Some(0), vec![]), "{result}");
-    assert_eq!(errors, "1 other lines were left out, the first is: sim: an older pod failed\u{fffd}[2J\n");
+    assert_eq!(errors, "1 other lines were skipped, the first is: sim: an older pod failed\u{fffd}[2J\n");
     let (_, result, _) = merged(&format!("{}{prefixed}{prefixed}{}", SHARES[0], SHARES[2]));
     assert!(problems(&result)[0].contains("both pod/sim-explore-1-x7k2p/sim and pod/"), "{result}");
 }
@@ -187,16 +187,16 @@ fn files_and_folders_are_read_and_what_was_cut_off_is_named() {
         "logs/1.json:1 is not used: it is cut off",
         "logs/2.json: it is empty",
         "/nowhere/result.json: No such file",
-        "seeds 3 to 5: no result has them",
+        "seeds 3 to 5: missing from all results",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
 }
 
 #[rstest]
-#[case::nothing("", "there is no result that can be used:\n  standard input: it is empty")]
-#[case::no_result("Error from server (NotFound)\n", "there is no result that can be used")]
-#[case::other_json("{\"a\": 1}\n", "it is no result of `sim explore --json`: missing field `protocol`")]
+#[case::nothing("", "there is no usable result:\n  standard input: it is empty")]
+#[case::no_result("Error from server (NotFound)\n", "there is no usable result")]
+#[case::other_json("{\"a\": 1}\n", "it is not a result of `sim explore --json`: missing field `protocol`")]
 #[case::deep(&format!("{{\"x\": {}", "[".repeat(100_000)), "standard input:1 is not used")]
 #[case::long(&"{".repeat(2 << 20), "line 1 is longer than 1048576 bytes")]
 fn what_is_no_result_is_said_within_bounds(#[case] input: &str, #[case] said: &str) {
@@ -220,10 +220,10 @@ fn a_line_without_end_is_not_read_to_its_end() {
 #[case::unlisted("/campaign/oracles", json!({ "counts": { "seeds": 1, "first": 1 } }), "how many seeds violate an oracle")]
 #[case::negative("/campaign/seconds", json!(-1), "seconds")]
 #[case::commands_for_terminals("/campaign/commit", json!("\u{1b}[2J"), "version, commit or toolchain")]
-#[case::protocol("/protocol", json!("\u{1b}[2J"), "this version does not know its protocol")]
-#[case::faults("/faults", json!("x".repeat(100_000)), "no fault profile is called")]
-#[case::exhaustive("/campaign", json!(null), "it is of --exhaustive")]
-#[case::merged("/merged", json!({ "results": 2, "problems": ["a gap"] }), "it was merged and is not whole: a gap")]
+#[case::protocol("/protocol", json!("\u{1b}[2J"), "its protocol is unknown to this version")]
+#[case::faults("/faults", json!("x".repeat(100_000)), "unknown fault profile")]
+#[case::exhaustive("/campaign", json!(null), "it is a result of --exhaustive")]
+#[case::merged("/merged", json!({ "results": 2, "problems": ["a gap"] }), "it was merged and is incomplete: a gap")]
 fn a_result_that_contradicts_itself_is_not_used(#[case] path: &str, #[case] value: Value, #[case] why: &str) {
     let (code, result, _) = merged(&format!("{}{}", with(&SHARES[0], path, value), SHARES[1]));
     assert_eq!((code, &result["merged"]["results"]), (Some(2), &json!(1)), "{result}");
@@ -255,9 +255,9 @@ fn a_violation_of_elsewhere_is_shown_without_what_a_terminal_would_obey() {
 #[rstest]
 #[case::no_index(&["--shares", "3"], "--index <N>")]
 #[case::beyond(&["--shares", "3", "--index", "3"], "indexes are 0 to 2; a Job needs as many completions as shares")]
-#[case::too_many(&["--shares", "3", "--index", "0", "--seeds", "2"], "a share needs a seed at least")]
+#[case::too_many(&["--shares", "3", "--index", "0", "--seeds", "2"], "a share needs at least one seed")]
 #[case::exhaustive(&["--shares", "3", "--index", "0", "--exhaustive"], "cannot be used with")]
-#[case::result(&["--result", "/dev/null/result.json"], "/dev/null/result.json cannot be written")]
+#[case::result(&["--result", "/dev/null/result.json"], "cannot write /dev/null/result.json")]
 fn shares_that_cannot_be_are_refused_before_the_work(#[case] options: &[&str], #[case] said: &str) {
     let output = sim(&[&["explore"], options].concat());
     let errors = text_of(&output.stderr);

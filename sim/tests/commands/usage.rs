@@ -16,9 +16,9 @@ fn sim(arguments: &[&str]) -> (Option<i32>, String, String) {
 #[rstest]
 #[case::no_url("nope", "relative URL without a base")]
 #[case::no_scheme("10.96.0.20:8080", "relative URL without a base")]
-#[case::https("https://gateway:8080", "only http is spoken")]
+#[case::https("https://gateway:8080", "only http is supported")]
 #[case::the_whole_path("http://gateway:8080/api/v1/signals/prometheus", "/api/v1/signals/prometheus is appended to it")]
-#[case::query("http://gateway:8080?a=b", "no query")]
+#[case::query("http://gateway:8080?a=b", "a query or fragment is not allowed")]
 fn an_address_that_cannot_be_posted_to_is_refused_before_anything_is_sent(#[case] url: &str, #[case] why: &str) {
     let (code, _, errors) = sim(&["load", "--url", url]);
     assert_eq!(code, Some(2));
@@ -54,7 +54,7 @@ fn serve_on_a_port_that_is_taken_names_it_and_says_what_to_do() {
     let (port, mut taken) = row(4);
     let serve = || {
         let (code, _, errors) = sim(&["serve", "--json", "--port", &port.to_string()]);
-        assert!(code == Some(2) && errors.contains("--port takes 4 ports in a row: choose another one"), "{errors}");
+        assert!(code == Some(2) && errors.contains("--port uses 4 consecutive ports: choose another one"), "{errors}");
         errors
     };
     let (first, last) =
@@ -77,9 +77,9 @@ fn replay_without_a_source_names_all_of_them() {
 }
 
 #[rstest]
-#[case::misspelt_level(&["--log", "inof", "storm"], "--log: `inof` is not a filter such as `info`")]
+#[case::misspelt_level(&["--log", "inof", "storm"], "--log: `inof` is not a valid log filter such as `info`")]
 #[case::report(&["storm", "--report", "/nowhere/report.html"], "--report /nowhere/report.html: No such file")]
-#[case::out(&["explore", "--out", "/dev/null/stories"], "/dev/null/stories cannot be written")]
+#[case::out(&["explore", "--out", "/dev/null/stories"], "cannot write /dev/null/stories")]
 fn what_could_not_be_written_or_logged_is_said_before_the_work(#[case] arguments: &[&str], #[case] said: &str) {
     let (code, output, errors) = sim(arguments);
     assert!(code == Some(2) && output.is_empty() && errors.contains(said), "{output}{errors}");
@@ -95,7 +95,7 @@ fn what_could_not_be_written_or_logged_is_said_before_the_work(#[case] arguments
 fn help_tells_bounds_and_exit_codes(#[case] command: &str, #[case] bounds: &[&str]) {
     let (code, help, _) = sim(&[command, "--help"]);
     assert_eq!(code, Some(0));
-    for said in bounds.iter().chain(&["Exit codes: 0 ", "2 wrong arguments or it could not be carried out"]) {
+    for said in bounds.iter().chain(&["Exit codes: 0 ", "2 wrong arguments or the command could not run"]) {
         assert!(help.contains(said), "{said}: {help}");
     }
 }

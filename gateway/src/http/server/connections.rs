@@ -1,4 +1,4 @@
-//! Which connections a listener keeps open: so many in all and from each address, and who makes room for newcomers.
+//! Limits the open connections of a listener, in total and per address, and picks the one to close for a new one.
 
 use std::{
     collections::BTreeMap,
@@ -22,12 +22,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// How many connections a listener keeps open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// In all.
+    /// The most connections at once, from all addresses.
     pub total: usize,
     /// From one address; an IPv6 network of 64 bits counts as one.
     pub per_peer: usize,
-    /// Whether a connection serves one request after the other. If not, a client that asks without end must connect again each
-    /// time, behind all others.
+    /// Whether a connection serves several requests. If not, a client that keeps sending requests must reconnect for each
+    /// one, and queue behind all others.
     pub keep_alive: bool,
 }
 

@@ -16,7 +16,6 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// `bytes` were received.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !self.is_body {

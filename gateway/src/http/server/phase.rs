@@ -1,4 +1,4 @@
-//! What a connection is at, told by its service and its stream to each other.
+//! The phase of a connection, which its service and its stream share.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The first head of a connection, or one of which a part is there, is awaited.
 const HEAD: u8 = 0;
-/// A request is being worked on: whoever works on it has a deadline.
+/// A request is being processed; its handler has a deadline.
 const REQUEST: u8 = 1;
 /// The answer is given to hyper, and being written.
 const ANSWER: u8 = 2;

@@ -69,7 +69,7 @@ async fn retry_after_is_read_wherever_it_stands(#[case] head: &str, #[case] body
 async fn what_is_not_the_api_servers_own_word_is_no_word_of_it(#[case] head: &str, #[case] body: &'static str) {
     let error = asked(head, body).await;
     let Error::Unavailable { code: 502, message } = &error else { panic!("{error:?}") };
-    assert!(message.contains("in place of an API server's answer") && message.contains(body), "{message}");
+    assert!(message.contains("instead of a response from the API server") && message.contains(body), "{message}");
 }
 
 #[rstest]

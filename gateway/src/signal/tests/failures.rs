@@ -99,9 +99,9 @@ async fn a_controller_that_the_last_list_lacks_is_not_believed_absent_while_list
 }
 
 #[rstest]
-#[case::nodes("LIST /api/v1/nodes", &MACHINE, "Alert default/0123456789abcdef", "Node /worker-1", "nodes may not be listed")]
-#[case::siblings("LIST /apis/apps/v1", &CANARY, "Pod shop/canary-5b4f6d-zzzzz", "Rollout shop/canary", "ReplicaSets may not be listed")]
-#[case::custom("/virtualmachines/", &VM, "Deployment shop/checkout", "VirtualMachine shop/a", "signal.targets may not be read")]
+#[case::nodes("LIST /api/v1/nodes", &MACHINE, "Alert default/0123456789abcdef", "Node /worker-1", "no permission to list nodes")]
+#[case::siblings("LIST /apis/apps/v1", &CANARY, "Pod shop/canary-5b4f6d-zzzzz", "Rollout shop/canary", "no permission to list ReplicaSets")]
+#[case::custom("/virtualmachines/", &VM, "Deployment shop/checkout", "VirtualMachine shop/a", "no permission to read a kind of signal.targets")]
 #[tokio::test(start_paused = true)]
 async fn what_is_not_permitted_is_done_without_and_told_once_until_it_is(
     #[case] request: &str,

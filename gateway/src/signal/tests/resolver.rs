@@ -103,7 +103,7 @@ async fn an_answer_that_never_comes_is_waited_for_until_the_deadline() {
     for signal in signals {
         let error = signal.unwrap_err();
         assert!(matches!(error, ResolveError::Kubernetes { source: Error::Deadline, .. }), "{error}");
-        assert_eq!(error.to_string(), format!("Pod shop/{POD} could not be looked up: no answer within the deadline"));
+        assert_eq!(error.to_string(), format!("could not look up Pod shop/{POD}: no response within the deadline"));
     }
     assert_eq!(world.context.monotonic().since(start), DEADLINE);
     assert_eq!(world.resolver.remembered(), 0);

@@ -177,7 +177,7 @@ async fn an_encoded_body_is_refused_as_such(#[case] encoding: &str, #[case] stat
     if status == 415 {
         assert_eq!(header_of(&answer, "accept-encoding"), "identity");
         let body = json_of(answer).await;
-        assert_eq!(body["detail"], "Content-Encoding is not supported: send the body as it is");
+        assert_eq!(body["detail"], "Content-Encoding is not supported: send the body uncompressed");
     }
 }
 

@@ -28,7 +28,7 @@ fn start(datastorage: &str, folder: &std::path::Path) -> Child {
 
 #[rstest]
 #[case::plain("http://127.0.0.1:9", None)]
-#[case::encrypted("https://127.0.0.1:9", Some("set SSL_CERT_FILE to their PEM file"))]
+#[case::encrypted("https://127.0.0.1:9", Some("set SSL_CERT_FILE to a PEM file"))]
 fn only_an_encrypted_audit_trail_needs_authorities(#[case] datastorage: &str, #[case] complaint: Option<&str>) {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = start(datastorage, folder.path());

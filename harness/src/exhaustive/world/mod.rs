@@ -49,7 +49,6 @@ struct Place {
     resting: bool,
 }
 
-/// One signal.
 struct Sending {
     replica: u8,
     sender: Option<JoinHandle<()>>,

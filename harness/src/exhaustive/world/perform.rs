@@ -44,7 +44,7 @@ impl World {
     /// Makes a choice and lets everything run that follows from it; says what it was, or that it cannot be made.
     pub(in crate::exhaustive) async fn perform(&mut self, choice: Choice) -> Result<String, String> {
         if !self.candidates().iter().any(|candidate| candidate.choice == choice) {
-            return Err(format!("{choice} cannot be chosen here"));
+            return Err(format!("{choice} is not possible here"));
         }
         self.overtake(choice);
         let label = match choice {

@@ -77,7 +77,6 @@ pub(super) fn advance(machine: &Count, event: Event, late: bool) -> (Count, Effe
     (machine, effect)
 }
 
-/// No answer.
 pub(super) const fn silence() -> Error {
     Error::Deadline
 }

@@ -79,9 +79,7 @@ use super::{
     search::{Model, Packed, search},
 };
 
-/// Writers at most.
 const WRITERS_MAX: usize = 3;
-/// Bits of a number.
 const NUMBER: u32 = u32::BITS;
 /// In place of a writer that there is not.
 const NOBODY: u32 = u32::MAX;

@@ -12,7 +12,6 @@ use gateway::{
 
 use super::bounds::Bounds;
 
-/// The RemediationRequest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Object {
     Counts,

@@ -137,7 +137,7 @@ async fn the_first_64_rejected_alerts_are_told_why_and_the_others_in_a_word() {
     assert_eq!((answer.status.as_u16(), &answer.body["summary"]["rejected"]), (207, &json!(66)));
     let message = |place: usize| answer.body["results"][place]["message"].as_str().unwrap();
     assert!(message(64).contains("yyy"), "{}", message(64));
-    assert_eq!(message(65), "invalid_time; only the first 64 are told why");
+    assert_eq!(message(65), "invalid_time; only the first 64 are explained");
 }
 
 #[rstest]

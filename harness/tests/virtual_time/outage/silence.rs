@@ -135,5 +135,5 @@ async fn the_log_tells_of_an_outage_once_and_of_its_end() {
     send_meanwhile(&fleet, &replica).await;
     script.clear();
     wait(Duration::from_secs(12)).await;
-    assert_eq!((logs.errors("answers nobody: signals").len(), logs.saying("answers again").len()), (1, 1));
+    assert_eq!((logs.errors("does not respond: signals").len(), logs.saying("responds again").len()), (1, 1));
 }

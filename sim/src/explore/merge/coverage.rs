@@ -50,7 +50,7 @@ impl Coverage {
             let seeds = Seeds { start, end };
             let (count, options) = (seeds.count(), options(profile, protocol));
             format!(
-                "{seeds}: no result has them. Explore them, and merge that too: \
+                "{seeds}: missing from all results. Explore them, and merge that result too: \
                  sim explore --start {start} --seeds {count}{options} --keep-going --json"
             )
         };

@@ -38,7 +38,7 @@ impl Merge {
         {
             return self
                 .problems
-                .add(&format!("{source} is not used, it is of another exploration than {first}: {difference}"));
+                .add(&format!("{source} is not used, it belongs to another exploration than {first}: {difference}"));
         }
         let unknown = part.campaign.oracles.keys().filter(|oracle| !self.oracles.contains_key(*oracle)).count();
         if self.oracles.len() + unknown > ORACLES_MAX || !self.coverage.add(&source, &part) {

@@ -46,17 +46,17 @@ impl Part {
     pub(super) fn read(text: &[u8]) -> Result<Self, String> {
         let raw: Raw = serde_json::from_slice(text).map_err(|error| match error.is_eof() {
             true => "it is cut off; a result is one line".to_owned(),
-            false => format!("it is no result of `sim explore --json`: {error}"),
+            false => format!("it is not a result of `sim explore --json`: {error}"),
         })?;
         let Raw { protocol, faults, seeds, violations, twins, requests, campaign, merged } = raw;
         let Some(campaign) = campaign else {
-            return Err("it is of --exhaustive, which explores no seeds".to_owned());
+            return Err("it is a result of --exhaustive, which explores no seeds".to_owned());
         };
         if let Some(problem) = merged.iter().flat_map(|merged| &merged.problems).next() {
-            return Err(format!("it was merged and is not whole: {problem}"));
+            return Err(format!("it was merged and is incomplete: {problem}"));
         }
         let protocol = Protocol::ALL.into_iter().find(|known| known.name() == protocol);
-        let protocol = protocol.ok_or("this version does not know its protocol")?;
+        let protocol = protocol.ok_or("its protocol is unknown to this version")?;
         let profile = faults.parse::<FaultProfile>().map_err(|error| error.to_string())?;
         let part = Self { protocol, profile, violations, twins, requests, campaign };
         part.check(seeds).map_err(|why| format!("it contradicts itself: {why}"))?;

@@ -19,7 +19,6 @@ pub(in crate::timeline) struct Timeline {
     pub(in crate::timeline) violations: Vec<Broken>,
 }
 
-/// A caller.
 #[derive(Debug)]
 pub(in crate::timeline) struct Lane {
     pub(in crate::timeline) name: String,

@@ -98,9 +98,9 @@ impl Request {
             Ending::Code(code) => code.to_string(),
             Ending::Reset if took_effect => format!("{}, answer lost", self.applied),
             Ending::Reset => "request lost".to_owned(),
-            Ending::Unheard(_) if took_effect => format!("{}, too late: nobody waits", self.applied),
+            Ending::Unheard(_) if took_effect => format!("{}, too late: the caller gave up", self.applied),
             Ending::Unheard(_) | Ending::Dropped if !took_effect => "dropped".to_owned(),
-            Ending::Unheard(_) | Ending::Dropped => format!("{}, nobody hears", self.applied),
+            Ending::Unheard(_) | Ending::Dropped => format!("{}, the caller is gone", self.applied),
         };
         self.class = match ending {
             Ending::Code(200..300) if self.is_read => "read",
