@@ -33,7 +33,7 @@ async fn release(core: &Core, claimed: Arc<Record>) {
             Ok(()) | Err(Error::NotFound(_)) => return,
             Err(Error::Conflict(_)) => {}
             Err(error) => {
-                tracing::warn!(name = record.name, %error, "a claim could not be released; a collector will do it");
+                tracing::warn!(name = record.name, %error, "could not release a claim; a collector will");
                 return;
             }
         }
@@ -45,7 +45,7 @@ async fn release(core: &Core, claimed: Arc<Record>) {
             Err(_) => {}
         }
     }
-    tracing::warn!(name = record.name, "a claim could not be released for conflicts; a collector will do it");
+    tracing::warn!(name = record.name, "could not release a claim because of conflicts; a collector will");
 }
 
 /// Whether this is the object that was claimed, and its newest claim still the same one.

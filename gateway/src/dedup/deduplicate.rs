@@ -79,7 +79,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The Kubernetes API failed or refused: 500.
-    #[error("the Kubernetes API could not be used: {0}")]
+    #[error("the request to the Kubernetes API failed: {0}")]
     Kubernetes(String),
     /// Too much is under way, the lock or a deletion kept the signal waiting, or this replica shuts down: 503.
     #[error("{reason}; try again in {} s", retry_after.as_secs())]

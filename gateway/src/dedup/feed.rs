@@ -119,7 +119,7 @@ impl Feed {
             Failure::Api(Error::Forbidden(_)) => {
                 tracing::error!(%error, "the view needs list and watch on remediationrequests: check the gateway's roles");
             }
-            _ => tracing::warn!(%error, "the watch of RemediationRequests is begun again"),
+            _ => tracing::warn!(%error, "restarting the watch of RemediationRequests"),
         }
     }
 

@@ -25,10 +25,10 @@ impl Guard {
             for (name, fingerprint) in self.0.view.all_suspects() {
                 let epoch = self.0.view.epoch();
                 let finding = self.look(&name, &fingerprint).await.unwrap_or_else(|error| {
-                    tracing::warn!(%name, %error, "it cannot be told whether etcd and the API servers' caches agree");
+                    tracing::warn!(%name, %error, "could not check whether etcd and the API servers' caches agree");
                     Finding::Open
                 });
-                tracing::debug!(%name, ?finding, "looked whether etcd, lists and view agree");
+                tracing::debug!(%name, ?finding, "checked whether etcd, lists and view agree");
                 self.0.view.judge(&name, finding, epoch);
             }
         }

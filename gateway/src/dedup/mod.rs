@@ -193,8 +193,7 @@ impl Deduplicate for Deduplicator {
 }
 
 /// Why nothing is counted while another version counts.
-const TWO_VERSIONS: &str =
-    "another version of the gateway works in this namespace, and the two must not write side by side: end one of them";
+const TWO_VERSIONS: &str = "another version of the gateway is running in this namespace, and the two must not run side by side: stop one of them";
 /// A worker keeps to a signal's deadline by itself and then says what kept it; only one that is busy with another
 /// signal of a later deadline is not waited for any longer.
 const ANSWER_GRACE: Duration = Duration::from_millis(100);

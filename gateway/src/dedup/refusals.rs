@@ -78,7 +78,7 @@ impl Refusals {
         if self.log.admits("create_refused", Level::ERROR) {
             tracing::error!(
                 %fingerprint, %error, believed_secs = BELIEVED.as_secs(),
-                hint = "raise the quota, or mend the policy, the CRD or the gateway's Role",
+                hint = "raise the quota, or fix the policy, the CRD or the gateway's Role",
                 "the Kubernetes API refuses to create a RemediationRequest"
             );
         }
@@ -145,22 +145,22 @@ fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
         // To lose alerts for it would be to lose them by the thousand, until somebody mends it.
         kubernetes::Error::Forbidden(said) if is_passing(said) => Some((
             "the Kubernetes API does not permit another RemediationRequest (403): a quota, or the gateway's own rights; an \
-             operator has to mend that, see the gateway's log",
+             operator has to fix that, see the gateway's log",
             false,
         )),
         kubernetes::Error::Forbidden(_) => Some((
-            "the Kubernetes API does not admit the RemediationRequest (403): a policy; an operator has to mend that, see the \
+            "the Kubernetes API does not admit the RemediationRequest (403): a policy; an operator has to fix that, see the \
              gateway's log",
             true,
         )),
         kubernetes::Error::Invalid(_) => Some((
-            "the Kubernetes API does not admit the RemediationRequest (422): a policy or the CRD; an operator has to mend \
+            "the Kubernetes API does not admit the RemediationRequest (422): a policy or the CRD; an operator has to fix \
              that, see the gateway's log",
             true,
         )),
         kubernetes::Error::BadRequest(_) => Some((
             "the Kubernetes API cannot use the RemediationRequest (400 or 413): a webhook or a proxy before it; an operator \
-             has to mend that, see the gateway's log",
+             has to fix that, see the gateway's log",
             true,
         )),
         _ => None,

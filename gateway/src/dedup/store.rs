@@ -201,7 +201,7 @@ pub(super) fn list_version(list: &ListMeta) -> Answer<ResourceVersion> {
 /// The version of a list or bookmark.
 pub(super) fn version(text: Option<&str>) -> Answer<ResourceVersion> {
     text.and_then(ResourceVersion::parse)
-        .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is no integer")))
+        .ok_or_else(|| Error::Unexpected(format!("the resourceVersion {text:?} is not an integer")))
 }
 
 fn listed(lease: PartialObjectMeta<Lease>) -> Option<(String, Counter)> {

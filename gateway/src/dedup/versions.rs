@@ -83,12 +83,12 @@ impl Versions {
         let Shared { traces, metrics, .. } = &*self.shared;
         metrics.other_version_traces.with_label_values(&[trace.name()]).inc();
         if self.is_beside() {
-            tracing::debug!(trace = trace.name(), name, "another version of the gateway is still at work");
+            tracing::debug!(trace = trace.name(), name, "another version of the gateway is still running");
         } else {
             tracing::error!(
                 trace = trace.name(),
                 name,
-                "another version of the gateway works in this namespace: the two must not write side by side; no signals \
+                "another version of the gateway is running in this namespace: the two must not run side by side; no signals \
                  are taken here until it is gone"
             );
         }
@@ -113,10 +113,7 @@ impl Versions {
             beside.send_replace(true);
             while context.timeout(quiet, traces.changed()).await.is_ok() {}
             beside.send_replace(false);
-            tracing::info!(
-                ?quiet,
-                "nothing was seen of another version of the gateway any more: signals are taken again"
-            );
+            tracing::info!(?quiet, "the other version of the gateway is gone: signals are accepted again");
         }
     }
 }

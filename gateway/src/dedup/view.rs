@@ -80,8 +80,8 @@ impl View {
         if change.rewound {
             self.shared.metrics.history_rewound.inc();
             tracing::error!(
-                "the history of RemediationRequests does not go on as it was: was etcd restored from a backup? \
-                 All that was known is dropped and listed again"
+                "the history of RemediationRequests was rewound: was etcd restored from a backup? \
+                 Everything known is dropped and listed again"
             );
         }
         for (fingerprint, names) in &change.twins {

@@ -178,7 +178,7 @@ fn public_text(error: &dedup::Error) -> String {
             return format!("{reason}; send it again");
         }
         dedup::Error::Deadline => "no result within the deadline; send it again",
-        dedup::Error::Kubernetes(_) => "the Kubernetes API could not be used; send it again",
+        dedup::Error::Kubernetes(_) => "the request to the Kubernetes API failed; send it again",
     };
     text.to_owned()
 }

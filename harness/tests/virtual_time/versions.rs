@@ -88,7 +88,12 @@ async fn a_replica_beside_one_of_the_first_version_takes_no_signals_until_that_i
         assert_steps_back(&fleet, &ours, "shared").await;
     }
     assert!(seen(&ours, "counted") >= 10.0, "{}", ours.metrics());
-    assert_eq!(logs.errors("another version of the gateway works in this namespace").len(), 1, "{:?}", logs.lines());
+    assert_eq!(
+        logs.errors("another version of the gateway is running in this namespace").len(),
+        1,
+        "{:?}",
+        logs.lines()
+    );
     first_version.shut_down().await;
     wait(other_version_forgotten_after(&watchful())).await;
     assert_eq!(ours.readiness().await.status, 200);

@@ -74,7 +74,7 @@ impl Worker {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
                 if cause == Cause::Tampered {
                     span.in_scope(|| {
-                        tracing::error!(name = target.name, "the counter was changed or removed by another hand");
+                        tracing::error!(name = target.name, "the counter was changed or removed by another client");
                     });
                 }
                 let reason = "the signal's count could not be settled in time";

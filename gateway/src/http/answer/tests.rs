@@ -107,7 +107,7 @@ fn one_alert_that_is_done_is_answered_2xx(#[case] item: Item, #[case] status: u1
 
 #[rstest]
 #[case::rejected(rejected(), 400, "alerts[1]: labels are missing")]
-#[case::broken(broken(), 500, "the Kubernetes API could not be used; send it again")]
+#[case::broken(broken(), 500, "the request to the Kubernetes API failed; send it again")]
 #[case::busy(busy(2), 503, "the lock is taken; send it again")]
 #[case::late(late(), 504, "no result within the deadline; send it again")]
 fn one_alert_that_is_not_done_is_a_problem(#[case] item: Item, #[case] status: u16, #[case] detail: &str) {

@@ -60,7 +60,7 @@ async fn a_refusal_is_told_and_believed_for_a_minute(#[case] refusal: Refusal, #
     let answer = post(&replicas[0], webhook("refused", STARTS_AT).to_string()).await;
     answer.assert_problem(status);
     let detail = answer.body["detail"].as_str().unwrap();
-    assert!(detail.contains(&refusal.0.to_string()) && detail.contains("an operator has to mend that"), "{detail}");
+    assert!(detail.contains(&refusal.0.to_string()) && detail.contains("an operator has to fix that"), "{detail}");
     assert_eq!(lines(&spent(&fleet)), Vec::<String>::new(), "nothing is asked");
     let errors = "gateway_crd_creation_errors_total{error_type=\"refused\"}";
     assert_eq!(metric(&replicas[0].metrics(), errors), Some(6.0));
