@@ -30,7 +30,8 @@ async fn main() -> ExitCode {
         Some(Command::Crd) => gateway::remediation::crd_yaml().map(|yaml| say(&yaml)).map_err(|e| e.to_string()),
         Some(Command::Config { command: ConfigCommand::Check { file, syntax_only } }) => {
             let files = if syntax_only { config::Files::Absent } else { config::Files::Required };
-            config::check(file.as_deref().or(config), files).map(|done| say(&format!("{done}\n")))
+            config::check(file.as_deref().or(config), files, gateway::runtime::unusable_files)
+                .map(|done| say(&format!("{done}\n")))
         }
         Some(Command::Config { command: ConfigCommand::Print { file } }) => {
             let named_by = args::config_named_by(&matches, file.is_some());

@@ -63,6 +63,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// Of a line that begins with the key.
+    pub(super) fn of_line(line: String) -> Self {
+        let (key, message) = line.split_once(": ").unwrap_or(("", &line));
+        Self { key: key.to_owned(), message: message.to_owned(), ..Self::default() }
+    }
+
     /// Whether it is about `key`, or says something about it.
     pub(super) fn mentions(&self, key: &str) -> bool {
         self.key == key || self.message.contains(key)

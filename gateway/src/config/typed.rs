@@ -1,6 +1,6 @@
 //! From values to a [`Config`]: what has the wrong type or no meaning is left out, and reported, one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
@@ -31,19 +31,62 @@ pub(super) fn config(mut root: Value, all: &[Key]) -> (Config, Vec<Problem>) {
     let mut problems = Vec::new();
     // Of each list, the places whose elements are removed: those behind them have moved up.
     let mut removed: BTreeMap<Vec<Step>, Vec<usize>> = BTreeMap::new();
+    // What lacks fields: it gets those of an example until all that is wrong with it is known.
+    let mut incomplete: Vec<Vec<Step>> = Vec::new();
+    // Fields that were there and are reported already.
+    let mut dropped: BTreeSet<Vec<Step>> = BTreeSet::new();
     while problems.len() < PROBLEMS_MAX {
         let mut track = serde_path_to_error::Track::new();
         let message = match Config::deserialize(serde_path_to_error::Deserializer::new(&root, &mut track)) {
-            Ok(config) => return (config, problems),
+            Ok(config) => match incomplete.pop() {
+                None => return (config, problems),
+                Some(steps) => {
+                    remove(&mut root, &steps);
+                    continue;
+                }
+            },
             Err(error) => error.to_string(),
         };
         let steps = steps(&track.path());
-        problems.push(problem(&steps, &message, &root, all, &mut removed));
-        if !remove(&mut root, &steps) {
+        let name = name(&steps, &removed);
+        let is_known = missing(&message).is_some_and(|field| dropped.contains(&child(&steps, field)));
+        if !is_known {
+            problems.push(problem(&name, &steps, &message, &root, all));
+        }
+        if complete(&mut root, &steps, &name, &message, all) {
+            incomplete.retain(|known| *known != steps);
+            incomplete.push(steps);
+        } else if remove(&mut root, &steps) {
+            note_removed(&steps, &mut removed);
+            dropped.insert(steps);
+        } else {
             break;
         }
     }
     (Config::default(), problems)
+}
+
+/// Puts an example in the place of the field that `message` misses; false if it misses none, or there is no example.
+fn complete(root: &mut Value, steps: &[Step], name: &str, message: &str, all: &[Key]) -> bool {
+    let Some(field) = missing(message) else { return false };
+    let Some(key) = example_for(name, message, all) else { return false };
+    let example = match key.example() {
+        Value::Array(elements) => elements.first().and_then(|element| element.get(field)).cloned(),
+        Value::Object(elements) => elements.values().next().and_then(|element| element.get(field)).cloned(),
+        example => Some(example),
+    };
+    match (get_mut(root, steps), example) {
+        (Some(Value::Object(map)), Some(example)) => map.insert(field.to_owned(), example).is_none(),
+        _ => false,
+    }
+}
+
+fn child(steps: &[Step], field: &str) -> Vec<Step> {
+    steps.iter().cloned().chain([Step::Key(field.to_owned())]).collect()
+}
+
+fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'))
 }
 
 fn steps(path: &Path) -> Vec<Step> {
@@ -55,19 +98,12 @@ fn steps(path: &Path) -> Vec<Step> {
     path.iter().map_while(step).collect()
 }
 
-fn problem(
-    steps: &[Step],
-    message: &str,
-    root: &Value,
-    all: &[Key],
-    removed: &mut BTreeMap<Vec<Step>, Vec<usize>>,
-) -> Problem {
-    let name = name(steps, removed);
+fn problem(name: &str, steps: &[Step], message: &str, root: &Value, all: &[Key]) -> Problem {
     let key = all.iter().find(|key| key.name() == name);
     let value = get(root, steps);
-    let shown = value.and_then(|value| shown(&name, value));
+    let shown = value.and_then(|value| shown(name, value));
     if message.starts_with("unknown field")
-        && let Some(problem) = unknown(&name, steps, all)
+        && let Some(problem) = unknown(name, steps, all)
     {
         return problem;
     }
@@ -78,16 +114,15 @@ fn problem(
         (Some(allowed), None, Some(_)) => format!("it is not {allowed}"),
         _ => message.to_owned(),
     };
-    let hint = example_for(&name, &message, all);
+    let hint = example_for(name, &message, all);
     let hint = hint.map(|key| format!("for example `{}`", yaml::entry(&key.path, &key.example())));
-    Problem { key: name, message, variable: None, hint }
+    Problem { key: name.to_owned(), message, variable: None, hint }
 }
 
 /// The key whose example shows what `name` may be: itself, the one that it is an element of, or the one that it lacks.
 fn example_for<'a>(name: &str, message: &str, all: &'a [Key]) -> Option<&'a Key> {
     let within = |key: &Key| name.strip_prefix(&key.name()).is_some_and(|rest| rest.starts_with(['.', '[']));
-    let lacks = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
-    let lacking = lacks.map(|field| format!("{name}.{field}"));
+    let lacking = missing(message).map(|field| format!("{name}.{field}"));
     all.iter().find(|key| key.name() == name || within(key) || lacking.as_deref() == Some(key.name().as_str()))
 }
 
@@ -123,24 +158,30 @@ fn prefix(name: &str) -> &str {
 }
 
 /// Such as `signal.ignore[1]`, by the place in the list that was given.
-fn name(steps: &[Step], removed: &mut BTreeMap<Vec<Step>, Vec<usize>>) -> String {
+fn name(steps: &[Step], removed: &BTreeMap<Vec<Step>, Vec<usize>>) -> String {
     let mut name = String::new();
     for (depth, step) in steps.iter().enumerate() {
         match step {
             Step::Key(key) if name.is_empty() => name.push_str(key),
             Step::Key(key) => name.push_str(&format!(".{key}")),
-            Step::Index(index) => {
-                let gone = removed.entry(steps.iter().take(depth).cloned().collect()).or_default();
-                let given = gone.iter().fold(*index, |given, gone| given + usize::from(*gone <= given));
-                name.push_str(&format!("[{given}]"));
-                if depth + 1 == steps.len() {
-                    gone.push(given);
-                    gone.sort_unstable();
-                }
-            }
+            Step::Index(index) => name.push_str(&format!("[{}]", given(steps.get(..depth), *index, removed))),
         }
     }
     name
+}
+
+/// The place that the element now at `index` of `list` had at first.
+fn given(list: Option<&[Step]>, index: usize, removed: &BTreeMap<Vec<Step>, Vec<usize>>) -> usize {
+    let gone = list.and_then(|list| removed.get(list)).map_or(&[][..], Vec::as_slice);
+    gone.iter().fold(index, |given, gone| given + usize::from(*gone <= given))
+}
+
+fn note_removed(steps: &[Step], removed: &mut BTreeMap<Vec<Step>, Vec<usize>>) {
+    let Some((Step::Index(index), list)) = steps.split_last() else { return };
+    let given = given(Some(list), *index, removed);
+    let gone = removed.entry(list.to_vec()).or_default();
+    gone.push(given);
+    gone.sort_unstable();
 }
 
 /// The value of the key `name` in short, if it is one that fits into a sentence.
@@ -162,14 +203,17 @@ fn get<'a>(root: &'a Value, steps: &[Step]) -> Option<&'a Value> {
     })
 }
 
+fn get_mut<'a>(root: &'a mut Value, steps: &[Step]) -> Option<&'a mut Value> {
+    steps.iter().try_fold(root, |value, step| match step {
+        Step::Key(key) => value.get_mut(key),
+        Step::Index(index) => value.get_mut(index),
+    })
+}
+
 /// Whether there was something to remove.
 fn remove(root: &mut Value, steps: &[Step]) -> bool {
     let Some((last, path)) = steps.split_last() else { return false };
-    let parent = path.iter().try_fold(root, |value, step| match step {
-        Step::Key(key) => value.get_mut(key),
-        Step::Index(index) => value.get_mut(index),
-    });
-    match (parent, last) {
+    match (get_mut(root, path), last) {
         (Some(Value::Object(map)), Step::Key(key)) => map.remove(key).is_some(),
         (Some(Value::Array(list)), Step::Index(index)) if *index < list.len() => {
             list.remove(*index);

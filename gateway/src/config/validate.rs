@@ -50,11 +50,10 @@ impl Config {
     /// [`Error::Invalid`] with all that is wrong.
     pub fn validate(&self) -> Result<(), Error> {
         let problems = self.problems(Files::Required);
-        let problem = |line: String| {
-            let (key, message) = line.split_once(": ").unwrap_or(("", &line));
-            Problem { key: key.to_owned(), message: message.to_owned(), ..Problem::default() }
-        };
-        if problems.is_empty() { Ok(()) } else { Err(Error::Invalid(problems.into_iter().map(problem).collect())) }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Error::Invalid(problems.into_iter().map(Problem::of_line).collect()))
     }
 
     /// What is wrong, one line each, which begins with the key.

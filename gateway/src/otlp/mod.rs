@@ -19,3 +19,4 @@ mod sender;
 pub use batch::Origin;
 pub use error::Error;
 pub use pipeline::{Pipeline, start};
+pub(crate) use sender::client;

@@ -1,6 +1,6 @@
 //! One batch to the collector, for a bounded time.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -27,6 +27,36 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// Bytes of an answer that are read: more than any collector has to say.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PATH: [&str; 2] = ["v1", "traces"];
+
+/// The client for `endpoint` with what `settings` say of it.
+///
+/// # Errors
+/// If the certificates or headers of `settings` cannot be used.
+pub(crate) fn client(endpoint: &Url, settings: &Tracing) -> Result<Client, Error> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let (name, mut value) = HeaderName::try_from(name.as_str())
+            .ok()
+            .zip(HeaderValue::from_str(value).ok())
+            .ok_or_else(|| Error::Header(name.clone()))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+    let mut client = outbox::client(endpoint)
+        .default_headers(headers)
+        .user_agent(concat!("signal-gateway/", env!("CARGO_PKG_VERSION")))
+        .timeout(settings.timeout);
+    if let Some(file) = settings.ca_file.as_ref().filter(|_| endpoint.scheme() != "http") {
+        let unreadable = |source| Error::CaFile { file: file.clone(), source };
+        let authorities = Certificate::from_pem_bundle(config::read_file(file).map_err(unreadable)?.as_bytes())?;
+        if authorities.is_empty() {
+            return Err(unreadable(io::Error::other("there is no certificate in it")));
+        }
+        client = client.tls_certs_only(authorities);
+    }
+    Ok(client.build()?)
+}
 
 /// Sends batches, one after the other.
 pub(super) struct Sender {
@@ -56,27 +86,8 @@ impl Sender {
         counts: Counts,
         log: LogLimit,
     ) -> Result<Self, Error> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in &settings.headers {
-            let (name, mut value) = HeaderName::try_from(name.as_str())
-                .ok()
-                .zip(HeaderValue::from_str(value).ok())
-                .ok_or_else(|| Error::Header(name.clone()))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        let mut client = outbox::client(endpoint)
-            .default_headers(headers)
-            .user_agent(concat!("signal-gateway/", env!("CARGO_PKG_VERSION")))
-            .timeout(settings.timeout);
-        if let Some(file) = settings.ca_file.as_ref().filter(|_| endpoint.scheme() != "http") {
-            let unreadable = |source| Error::CaFile { file: file.clone(), source };
-            client = client
-                .tls_certs_only(Certificate::from_pem_bundle(config::read_file(file).map_err(unreadable)?.as_bytes())?);
-        }
-        let timeout = settings.timeout;
-        Ok(Self { client: client.build()?, url: address(endpoint), timeout, context, counts, log })
+        let client = client(endpoint, settings)?;
+        Ok(Self { client, url: address(endpoint), timeout: settings.timeout, context, counts, log })
     }
 
     /// Sends `batch`, of `spans`; each of them is settled in the end.

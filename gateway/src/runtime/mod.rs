@@ -6,6 +6,7 @@
 //! [`Deduplicate`]: crate::dedup::Deduplicate
 
 mod builder;
+mod certificates;
 mod error;
 mod files;
 mod gateway;
@@ -17,6 +18,7 @@ mod run;
 mod start;
 
 pub use builder::{Builder, Parts};
+pub use certificates::unusable_files;
 pub use error::Error;
 pub use gateway::Gateway;
 pub use listeners::Listeners;

@@ -186,7 +186,7 @@ fn all_bad_values_are_reported_at_once() {
 #[case::misspelt("server: {listenAddress: x}", "server: {listenAddr: 0.0.0.0:8080}")]
 #[case::no_default("datastorage: {url: nowhere}", "datastorage: {url: http://datastorage:8080}")]
 #[case::the_other_one_of_two("server: {writeTimeout: 15s}", "server: {writeTimeout: 30s}")]
-#[case::mapping("signal: {targets: {vm: {version: v1}}}", "plural")]
+#[case::mapping("signal: {targets: {vm: {version: v1, kind: VM}}}", "plural")]
 fn each_problem_shows_a_value_that_would_do(#[case] text: &str, #[case] example: &str) {
     let Err(Error::Invalid(problems)) = load(text) else { panic!("it was taken") };
     let [problem] = &problems[..] else { panic!("{problems:?}") };

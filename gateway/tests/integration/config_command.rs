@@ -43,6 +43,33 @@ fn check_tells_all_errors_with_value_and_example_and_ends_with_1() {
 }
 
 #[test]
+fn check_tells_all_fields_that_something_lacks_and_what_else_is_wrong_with_it() {
+    let bad = "signal: {targets: {vm: {group: UPPER, plural: 5}, ok: {version: v1, kind: Ok, plural: oks}}}\nserver: {tls: {}}\n";
+    let (code, _, errors) = run(bad, &[], &["config", "check", "config.yaml"]);
+    let wrong: Vec<&str> = errors.lines().filter(|line| !line.starts_with("  ")).collect();
+    let expected = [
+        "gateway: config.yaml is not valid: 5 errors",
+        "server.tls: missing field `certFile`",
+        "server.tls: missing field `keyFile`",
+        "signal.targets.vm.plural: invalid type: integer `5`, expected a string",
+        "signal.targets.vm: missing field `version`",
+        "signal.targets.vm: missing field `kind`",
+    ];
+    assert_eq!((code, wrong), (Some(1), expected.to_vec()));
+}
+
+#[rstest]
+#[case::of_the_listener("server: {tls: {certFile: config.yaml, keyFile: config.yaml}}", "server.tls.certFile: ")]
+#[case::of_the_collector("tracing: {endpoint: \"https://otlp:4318\", caFile: config.yaml}", "tracing.caFile: ")]
+fn check_reads_certificates_as_a_start_does(#[case] text: &str, #[case] error: &str) {
+    let (code, _, errors) = run(text, &[], &["config", "check", "config.yaml"]);
+    assert!(code == Some(1) && errors.contains("config.yaml is not valid: 1 error\n"), "{errors}");
+    assert!(errors.contains(&format!("\n{error}")), "{errors}");
+    let (code, _, errors) = run(text, &[], &["config", "check", "--syntax-only", "config.yaml"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn a_configuration_from_a_pipe_is_read_once_and_not_lost() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
     command.env_clear().args(["--config", "/dev/stdin"]).stdin(Stdio::piped()).stderr(Stdio::piped());

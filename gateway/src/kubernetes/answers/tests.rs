@@ -1,4 +1,4 @@
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use futures::{StreamExt as _, stream};
 use http_body_util::StreamBody;
