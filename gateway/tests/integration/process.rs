@@ -51,7 +51,7 @@ pub(crate) fn ask(address: SocketAddr, head: &str) -> Option<(u16, String)> {
 }
 
 /// The first answer's status, and all answers, to requests of which the last closes the connection.
-fn exchange(address: SocketAddr, requests: &str) -> Option<(u16, String)> {
+pub(crate) fn exchange(address: SocketAddr, requests: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     stream.write_all(requests.as_bytes()).ok()?;

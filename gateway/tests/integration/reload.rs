@@ -9,11 +9,14 @@ use std::{
     thread,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
-use wiremock::{Mock, MockServer, ResponseTemplate, matchers::method};
+use wiremock::{
+    Mock, MockServer, Request, ResponseTemplate,
+    matchers::{method, path},
+};
 
-use super::process::{Gateway, ask, command, on_any_ports, until};
+use super::process::{Gateway, ask, command, exchange, on_any_ports, until};
 
 /// A gateway with a configuration file.
 struct Rig {
@@ -24,10 +27,18 @@ struct Rig {
 
 impl Rig {
     fn start(text: &str) -> Self {
+        Self::before("http://127.0.0.1:9", text)
+    }
+
+    /// Before the Kubernetes API at `server`.
+    fn before(server: &str, text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         std::fs::write(&file, text).unwrap();
         let mut command = command(folder.path());
+        let kubeconfig = folder.path().join("kubeconfig");
+        let text = std::fs::read_to_string(&kubeconfig).unwrap().replace("http://127.0.0.1:9", server);
+        std::fs::write(kubeconfig, text).unwrap();
         command.arg("--config").arg(&file);
         let mut child = on_any_ports(&mut command).spawn().unwrap();
         let lines = read(&mut child);
@@ -103,6 +114,49 @@ fn the_start_is_one_line_that_tells_which_gateway_it_is_without_secrets() {
     assert!(!format!("{:?}", rig.lines.lock().unwrap()).contains("hunter2"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_names_the_rights_that_are_missing() {
+    let server = MockServer::start().await;
+    let review = |allowed: bool| json!({ "spec": {}, "status": { "allowed": allowed } });
+    let answer = move |request: &Request| {
+        let asked: Value = request.body_json().unwrap_or_default();
+        let is_missing = asked["spec"]["resourceAttributes"]["verb"] == "delete";
+        ResponseTemplate::new(201).set_body_json(review(!is_missing))
+    };
+    let reviews = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    Mock::given(method("POST")).and(path(reviews)).respond_with(answer).mount(&server).await;
+    let rig = tokio::task::block_in_place(|| Rig::before(&server.uri(), ""));
+    let may_not = tokio::task::block_in_place(|| rig.line("gateway started"))["may_not"].clone();
+    assert_eq!(may_not, "delete leases.coordination.k8s.io in kubernaut-system");
+}
+
+#[test]
+fn every_line_about_a_request_has_its_ids() {
+    let rig = Rig::start("logging: {level: debug}");
+    let signals: SocketAddr = rig.line("gateway started")["signals"].as_str().unwrap().parse().unwrap();
+    let request = "POST /api/v1/signals/prometheus HTTP/1.1\r\nhost: a\r\nx-request-id: r-1\r\nconnection: close\r\n\
+                   traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ncontent-length: 2\r\n\r\n{}";
+    exchange(signals, request).expect("an answer");
+    let answered = rig.line("answered");
+    assert_eq!(answered["span"]["request_id"], "r-1", "{answered}");
+    assert_eq!(answered["span"]["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{answered}");
+}
+
+#[test]
+fn what_alerts_are_about_may_change_while_the_gateway_runs() {
+    let rig = Rig::start("signal: {exporters: [one-exporter]}");
+    rig.line("gateway started");
+    let other = "signal: {exporters: [other-exporter], maxPayloadBytes: 2048, ignore: ['a=\"b\"']}\n\
+                 scope: {requireManagedLabel: false}";
+    std::fs::write(rig.file(), other).unwrap();
+    rig.hang_up();
+    let changed = rig.line("configuration reloaded")["changed"].as_str().unwrap().to_owned();
+    for key in ["signal.exporters", "signal.maxPayloadBytes", "signal.ignore", "scope.requireManagedLabel"] {
+        assert!(changed.contains(key), "{key}: {changed}");
+    }
+    assert_eq!(rig.count("a configuration change needs a restart to take effect: `kubectl rollout restart`"), 0);
+}
+
 #[test]
 fn sighup_loads_the_file_and_a_bad_one_keeps_the_old_configuration() {
     let rig = Rig::start("logging: {level: info}");
@@ -156,7 +210,7 @@ async fn a_changed_configuration_is_in_the_audit_trail() {
     let event = &events[0];
     assert_eq!(event["event_type"], "gateway.config.reloaded");
     assert_eq!(event["resource_id"], "kubernaut-system/gateway-0");
-    let change = serde_json::json!({"key": "logging.level", "from": "info", "to": "warn"});
-    assert_eq!(event["event_data"]["changes"], serde_json::json!([change]));
+    let change = json!({"key": "logging.level", "from": "info", "to": "warn"});
+    assert_eq!(event["event_data"]["changes"], json!([change]));
     assert_eq!(rig.count("configuration reloaded"), 1, "logged although the new level hides it");
 }
