@@ -78,6 +78,8 @@ def keyboard(page):
         page.wait_for_timeout(300)
         if not page.evaluate(TARGET):
             faults.append("Enter on the way to the violation does not show it whole")
+    elif page.locator("[id^='violation']").count():
+        faults.append("nothing leads to the violation")
     return faults
 
 
