@@ -100,3 +100,21 @@ pub struct SpanData {
     /// What was noted.
     pub notes: Notes,
 }
+
+impl SpanData {
+    /// Bytes of memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        let Notes { attributes, links, failure, .. } = &self.notes;
+        let texts = attributes.iter().map(|(_, value)| match value {
+            Value::Text(Cow::Owned(text)) => text.len(),
+            Value::Text(Cow::Borrowed(_)) | Value::Int(_) => 0,
+        });
+        let state = self.state.as_ref().map_or(0, |state| state.len());
+        size_of::<Self>()
+            + size_of_val(&attributes[..])
+            + size_of_val(&links[..])
+            + texts.sum::<usize>()
+            + failure.as_ref().map_or(0, |why| why.len())
+            + state
+    }
+}

@@ -8,6 +8,7 @@ use harness::{
     testing::{STARTS_AT, assert_quiet, post, rest, send, wait, wait_ms},
 };
 use rstest::rstest;
+use tokio::time::Instant;
 
 use super::{Log, one_replica, tell};
 
@@ -99,4 +100,37 @@ async fn a_signal_that_is_throttled_for_a_moment_is_accepted_after_it() {
     assert!((Duration::from_secs(4)..Duration::from_millis(6_100)).contains(&told.took()), "{:?}", told.took());
     rest().await;
     assert_quiet(&fleet);
+}
+
+#[rstest]
+#[case::list("list remediationrequests")]
+#[case::watch("watch remediationrequests")]
+#[tokio::test(start_paused = true)]
+async fn the_view_asks_again_no_sooner_than_it_is_told_to(#[case] what: &'static str) {
+    let (fleet, script, replica) = one_replica(5).await;
+    let log = Log::default();
+    log.on(&script, throttled(Some(7)), move |request| request == what);
+    wait(Duration::from_secs(300)).await;
+    let sent = log.all();
+    assert!((3..=300 / 7).contains(&sent.len()), "{} requests: {sent:#?}", sent.len());
+    assert!(sent.windows(2).all(|pair| pair[1].at - pair[0].at >= Duration::from_secs(7)), "{sent:#?}");
+    script.clear();
+    wait(Duration::from_secs(61)).await;
+    assert_eq!(send(&fleet, &replica, "new").await.status, 201);
+}
+
+#[tokio::test(start_paused = true)]
+async fn owners_are_looked_up_no_sooner_than_the_api_says_and_the_signal_is_sent_back() {
+    let (_fleet, script, replica) = one_replica(6).await;
+    let log = Log::default();
+    log.on(&script, throttled(Some(4)), |request| request.starts_with("get pods"));
+    let mut alert = webhook("new", STARTS_AT);
+    alert["alerts"][0]["labels"] = serde_json::json!({ "alertname": "A", "namespace": "shop", "pod": "web-0" });
+    let began = Instant::now();
+    let answer = post(&replica, alert.to_string()).await;
+    assert!(matches!(answer.status.as_u16(), 503 | 504), "{answer:?}");
+    assert!(began.elapsed() <= Duration::from_secs(15));
+    let sent = log.all();
+    assert!((1..=4).contains(&sent.len()), "{sent:#?}");
+    assert!(sent.windows(2).all(|pair| pair[1].at - pair[0].at >= Duration::from_secs(4)), "{sent:#?}");
 }
