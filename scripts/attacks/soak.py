@@ -14,8 +14,8 @@ from api import REMEDIATION_REQUESTS
 
 SIGNALS_PER_RESOURCE = 40
 LIVE = 100
-# Longer than any count waits to be projected.
-REST_SECONDS = 20
+# Longer than any count waits to be projected: about a minute where the replica that counted was killed (gateway/docs/contract.md).
+REST_SECONDS = 90
 TIMEOUT_SECONDS = 35
 
 
@@ -118,11 +118,10 @@ class Neighbour(threading.Thread):
                 self.api = self.api.another()
 
     def sweep(self):
-        requests = collections.defaultdict(list)
+        requests, now = collections.defaultdict(list), time.monotonic()
         for item in self.api.get(self.path)["items"]:
             requests[item["spec"]["targetResource"]["name"]].append(item)
         self.stored = sum(map(len, requests.values()))
-        now = time.monotonic()
         with self.senders.lock:
             resting = [one for one in self.senders.resting if one.under_way == 0 and now - one.last > REST_SECONDS]
             for one in resting:
