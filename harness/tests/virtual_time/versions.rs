@@ -63,10 +63,10 @@ async fn assert_steps_back(fleet: &Fleet, replica: &Replica, resource: &str) {
     let readiness = replica.readiness().await;
     assert_eq!(readiness.status, 503, "{readiness:?}");
     let told = readiness.body.to_string();
-    assert!(told.contains("versions") && told.contains("another version of the gateway works"), "{told}");
+    assert!(told.contains("versions") && told.contains("another version of the gateway is running"), "{told}");
     let answer = send(fleet, replica, resource).await;
     assert_eq!(answer.status, 503, "{answer:?}");
-    assert!(answer.body["detail"].as_str().unwrap().contains("another version of the gateway works"), "{answer:?}");
+    assert!(answer.body["detail"].as_str().unwrap().contains("another version of the gateway is running"), "{answer:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 
 mod crash;
 mod deduplication;
+mod largest;
 mod outages;
 mod predecessors_crd;
 mod risk;
