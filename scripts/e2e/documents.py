@@ -104,7 +104,7 @@ LOOK = [
     Step("runbook", "kubectl get namespaces --selector", r"shop"),
     Step("runbook", "k logs … | grep out_of_scope", r"\A\Z"),
     Step("runbook", "k get secret gateway-tls", r"notAfter="),
-    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep 'cannot be used'", r"\A\Z"),
+    Step("runbook", "k logs --selector app.kubernetes.io/name=gateway --prefix --since 1h --tail -1 | grep 'the new configuration is not valid'", r"\A\Z"),
     Step("runbook", "k exec deployment/gateway -- /gateway config check", r"valid"),
 ]
 RELOAD = [Step("runbook", "helm upgrade gateway gateway/deploy/chart --namespace kubernaut-system --reset-then-reuse-values \\", LOADED)]

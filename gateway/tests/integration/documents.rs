@@ -63,6 +63,33 @@ fn every_file_that_a_document_names_exists() {
     assert!(missing.is_empty(), "what these name is not there:\n{}", missing.join("\n"));
 }
 
+/// All that the gateway's code says, tests left out, with texts that go on in the next line joined.
+fn said(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &said(&path);
+        } else if !path.ends_with("tests.rs") {
+            text += &fs::read_to_string(&path).unwrap();
+        }
+    }
+    Regex::new(r"\\\n\s*").unwrap().replace_all(&text, "").into_owned()
+}
+
+#[test]
+fn what_the_runbook_looks_for_in_logs_is_what_the_gateway_says() {
+    let runbook = fs::read_to_string(workspace().join("gateway/docs/runbook.md")).unwrap();
+    let said = said(&workspace().join("gateway/src"));
+    let searched = Regex::new(r#"grep\s+'([^'"]+)'"#).unwrap();
+    let mut count = 0;
+    for words in searched.captures_iter(&runbook) {
+        assert!(said.contains(&words[1]), "nothing says `{}`", &words[1]);
+        count += 1;
+    }
+    assert!(count >= 5, "{count}");
+}
+
 #[test]
 fn links_and_code_that_is_a_path_are_found_and_examples_are_not() {
     let text = "[`b/c.rs`](x/y.md#z) [b](https://example.org/c) `gateway/src/lib.rs` `dedup/view.rs` `a/b` `cargo run` \

@@ -66,7 +66,10 @@ async fn assert_steps_back(fleet: &Fleet, replica: &Replica, resource: &str) {
     assert!(told.contains("versions") && told.contains("another version of the gateway is running"), "{told}");
     let answer = send(fleet, replica, resource).await;
     assert_eq!(answer.status, 503, "{answer:?}");
-    assert!(answer.body["detail"].as_str().unwrap().contains("another version of the gateway is running"), "{answer:?}");
+    assert!(
+        answer.body["detail"].as_str().unwrap().contains("another version of the gateway is running"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use regex::Regex;
 use serde_json::{Value, json};
 
 use super::monitoring::RUNBOOK;
@@ -47,6 +48,33 @@ fn panels_stand_in_rows_and_not_upon_each_other() {
             assert!(taken.insert((y, x)), "{}", panel["title"]);
         }
     }
+}
+
+/// With the tests beside it, the rules of Grafana's dashboard-linter.
+#[test]
+fn counters_are_shown_as_rates_over_the_interval_that_is_looked_at() {
+    let dashboard = dashboard();
+    assert_eq!(dashboard["editable"], false);
+    for variable in items(&dashboard["templating"], "list").skip(1) {
+        // At each change of the time range; and all of them at once.
+        assert_eq!(
+            (&variable["refresh"], &variable["includeAll"], &variable["multi"]),
+            (&json!(2), &json!(true), &json!(true))
+        );
+    }
+    let counter = Regex::new(r"(.{0,10})\b\w+_(?:total|bucket|count|sum)\{[^}]*\}(.{0,18})").unwrap();
+    let mut counters = 0;
+    for target in items(&dashboard, "panels").flat_map(|panel| items(panel, "targets")) {
+        let query = target["expr"].as_str().unwrap();
+        for found in counter.captures_iter(query) {
+            let (before, after) = (&found[1], &found[2]);
+            let rate = before.ends_with("rate(") && after.starts_with("[$__rate_interval]");
+            assert!(rate || before.ends_with("increase(") && after.starts_with("[$__range]"), "{query}");
+            counters += 1;
+        }
+        assert_eq!(query.matches("rate(").count(), query.matches("[$__rate_interval]").count(), "{query}");
+    }
+    assert!(counters > 30, "{counters}");
 }
 
 #[test]
