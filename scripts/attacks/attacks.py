@@ -8,6 +8,7 @@ import collections
 import multiprocessing
 import os
 import random
+import socket
 import time
 
 import wire
@@ -256,6 +257,46 @@ def unread_answers(gateway, seconds):
     return spread(bad, 200, gateway.ports["listen"], gateway.world.token, time.monotonic() + seconds)
 
 
+def bad_alerts(gateway, seconds):
+    """8 connections send bodies of 1,000 bad alerts, again and again: each alert is rejected, and none may fill the log."""
+    data = b'{"alerts":[' + b",".join([b'{"labels":{"alertname":""},"startsAt":"never"}'] * ALERTS_MAX) + b"]}"
+    return spread(post_again, 8, gateway.ports["listen"], gateway.world.token, data, time.monotonic() + seconds)
+
+
+def unread_log(gateway, seconds):
+    """The same, while nobody reads what the gateway writes to standard output."""
+    return bad_alerts(gateway, seconds)
+
+
+bad_alerts.is_flood = unread_log.is_flood = True
+unread_log.keeps_log = False
+
+
+def escaped_annotations(gateway, seconds):
+    """20 bodies of 7 alerts with 131 KB of `<` each, which Go stores sixfold: etcd would refuse them."""
+    alerts = [wire.alert(f"e-{place}", annotations={"description": "<" * 131_000}) for place in range(7)]
+    return at_once(gateway, [wire.body(alerts)] * 20)
+
+
+def hanging_datastorage(gateway, seconds):
+    """100 bodies of 20 alerts with 30 KB of labels each, while DataStorage takes connections and answers nothing."""
+    labels = {f"label_{number}": "v" * 1000 for number in range(30)}
+    bodies = [wire.webhook([f"h{number}-{place}" for place in range(20)], labels=labels) for number in range(100)]
+    return at_once(gateway, bodies)
+
+
+def silent_service():
+    """The address of a service that takes connections and answers nothing."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=100)
+    SILENT.append(listener)
+    return {"GATEWAY__DATASTORAGE__URL": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+
+
+SILENT = []
+escaped_annotations.is_work = hanging_datastorage.is_work = True
+hanging_datastorage.settings = silent_service
+
+
 def unread(number, port, token, until):
     """Holds on to a connection on which an answer waits; the smallest of windows, so that the gateway keeps it."""
     data = b'{"alerts":[' + b",".join([b'{"labels":{"alertname":"' + b"x" * 70 + b'"},"startsAt":"' + b"y" * 64 + b'"}'] * ALERTS_MAX) + b"]}"
@@ -301,5 +342,5 @@ unread_operations.is_flood = True
 ALL = [
     large_webhooks, full_bodies, tiny_labels, tiny_keys, silent_bodies, stalled_bodies, stalled_large_bodies, byte_chunks,
     slow_heads, large_heads, idle_connections, few_files, garbage_tokens, flood_of_tokens, unread_answers,
-    kept_answers, unread_operations,
+    kept_answers, unread_operations, bad_alerts, unread_log, escaped_annotations, hanging_datastorage,
 ]

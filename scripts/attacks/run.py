@@ -70,7 +70,9 @@ class World:
 
     def row(self, attack):
         print(f"  {attack.__name__} …", flush=True)
-        gateway = Gateway(self, attack.__name__, getattr(attack, "files", None))
+        more = attack.settings() if hasattr(attack, "settings") else None
+        gateway = Gateway(self, attack.__name__, getattr(attack, "files", None), more=more)
+        gateway.keeps_log = getattr(attack, "keeps_log", True)
         try:
             gateway.start()
             return Row(attack, gateway)
@@ -83,6 +85,8 @@ class Gateway:
 
     def __init__(self, world, name, files, pod="gateway-0", more=None):
         self.world, self.files, self.pod, self.more = world, files, pod, more or {}
+        # If not, it is a pipe that nobody reads.
+        self.keeps_log = True
         self.log = world.logs / f"{name}.log"
         self.ports = {kind: free_port() for kind in ["listen", "health", "metrics"]}
 
@@ -99,7 +103,8 @@ class Gateway:
         limit = ["prlimit", f"--nofile={self.files}"] if self.files else []
         with open(self.log, "ab") as output:
             self.process = subprocess.Popen(
-                [*limit, self.world.binary], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*limit, self.world.binary], env=environment, stdin=subprocess.DEVNULL,
+                stdout=output if self.keeps_log else subprocess.PIPE, stderr=output,
             )
         until_ready(f"127.0.0.1:{self.ports['health']}", self.process, self.log)
 

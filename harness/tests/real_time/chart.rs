@@ -4,7 +4,6 @@
 
 use std::{
     env, fs,
-    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
@@ -21,7 +20,7 @@ use harness::{
     control_plane::{ControlPlane, for_tests},
     load::webhook,
     replica::{NAMESPACE, Replica, ReplicaSpec, config},
-    testing::{Exchange, PROMETHEUS, exchange, name_of},
+    testing::{Exchange, PROMETHEUS, exchange, name_of, skip},
 };
 use http::Request;
 use jiff::Timestamp;
@@ -51,7 +50,7 @@ impl Tools {
         let plane = for_tests().await?;
         let helm = PathBuf::from(env::var_os("HELM").unwrap_or_else(|| "helm".into()));
         if !Command::new(&helm).arg("version").output().is_ok_and(|out| out.status.success()) {
-            drop(writeln!(io::stderr(), "skipped: helm not found (HELM=$(scripts/tools helm) builds it)"));
+            skip("helm not found (HELM=$(scripts/tools helm) builds it)");
             return None;
         }
         Some(Self { plane, helm })

@@ -2,7 +2,10 @@
 
 use std::{env, path::Path, process::Command};
 
-use harness::control_plane::{ControlPlane, for_tests};
+use harness::{
+    control_plane::{ControlPlane, for_tests},
+    testing::skip,
+};
 use serde_json::Value;
 
 use super::chart::text;
@@ -20,7 +23,7 @@ impl Cluster {
         drop(for_tests().await?);
         let helm = env::var_os("HELM").unwrap_or_else(|| "helm".into());
         if !Command::new(&helm).arg("version").output().is_ok_and(|out| out.status.success()) {
-            println!("skipped: helm not found");
+            skip("helm not found (HELM=$(scripts/tools helm) builds it)");
             return None;
         }
         Some(Self { plane: ControlPlane::start().await.unwrap(), helm })

@@ -5,7 +5,6 @@
 use std::{
     collections::BTreeSet,
     env, fs,
-    io::{self, Write as _},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -17,7 +16,7 @@ use harness::{
     fleet::embedded_api,
     load::webhook,
     replica::{NAMESPACE, ReplicaSpec, Served, config},
-    testing::PROMETHEUS,
+    testing::{PROMETHEUS, skip},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -52,7 +51,7 @@ impl Prometheus {
         command.arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()));
         let started = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         let Ok(process) = started else {
-            drop(writeln!(io::stderr(), "skipped: prometheus not found (apt install prometheus)"));
+            skip("prometheus not found (apt install prometheus)");
             return None;
         };
         Some(Self { process, address: format!("http://{free}"), _folder: folder })

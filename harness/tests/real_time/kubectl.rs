@@ -192,7 +192,7 @@ fn say(text: &str) {
 fn with_each_kubectl(test: impl Fn(&Kubectl)) {
     let binaries = binaries();
     if binaries.is_empty() {
-        say("skipped: no kubectl found");
+        harness::testing::skip("no kubectl found (apt install kubernetes-client)");
     }
     for binary in binaries {
         let served = Served::start();

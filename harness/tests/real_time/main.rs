@@ -1,6 +1,6 @@
 //! What needs programs: a real control plane, helm or kubectl, in real time.
 //!
-//! Tests for which there is no program are skipped and say so; `REQUIRE_CONTROL_PLANE` makes them fail instead.
+//! Tests for which there is no program are skipped and say so; `REQUIRE_CONTROL_PLANE` and `REQUIRE_TOOLS` make them fail instead.
 #![allow(clippy::disallowed_methods, reason = "a real server lives in real time")]
 
 mod chart;

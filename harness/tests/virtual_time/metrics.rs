@@ -12,7 +12,7 @@ use embedded_apiserver::{Down, Effect, Fault, Latency};
 use harness::{
     fleet::Fleet,
     replica::Replica,
-    testing::{FAILURES, Logs, answered, assert_quiet, exchange, rest, script, send, storm, wait_ms},
+    testing::{FAILURES, Logs, answered, assert_quiet, exchange, rest, script, send, skip, storm, wait_ms},
 };
 use http::Request;
 use rstest::rstest;
@@ -132,7 +132,7 @@ fn promtool() -> Option<PathBuf> {
 #[tokio::test(start_paused = true)]
 async fn promtool_has_no_complaint_about_the_metrics() {
     let Some(promtool) = promtool() else {
-        println!("skipped: promtool not found (apt install prometheus)");
+        skip("promtool not found (apt install prometheus)");
         return;
     };
     let fleet = Fleet::new(6);

@@ -44,7 +44,7 @@ impl Helm {
         if version.is_ok_and(|out| out.status.success()) {
             return Some(Self(helm));
         }
-        println!("skipped: helm not found (HELM=$(scripts/tools helm) builds it)");
+        crate::skip("helm not found (HELM=$(scripts/tools helm) builds it)");
         None
     }
 

@@ -283,7 +283,7 @@ fn promtool_has_no_complaint_about_the_alerts(#[case] arguments: &[&str]) {
 fn promtool(arguments: &[&str]) {
     let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
     let Ok(output) = Command::new(promtool).args(arguments).current_dir(deployed("")).output() else {
-        println!("skipped: promtool not found (apt install prometheus)");
+        crate::skip("promtool not found (apt install prometheus)");
         return;
     };
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -27,7 +27,7 @@ impl Registry {
     /// None, and a word about it, if there is no crane or no helm.
     fn start() -> Option<Self> {
         let (Ok(crane), Ok(_)) = (std::env::var("CRANE"), std::env::var("HELM")) else {
-            println!("skipped: CRANE and HELM are not set (CRANE=$(scripts/tools crane) HELM=$(scripts/tools helm))");
+            crate::skip("CRANE and HELM are not set (CRANE=$(scripts/tools crane) HELM=$(scripts/tools helm))");
             return None;
         };
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
