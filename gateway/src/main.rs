@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
     let result = match command {
         Some(Command::Crd) => gateway::remediation::crd_yaml().map(|yaml| say(&yaml)).map_err(|e| e.to_string()),
         Some(Command::Config { command: ConfigCommand::Check { file, syntax_only } }) => {
-            let files = if syntax_only { config::Files::Absent } else { config::Files::Required };
+            let files = if syntax_only { config::Files::Unchecked } else { config::Files::Required };
             config::check(file.as_deref().or(config), files, gateway::runtime::unusable_files)
                 .map(|done| say(&format!("{done}\n")))
         }

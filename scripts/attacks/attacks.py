@@ -117,8 +117,8 @@ def again(number, port, until, addresses, act, receive_bytes=None):
     counts = collections.Counter()
     while time.monotonic() < until:
         try:
-            patience = max(0.1, until - time.monotonic())
-            act(wire.Connection(port, source(number, addresses), patience, receive_bytes), counts)
+            timeout = max(0.1, until - time.monotonic())
+            act(wire.Connection(port, source(number, addresses), timeout, receive_bytes), counts)
         except TimeoutError:
             counts["held to the end"] += 1
         except OSError:

@@ -215,8 +215,8 @@ async fn post(
 /// Waits until no lock and no claim is left, what is counted is projected, and no request is sent any more.
 async fn rest(backend: &Backend) -> Result<(), Error> {
     let (mut quiet, mut before) = (0, 0);
-    let patience = bounds::settled_within(&config()) + MARGIN;
-    for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
+    let timeout = bounds::settled_within(&config()) + MARGIN;
+    for _ in 0..timeout.as_millis() / REST_POLL.as_millis() {
         let sent: usize = backend.requests().values().sum();
         let rests = sent == before && is_at_rest(&backend.leases().await?, &backend.remediation_requests().await?);
         (quiet, before) = (if rests { quiet + 1 } else { 0 }, sent);

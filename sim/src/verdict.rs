@@ -29,7 +29,7 @@ pub(crate) struct Replay {
     pub(crate) quiet: bool,
 }
 
-/// Why a timeline could not be told.
+/// Why a timeline could not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("cannot write {path}: {source}; choose another path with --out, --result or --report")]

@@ -19,7 +19,7 @@ use crate::{
     context::Context,
     kubernetes::with_causes,
     outbox,
-    retry_after::retry_after,
+    retry_after::{pause, retry_after},
     trace::{self, Kind},
 };
 
@@ -125,8 +125,8 @@ impl Sender {
             if tries_left == 0 {
                 return Delivery::Failed(reason);
             }
-            let asked = retry_after.unwrap_or_default().min(BACKOFF_MAX);
-            let pause = self.context.jitter(backoff / 2, backoff).max(self.context.jitter(asked, asked * 3 / 2));
+            let asked = retry_after.map(|asked| asked.min(BACKOFF_MAX));
+            let pause = pause(&self.context, backoff, asked, BACKOFF_MAX);
             tracing::debug!(reason, ?pause, tries_left, "DataStorage is unavailable");
             self.context.sleep(pause).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);

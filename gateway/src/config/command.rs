@@ -37,7 +37,7 @@ pub fn check(file: Option<&Path>, files: Files, inside: impl FnOnce(&Config) -> 
 /// # Errors
 /// All that is wrong with it, for people.
 pub fn print(file: Option<&Path>, named_by: &str) -> Result<String, String> {
-    let loaded = load(file, Files::Absent)?;
+    let loaded = load(file, Files::Unchecked)?;
     let mut yaml = format!("# effective configuration of gateway {}\n", env!("CARGO_PKG_VERSION"));
     let _ = match file {
         Some(path) => writeln!(yaml, "# file: {} ({named_by})", path.display()),

@@ -34,7 +34,7 @@ fn mends(config: &Value, key: &Key, problem: &str) -> bool {
     }
     *place = key.example();
     let Ok(changed) = serde_json::from_value::<Config>(changed) else { return false };
-    let left = changed.problems(Files::Absent);
+    let left = changed.problems(Files::Unchecked);
     // Messages of the same rule about other values share this prefix.
     !left.iter().any(|left| left == problem || left.starts_with(&format!("{}: ", key.name())))
 }

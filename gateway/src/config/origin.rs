@@ -17,5 +17,5 @@ pub enum Files {
     /// Each file must exist: the gateway runs on this machine.
     Required,
     /// The files are not checked: the configuration is for another machine.
-    Absent,
+    Unchecked,
 }

@@ -33,7 +33,7 @@ pub(super) async fn run(core: Arc<Core>) {
         clear_claims(&core, &mut claims).await;
         core.refusals.sweep();
         if let Err(error) = counters::sweep(&core, &mut seen).await {
-            tracing::warn!(%error, "could not list counters");
+            tracing::warn!(%error, "could not sweep counters");
         }
     }
 }

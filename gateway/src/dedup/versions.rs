@@ -113,7 +113,7 @@ impl Versions {
             beside.send_replace(true);
             while context.timeout(quiet, traces.changed()).await.is_ok() {}
             beside.send_replace(false);
-            tracing::info!(?quiet, "the other version of the gateway is gone: signals are accepted again");
+            tracing::info!(?quiet, "the other version of the gateway is no longer seen: signals are accepted again");
         }
     }
 }

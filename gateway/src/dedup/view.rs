@@ -80,7 +80,7 @@ impl View {
         if change.rewound {
             self.shared.metrics.history_rewound.inc();
             tracing::error!(
-                "the history of RemediationRequests was rewound: was etcd restored from a backup? \
+                "the history of RemediationRequests went back: was etcd restored from a backup? \
                  Everything known is dropped and listed again"
             );
         }

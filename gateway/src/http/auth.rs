@@ -21,6 +21,15 @@ const TOKEN_BYTES_MAX: usize = 8192;
 /// `Retry-After` for a sender whose token exceeds the review limit.
 const RETRY_SOON: Duration = Duration::from_secs(1);
 
+/// A request that does not pass.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// What its sender is told.
+    pub(super) problem: Problem,
+    /// Whether that is for the token, and not for the Kubernetes API, which could not be asked.
+    pub(super) is_for_token: bool,
+}
+
 /// Lets a request to `path` pass, or says why not. Whose token it is becomes part of the request's span; who is refused is
 /// logged as far as `log` allows.
 pub(super) async fn check(
@@ -30,8 +39,9 @@ pub(super) async fn check(
     path: &'static str,
     peer: Option<IpAddr>,
     deadline: Monotonic,
-) -> Result<(), Problem> {
+) -> Result<(), Refusal> {
     let token = bearer_token(headers);
+    let refuse = |problem| Err(Refusal { problem, is_for_token: true });
     // Whoever has one address of a network has as many as there are reviews.
     match authenticator.judge(token, path, peer.map(network), deadline).await {
         Ok(Decision::Allowed(user)) => {
@@ -43,7 +53,7 @@ pub(super) async fn check(
             if log.admits("forbidden", Level::WARN) {
                 tracing::warn!(reason = "forbidden", "answered 403: this user is not allowed to post to {path}");
             }
-            Err(Problem::new(Kind::Forbidden, format!("the token's user is not allowed to post to {path}")))
+            refuse(Problem::new(Kind::Forbidden, format!("the token's user is not allowed to post to {path}")))
         }
         Ok(Decision::Unauthenticated) => {
             let (reason, detail) = match token {
@@ -53,25 +63,26 @@ pub(super) async fn check(
             if log.admits(reason, Level::WARN) {
                 tracing::warn!(reason, "answered 401: {detail}");
             }
-            Err(unauthenticated(detail))
+            refuse(unauthenticated(detail))
         }
         Err(Error::Limited) => {
             if log.admits("limited", Level::WARN) {
                 tracing::warn!(reason = "limited", "answered 503: token review limit reached");
             }
             let problem = Problem::new(Kind::Busy, "token review limit reached; send it again");
-            Err(problem.retry_after(RETRY_SOON).logged())
+            refuse(problem.retry_after(RETRY_SOON).logged())
         }
         Err(error) => {
             if log.admits("unreviewed", Level::WARN) {
                 tracing::warn!(%error, reason = "unreviewed", "a token review failed");
             }
             let problem = |kind| Problem::new(kind, "the token review failed; send it again").logged();
-            Err(match error {
+            let problem = match error {
                 Error::Throttled(pause) => problem(Kind::Busy).retry_after(pause),
                 Error::Deadline => problem(Kind::Deadline),
                 _ => problem(Kind::KubernetesApi),
-            })
+            };
+            Err(Refusal { problem, is_for_token: false })
         }
     }
 }

@@ -110,10 +110,12 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     // No place is held while a token is reviewed or a body is awaited: how long that takes is not ours to say.
     let peer = head.extensions.get().map(|Peer(address)| address.ip());
     if let Some(authenticator) = &app.auth
-        && let Err(problem) = auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await
+        && let Err(refusal) = auth::check(authenticator, &app.log, &head.headers, path(source), peer, deadline).await
     {
-        hold_back(app, head.extensions.get()).await;
-        return Err(problem);
+        if refusal.is_for_token {
+            hold_back(app, head.extensions.get()).await;
+        }
+        return Err(refusal.problem);
     }
     Scope::current().note(|notes| notes.is_discarded = false);
     let (body, charge) = read_body(shared, &head, body, deadline).await?;
@@ -126,7 +128,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     Ok(keep(shared, head.extensions.get(), answer))
 }
 
-/// Delays the 401, or else a flood of unknown tokens would run as fast as it is refused and use up the CPUs.
+/// Delays the answer, or else a flood of unknown tokens would run as fast as it is refused and use up the CPUs.
 async fn hold_back(app: &App, phase: Option<&Phase>) {
     if let Some(phase) = phase {
         phase.refused();

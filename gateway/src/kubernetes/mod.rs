@@ -106,7 +106,7 @@ impl Kubernetes {
         }
     }
 
-    /// Runs `request` a single time, until `deadline` at most, or until it is clear that the API server answers nobody.
+    /// Runs `request` a single time, until `deadline` at most, or until it is clear that the API server does not respond.
     ///
     /// # Errors
     /// What the API answered, [`Error::Deadline`], or that it was not sent.
@@ -174,7 +174,7 @@ impl Kubernetes {
             }
             Either::Left((Err(_), _)) => (Err(Error::Deadline), true),
             Either::Right(((), _)) => {
-                (Err(Error::Unreachable("given up, since the API server answers nobody".to_owned())), false)
+                (Err(Error::Unreachable("given up, since the API server does not respond".to_owned())), false)
             }
         };
         span.scope().note(|notes| {

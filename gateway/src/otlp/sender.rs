@@ -19,11 +19,13 @@ use crate::{
     kubernetes::{excerpt, with_causes},
     log_limit::LogLimit,
     outbox::{self, Counts},
-    retry_after::retry_after,
+    retry_after::{pause, retry_after},
 };
 
 /// Before the second try; doubles.
 const PAUSE: Duration = Duration::from_millis(250);
+/// For the last try, of the time that a batch has.
+const MARGIN: Duration = Duration::from_millis(100);
 /// Bytes of an answer that are read: more than any collector has to say.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PATH: [&str; 2] = ["v1", "traces"];
@@ -124,9 +126,10 @@ impl Sender {
                 Answer::Refused(why) => return Err(why),
                 Answer::Unavailable { why, retry_after } => (why, retry_after),
             };
-            // One that asks for hours would overflow, and there is no time for it anyhow.
-            let asked = retry_after.unwrap_or_default().min(self.timeout);
-            let pause = self.context.jitter(backoff / 2, backoff).max(self.context.jitter(asked, asked * 3 / 2));
+            // One that asks for more than is left is not tried again, and must not overflow.
+            let asked = retry_after.map(|asked| asked.min(self.timeout));
+            let left = deadline.since(self.context.monotonic()).saturating_sub(MARGIN);
+            let pause = pause(&self.context, backoff, asked, left);
             if self.context.monotonic() + pause >= deadline {
                 return Err(why);
             }

@@ -63,14 +63,14 @@ fn every_file_that_a_document_names_exists() {
     assert!(missing.is_empty(), "what these name is not there:\n{}", missing.join("\n"));
 }
 
-/// All that the gateway's code says, tests left out, with texts that go on in the next line joined.
+/// The gateway's code, files of tests left out, with texts that go on in the next line joined.
 fn said(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("tests") {
             text += &said(&path);
-        } else if !path.ends_with("tests.rs") {
+        } else if path.is_file() && !path.ends_with("tests.rs") {
             text += &fs::read_to_string(&path).unwrap();
         }
     }

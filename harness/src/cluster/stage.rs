@@ -116,9 +116,9 @@ impl Stage {
     /// most for what gateways of this configuration need after the last failure, then says what all oracles found, the end
     /// included.
     pub async fn finish(&self, config: &Config) -> Vec<Violation> {
-        let patience = bounds::left_behind_for(config) + MARGIN;
+        let timeout = bounds::left_behind_for(config) + MARGIN;
         let blind = |message| vec![Violation { oracle: "witness", version: None, message }];
-        for _ in 0..patience.as_millis() / REST_POLL.as_millis() {
+        for _ in 0..timeout.as_millis() / REST_POLL.as_millis() {
             match self.witness.catch_up().await {
                 Ok((requests, leases)) if is_at_rest(&leases, &requests) && requests.iter().all(at_rest) => break,
                 Ok(_) => tokio::time::sleep(REST_POLL).await,

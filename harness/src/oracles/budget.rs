@@ -9,7 +9,7 @@
 //! | commits | *s*, and one per four conflicts | each counts a signal, the creator's first the one that created; who is outrun asks for its turn |
 //! | commits in conflict | (*r* − 1) per commit | one that takes effect defeats one of each other replica |
 //! | reads | one per create or commit that failed | that is what they are about |
-//! | lease reads | 8 *f* *r* | tries that back off from 5 ms fit so often into the patience of 500 ms |
+//! | lease reads | 8 *f* *r* | tries that back off from 5 ms fit so often into the 500 ms of lock.waitTimeout |
 //! | lease creates | two per try | one where none is expected, one where the read finds none |
 //! | lease deletes | one per lease created | |
 //!
@@ -42,7 +42,7 @@ const CONFLICTS_PER_TURN: usize = 4;
 const PROJECTION: Duration = Duration::from_secs(1);
 /// Counters are listed at most this often, unless they are watched.
 const COUNTERS_LISTED: Duration = Duration::from_secs(3);
-/// Tries for a lock within the patience.
+/// Tries for a lock within lock.waitTimeout.
 const LOCK_TRIES: usize = 8;
 
 /// Judges all requests of an undisturbed run.

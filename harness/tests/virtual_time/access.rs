@@ -121,7 +121,11 @@ async fn signals_are_accepted_from_whom_a_role_lets_post_them() {
             .header("authorization", format!("Bearer {token}"))
             .body(Body::from(body("authorized")))
             .unwrap();
+        let began = tokio::time::Instant::now();
         assert_eq!(exchange(replica.sender(), request).await.status, status, "{token}");
+        // So that a flood of tokens is not as fast as it is refused.
+        let is_held_back = began.elapsed() >= Duration::from_millis(100);
+        assert_eq!(is_held_back, status != 201, "{token}: {:?}", began.elapsed());
     }
     assert_eq!(forbidden(&fleet), Vec::<String>::new(), "the gateway itself may ask");
 }

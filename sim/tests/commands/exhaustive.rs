@@ -50,8 +50,8 @@ fn a_violation_is_told_and_the_command_that_is_named_runs_it_again() {
     again.extend(["--schedule", schedule.trim_matches('"')]);
     let replayed = sim(&again);
     assert_eq!(replayed.status.code(), Some(1), "{replayed:?}");
-    let story = std::fs::read_to_string(out.path().join("unlocked-exhaustive-2x2/timeline.txt")).unwrap();
-    assert_eq!(text_of(&replayed).trim_end(), story.trim_end());
+    let timeline = std::fs::read_to_string(out.path().join("unlocked-exhaustive-2x2/timeline.txt")).unwrap();
+    assert_eq!(text_of(&replayed).trim_end(), timeline.trim_end());
 }
 
 #[test]

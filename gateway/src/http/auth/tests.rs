@@ -117,10 +117,12 @@ impl Rig {
     async fn checked(&self, peer: Option<&str>, headers: &HeaderMap) -> u16 {
         let peer = peer.map(|address| address.parse::<IpAddr>().unwrap());
         let deadline = self.context.monotonic() + Duration::from_secs(15);
+        let errors = self.counted("error");
         match check(&self.auth, &LogLimit::new(self.cluster.context.clone()), headers, PROMETHEUS, peer, deadline).await
         {
             Ok(()) => 200,
-            Err(problem) => {
+            Err(Refusal { problem, is_for_token }) => {
+                assert_eq!(is_for_token, self.counted("error") == errors);
                 let challenged =
                     problem.headers.contains(&(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
                 assert_eq!(challenged, problem.kind == Kind::Unauthenticated);

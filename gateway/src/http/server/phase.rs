@@ -158,3 +158,30 @@ impl Phase {
         self.0.since.store(self.0.sequence.0.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_request_is_refused_makes_room_before_the_idle_and_these_before_the_slow() {
+        let sequence = Sequence::default();
+        let phases: Vec<Phase> = (0..5).map(|_| Phase::new(&sequence)).collect();
+        let [slow_head, idle, unread, body, refused] = &phases[..] else { unreachable!() };
+        for phase in [idle, unread] {
+            phase.begun(None);
+            phase.answer();
+        }
+        idle.answered(false);
+        unread.unread();
+        body.begun(None);
+        body.body();
+        refused.begun(None);
+        assert_eq!(refused.eviction_order(), None, "it is worked for");
+        refused.refused();
+        let mut ordered = [unread, body, slow_head, idle, refused];
+        ordered.sort_by_key(|phase| phase.eviction_order().unwrap());
+        let expected = [refused, idle, slow_head, body, unread];
+        assert!(ordered.iter().zip(expected).all(|(one, other)| Arc::ptr_eq(&one.0, &other.0)));
+    }
+}

@@ -67,7 +67,7 @@ async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_
     }
     let api = objects(&world);
     let (stopped, others) = futures::join!(world.send(0, "late"), async {
-        // The stopped one has the lock; the others go on without it when their patience ends.
+        // The stopped one has the lock; the others go on without it once lock.waitTimeout is over.
         drop(came.acquire().await);
         let first = world.send_until_accepted(1, "late").await.body["remediationRequestName"].clone();
         let first = first.as_str().unwrap_or_default().to_owned();

@@ -49,8 +49,8 @@ fn creates(request: &RequestInfo) -> bool {
 
 /// Sends a signal to a replica that dies of it.
 async fn send_to_the_dying(fleet: &Fleet, replica: &Replica, resource: &str) {
-    let patience = std::time::Duration::from_secs(1);
-    let _ = tokio::time::timeout(patience, send(fleet, replica, resource)).await;
+    let timeout = std::time::Duration::from_secs(1);
+    let _ = tokio::time::timeout(timeout, send(fleet, replica, resource)).await;
     wait_ms(20).await;
     assert!(replica.context().killed().now_or_never().is_some(), "it has died");
 }

@@ -107,7 +107,7 @@ async fn besiege(fleet: &Fleet, replicas: &[Replica], rounds: usize) -> usize {
 #[case::by_the_fence_alone(Some(0), 60)]
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_keeps_no_predecessor_from_being_deleted_however_many_replicas_try(
-    #[case] patience_ms: Option<u64>,
+    #[case] wait_timeout_ms: Option<u64>,
     #[case] claimed_max: usize,
 ) {
     let fleet = Fleet::new(46);
@@ -115,7 +115,7 @@ async fn what_is_refused_keeps_no_predecessor_from_being_deleted_however_many_re
     let mut replicas = Vec::new();
     for number in 1..=3 {
         let mut config = config();
-        if let Some(ms) = patience_ms {
+        if let Some(ms) = wait_timeout_ms {
             config.lock.wait_timeout = Duration::from_millis(ms);
         }
         replicas.push(fleet.start_with(number, config, Default::default()).await);
