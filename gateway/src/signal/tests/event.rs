@@ -48,7 +48,7 @@ fn resource(api_version: &str, kind: &str, name: &str, namespace: &str) -> Targe
     resource("cert-manager.io/v1", "Certificate", "shop-tls", "shop"),
     "2026-11-23T22:56:20.000001Z"
 )]
-fn an_event_becomes_a_sent(
+fn an_event_becomes_a_signal(
     #[case] body: &str,
     #[case] name: &str,
     #[case] severity: &str,

@@ -8,6 +8,7 @@ mod event;
 mod failures;
 mod honest;
 mod incidents;
+mod largest;
 mod logs;
 mod nodes;
 mod owners;

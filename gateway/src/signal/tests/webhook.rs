@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use super::{alert, now, parse, sent, sent_of, webhook};
 use crate::{
-    config::Signals,
-    remediation::{Source, build, stored_len},
+    remediation::Source,
     signal::{Ignored, Parsed, Rules, alertmanager, alertmanager::Webhook},
 };
 
@@ -234,57 +233,6 @@ fn texts_for_people_are_cut_not_refused() {
     body["groupKey"] = json!("é".repeat(50_000));
     let signal = sent(parse(&body).unwrap().alerts.remove(0));
     assert_eq!(signal.provider_data["groupKey"].as_str().unwrap().len(), 4096);
-}
-
-/// As Go writes it.
-fn stored(value: &Value) -> usize {
-    match value {
-        Value::String(text) => stored_len(text) + 2,
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| stored_len(name) + 4 + stored(value)).sum::<usize>() + 2
-        }
-        Value::Array(items) => items.iter().map(|item| stored(item) + 1).sum::<usize>() + 2,
-        other => other.to_string().len(),
-    }
-}
-
-/// What etcd takes of one object, less half a MiB for the status of other controllers.
-const STORED_MAX: usize = 1 << 20;
-
-#[rstest]
-#[case::quotes("\\\"")]
-#[case::lines("\n\"")]
-#[case::what_go_escapes_for_pages("<")]
-#[case::entities("&>")]
-#[case::line_separators("\u{2028}")]
-#[case::controls("\u{1}")]
-#[case::characters_of_four_bytes("\u{1f525}")]
-fn the_largest_signal_fits_into_an_object_of_etcd(
-    #[case] text: &str,
-    #[values(64 << 10, 256 << 10)] max_payload_bytes: usize,
-) {
-    let rules = Rules::new(&Signals { max_payload_bytes, ..Signals::default() });
-    let mut alert = alert(&[("pod", "a")]);
-    let long = |bytes: usize| text.repeat(bytes / text.len());
-    let many = |bytes: usize| (0..120).map(move |i| (format!("{i:03}{}", long(bytes)), json!(long(131_000 / 120))));
-    alert["labels"].as_object_mut().unwrap().extend(many(100));
-    alert["annotations"] = json!({"description": long(131_000)});
-    alert["annotations"].as_object_mut().unwrap().extend(many(200));
-    let mut body = webhook(&[]);
-    for field in ["generatorURL", "fingerprint"] {
-        alert[field] = json!(long(5000));
-    }
-    for field in ["groupKey", "externalURL", "receiver"] {
-        body[field] = json!(long(5000));
-    }
-    body["alerts"] = json!([alert]);
-    let signal = sent(alertmanager::parse(body.to_string().as_bytes(), now(), &rules).unwrap().alerts.remove(0));
-    let object = build(&signal, "rr-0123456789ab-1-0123456789abcdef", "kubernaut-system", "pod/boot/1", now());
-    let spec = serde_json::to_value(object.spec).unwrap();
-    // managedFields has the names once more.
-    let names = json!([signal.labels.keys().collect::<Vec<_>>(), signal.annotations.keys().collect::<Vec<_>>()]);
-    let bytes = stored(&spec) + 2 * stored(&names);
-    assert!(bytes < STORED_MAX, "{bytes} bytes");
 }
 
 #[test]
