@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+pub(crate) use harness::explore::plural;
 use harness::{baselines::Protocol, load::Percentiles, oracles::Violation};
 use serde::{Serialize, Serializer};
 
@@ -132,11 +133,6 @@ impl Outcome {
         }
         wrong.join(", ")
     }
-}
-
-/// `1 lease`, `2 leases`.
-pub(crate) fn plural(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn row(f: &mut fmt::Formatter<'_>, what: &str, value: &str) -> fmt::Result {

@@ -32,13 +32,13 @@ pub(super) fn config(mut root: Value, all: &[Key]) -> (Config, Vec<Problem>) {
     // Of each list, the places whose elements are removed: those behind them have moved up.
     let mut removed: BTreeMap<Vec<Step>, Vec<usize>> = BTreeMap::new();
     // What lacks fields: it gets those of an example until all that is wrong with it is known.
-    let mut incomplete: Vec<Vec<Step>> = Vec::new();
+    let mut incomplete: BTreeSet<Vec<Step>> = BTreeSet::new();
     // Fields that were there and are reported already.
     let mut dropped: BTreeSet<Vec<Step>> = BTreeSet::new();
     while problems.len() < PROBLEMS_MAX {
         let mut track = serde_path_to_error::Track::new();
         let message = match Config::deserialize(serde_path_to_error::Deserializer::new(&root, &mut track)) {
-            Ok(config) => match incomplete.pop() {
+            Ok(config) => match incomplete.pop_last() {
                 None => return (config, problems),
                 Some(steps) => {
                     remove(&mut root, &steps);
@@ -54,8 +54,7 @@ pub(super) fn config(mut root: Value, all: &[Key]) -> (Config, Vec<Problem>) {
             problems.push(problem(&name, &steps, &message, &root, all));
         }
         if complete(&mut root, &steps, &name, &message, all) {
-            incomplete.retain(|known| *known != steps);
-            incomplete.push(steps);
+            incomplete.insert(steps);
         } else if remove(&mut root, &steps) {
             note_removed(&steps, &mut removed);
             dropped.insert(steps);

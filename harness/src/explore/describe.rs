@@ -8,9 +8,9 @@ impl Scenario {
     /// Its parts in a few words.
     pub fn summary(&self) -> String {
         let Self { replicas, signals, faults, actors, heal_at_ms, .. } = self;
-        let (replicas, signals) = (count(replicas.len(), "replica"), count(signals.len(), "signal"));
-        let (faults, actors) = (count(faults.len(), "fault"), count(actors.len(), "actor"));
-        let resources = count(self.resources(), "resource");
+        let (replicas, signals) = (plural(replicas.len(), "replica"), plural(signals.len(), "signal"));
+        let (faults, actors) = (plural(faults.len(), "fault"), plural(actors.len(), "actor"));
+        let resources = plural(self.resources(), "resource");
         format!("{replicas}, {signals} on {resources}, {faults}, {actors}, healed after {heal_at_ms} ms")
     }
 
@@ -44,8 +44,9 @@ impl Scenario {
     }
 }
 
-fn count(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+/// `1 lease`, `2 leases`.
+pub fn plural(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Such as `latency max 20 ms, lost 30 ‰`.
@@ -130,7 +131,7 @@ impl fmt::Display for Actor {
                 write!(f, "a collector deletes terminal ones {after_ms} ms after their end")?;
                 match signals {
                     0 => Ok(()),
-                    _ => write!(f, ", {} about each within {around_ms} ms of that", count(signals.into(), "signal")),
+                    _ => write!(f, ", {} about each within {around_ms} ms of that", plural(signals.into(), "signal")),
                 }
             }
             Self::User { after_ms } => write!(f, "a user deletes active ones {after_ms} ms after their creation"),
@@ -171,6 +172,6 @@ mod tests {
             one.summary(),
             format!("3 replicas, 0 signals on 0 resources, 0 faults, 0 actors, healed after {} ms", one.heal_at_ms)
         );
-        assert_eq!((count(1, "resource"), count(2, "resource")), ("1 resource".to_owned(), "2 resources".to_owned()));
+        assert_eq!((plural(1, "resource"), plural(2, "resource")), ("1 resource".to_owned(), "2 resources".to_owned()));
     }
 }

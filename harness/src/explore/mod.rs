@@ -31,6 +31,7 @@ pub mod world;
 
 pub use self::{
     campaign::{Campaign, Progress},
+    describe::plural,
     fault_profile::FaultProfile,
     run::{Report, run},
     scenario::Scenario,

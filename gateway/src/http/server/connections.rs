@@ -116,8 +116,8 @@ impl Connections {
         Some(Place { phase, closed, number, table: Arc::clone(&self.table), _permit: permit })
     }
 
-    /// Closes a connection whose request is refused, or else the one that has been idle for longest; if none is, the one whose head, or else whose body, is awaited for
-    /// longest, or else whose answer has not been read for longest.
+    /// Closes a connection whose request is refused, or else the one that has been idle for longest; if none is, the one whose
+    /// head, or else whose body, is awaited for longest, or else whose answer has not been read for longest.
     pub(super) fn make_room(&self) {
         if lock(&self.table).close_oldest(|_| true) {
             self.evicted.inc();

@@ -74,14 +74,12 @@ impl Phase {
 
     /// Its body is awaited.
     pub(in crate::http) fn body(&self) {
-        self.stamp();
-        self.0.phase.store(BODY, Ordering::Relaxed);
+        self.open_to_others(BODY);
     }
 
     /// It is refused, and the answer held back: others may have the connection's place.
     pub(in crate::http) fn refused(&self) {
-        self.stamp();
-        self.0.phase.store(REFUSED, Ordering::Relaxed);
+        self.open_to_others(REFUSED);
     }
 
     pub(super) fn answer(&self) {
@@ -152,6 +150,12 @@ impl Phase {
         if self.0.phase.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.stamp();
         }
+    }
+
+    /// From now on, in `phase`, others may have the connection's place.
+    fn open_to_others(&self, phase: u8) {
+        self.stamp();
+        self.0.phase.store(phase, Ordering::Relaxed);
     }
 
     fn stamp(&self) {
