@@ -69,7 +69,7 @@ impl Event {
     /// Which one it would have been is not known, so the fingerprint correlates it.
     pub fn crd_failed(at: Timestamp, signal: &Signal, error: &dedup::Error) -> Self {
         let (event_type, mut data) = data("gateway.crd.failed", signal, None);
-        data["error_details"] = json!({ "component": "gateway", "message": error.to_string() });
+        data["error_details"] = error_details(&error.to_string());
         let fingerprint = signal.fingerprint.to_string();
         Self::new(at, "failed", Outcome::Failure, ("Signal", fingerprint.clone()), fingerprint, (event_type, data))
     }
@@ -95,9 +95,24 @@ impl Event {
         let change = |Change { key, from, to }: &Change| json!({ "key": key, "from": from, "to": to });
         let changes: Vec<Value> = changed.iter().map(change).collect();
         let data = json!({ "event_type": event_type, "changes": changes, "needs_restart": needs_restart });
-        let Identity { pod_name, pod_namespace, pod_uid: _ } = identity;
+        Self::of_config(at, ("reloaded", Outcome::Success), identity, (event_type, data))
+    }
+
+    /// `gateway.config.refused`: the gateway in the pod `identity` keeps its configuration, since a changed one cannot take effect.
+    pub fn config_refused(at: Timestamp, identity: &Identity, error: &str) -> Self {
+        let event_type = "gateway.config.refused";
+        let data = json!({ "event_type": event_type, "error_details": error_details(error) });
+        Self::of_config(at, ("refused", Outcome::Failure), identity, (event_type, data))
+    }
+
+    fn of_config(
+        at: Timestamp,
+        (action, outcome): (&'static str, Outcome),
+        Identity { pod_name, pod_namespace, pod_uid: _ }: &Identity,
+        data: (&'static str, Value),
+    ) -> Self {
         let pod = ("Pod", format!("{pod_namespace}/{pod_name}"));
-        Self::new(at, "reloaded", Outcome::Success, pod, pod_name.clone(), (event_type, data))
+        Self::new(at, action, outcome, pod, pod_name.clone(), data)
     }
 
     fn of_signal(at: Timestamp, action: &'static str, accepted: &Accepted, data: (&'static str, Value)) -> Self {
@@ -128,6 +143,10 @@ impl Event {
             event_data,
         }
     }
+}
+
+fn error_details(message: &str) -> Value {
+    json!({ "component": "gateway", "message": message })
 }
 
 /// `event_data`, whose own `event_type` tells DataStorage its schema.

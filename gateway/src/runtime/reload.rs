@@ -141,6 +141,9 @@ impl Reload {
         let error = error.replace('\n', "; ");
         if self.failure.as_deref() != Some(error.as_str()) {
             tracing::error!(file, error, "the new configuration is not valid: the old one stays in effect");
+            if self.audit.is_enabled() {
+                self.audit.record(Event::config_refused(self.context.now(), &self.identity, &error));
+            }
         }
         self.failure = Some(error);
     }

@@ -186,8 +186,21 @@ fn sighup_loads_the_file_and_a_bad_one_keeps_the_old_configuration() {
     until("it is counted", || rig.metric("gateway_config_last_reload_successful") == 1.0);
 }
 
+/// The audit event that DataStorage received after `before` others.
+async fn nth_event(server: &MockServer, before: usize) -> Value {
+    let mut found = None;
+    until("an event", || {
+        let requests =
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(server.received_requests()));
+        let batches = requests.unwrap();
+        found = batches.iter().flat_map(|batch| batch.body_json::<Vec<Value>>().unwrap()).nth(before);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_configuration_is_in_the_audit_trail() {
+async fn a_configuration_that_is_followed_or_refused_is_in_the_audit_trail() {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(ResponseTemplate::new(201)).mount(&server).await;
     let text = |level: &str| {
@@ -200,17 +213,26 @@ async fn a_changed_configuration_is_in_the_audit_trail() {
     rig.line("gateway started");
     std::fs::write(rig.file(), text("warn")).unwrap();
     rig.hang_up();
-    let mut events = Value::Null;
-    until("an event", || {
-        let requests =
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(server.received_requests()));
-        events = requests.unwrap().first().map_or(Value::Null, |request| request.body_json().unwrap());
-        !events.is_null()
-    });
-    let event = &events[0];
+    let event = nth_event(&server, 0).await;
     assert_eq!(event["event_type"], "gateway.config.reloaded");
     assert_eq!(event["resource_id"], "kubernaut-system/gateway-0");
     let change = json!({"key": "logging.level", "from": "info", "to": "warn"});
     assert_eq!(event["event_data"]["changes"], json!([change]));
     assert_eq!(rig.count("configuration reloaded"), 1, "logged although the new level hides it");
+
+    for _ in 0..2 {
+        std::fs::write(rig.file(), text("loud")).unwrap();
+        rig.hang_up();
+        rig.line("the new configuration is not valid: the old one stays in effect");
+    }
+    let refused = nth_event(&server, 1).await;
+    assert_eq!(
+        (&refused["event_type"], &refused["event_outcome"]),
+        (&json!("gateway.config.refused"), &json!("failure"))
+    );
+    let message = refused["event_data"]["error_details"]["message"].as_str().unwrap();
+    assert!(message.contains("logging.level: `loud` is not a valid log filter"), "{refused}");
+    std::fs::write(rig.file(), text("error")).unwrap();
+    rig.hang_up();
+    assert_eq!(nth_event(&server, 2).await["event_type"], "gateway.config.reloaded", "what is refused is told once");
 }

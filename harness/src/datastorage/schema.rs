@@ -90,6 +90,12 @@ struct ErrorDetails {
     message: String,
 }
 
+impl ErrorDetails {
+    fn is_told(&self) -> bool {
+        self.component == "gateway" && !self.message.is_empty()
+    }
+}
+
 /// `gateway.config.reloaded`: a gateway follows a changed configuration.
 type Reloaded = Event<String, ReloadedData>;
 
@@ -110,12 +116,28 @@ struct Change {
     to: String,
 }
 
+/// `gateway.config.refused`: a gateway keeps its configuration, since a changed one cannot take effect.
+type Refused = Event<String, RefusedData>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusedData {
+    event_type: String,
+    error_details: ErrorDetails,
+}
+
 /// The type of [`Reloaded`].
 const RELOADED: &str = "gateway.config.reloaded";
+/// The type of [`Refused`].
+const REFUSED: &str = "gateway.config.refused";
 
 /// What is wrong with `event`; nothing if it matches its schema.
 pub fn fault(event: &Value) -> Option<String> {
-    if event["event_type"] == RELOADED { broken(event, rules_of_reloaded) } else { broken(event, rules) }
+    match event["event_type"].as_str() {
+        Some(RELOADED) => broken(event, rules_of_reloaded),
+        Some(REFUSED) => broken(event, rules_of_refused),
+        _ => broken(event, rules),
+    }
 }
 
 /// What of the types or of `rules` does not hold of `event`.
@@ -186,29 +208,45 @@ fn rules_of_accepted(event: &Event) -> Vec<(&'static str, bool)> {
 
 fn rules_of_reloaded(event: &Reloaded) -> Vec<(&'static str, bool)> {
     let data = &event.event_data;
+    let mut rules = rules_of_config(event, &data.event_type, "reloaded", "success");
+    let has_changed = |change: &Change| !change.key.is_empty() && change.from != change.to;
+    rules.push(("something has changed", !data.changes.is_empty() && data.changes.iter().all(has_changed)));
+    rules
+}
+
+fn rules_of_refused(event: &Refused) -> Vec<(&'static str, bool)> {
+    let RefusedData { event_type, error_details } = &event.event_data;
+    let mut rules = rules_of_config(event, event_type, "refused", "failure");
+    rules.push(("error_details are told", error_details.is_told()));
+    rules
+}
+
+/// What holds of every event about a gateway's configuration.
+fn rules_of_config<Data>(
+    event: &Event<String, Data>,
+    inner_type: &str,
+    action: &str,
+    outcome: &str,
+) -> Vec<(&'static str, bool)> {
     let pod = event.resource_id.split_once('/').map(|(_, pod)| pod);
+    let is_so = event.event_action == action && event.event_outcome == outcome;
     vec![
         ("version is 1.0", event.version == "1.0"),
         ("event_category is gateway", event.event_category == "gateway"),
-        ("it was reloaded", event.event_action == "reloaded" && event.event_outcome == "success"),
+        ("event_action and event_outcome are those of event_type", is_so),
         ("the gateway acts", matches!(event.actor_type, ActorType::Service) && event.actor_id == "gateway"),
         ("resource_type is Pod", event.resource_type == "Pod"),
         ("correlation_id is the pod's name", pod == Some(event.correlation_id.as_str())),
-        ("event_data has the event's event_type", data.event_type == RELOADED),
-        (
-            "something has changed",
-            !data.changes.is_empty() && data.changes.iter().all(|c| !c.key.is_empty() && c.from != c.to),
-        ),
+        ("event_data has the event's event_type", inner_type == event.event_type),
     ]
 }
 
 fn rules_of_failed(event: &Event) -> Vec<(&'static str, bool)> {
     let data = &event.event_data;
-    let told = |details: &ErrorDetails| details.component == "gateway" && !details.message.is_empty();
     vec![
         ("resource_type is Signal", event.resource_type == "Signal"),
         ("resource_id is the fingerprint", event.resource_id == data.fingerprint),
         ("correlation_id is the fingerprint", event.correlation_id == data.fingerprint),
-        ("error_details are told", data.error_details.as_ref().is_some_and(told)),
+        ("error_details are told", data.error_details.as_ref().is_some_and(ErrorDetails::is_told)),
     ]
 }

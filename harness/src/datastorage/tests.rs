@@ -115,12 +115,15 @@ fn a_batch_with_one_faulty_event_is_refused_and_only_its_fault_is_reported() {
     assert_eq!(report.correlations, BTreeMap::from([("rr-0123456789ab-01234567".to_owned(), one_each)]));
 }
 
+fn identity() -> Identity {
+    let (pod_name, pod_namespace) = ("gateway-0".to_owned(), "kubernaut-system".to_owned());
+    Identity { pod_name, pod_namespace, pod_uid: None }
+}
+
 /// What the gateway sends when it follows a changed configuration.
 fn reloaded() -> Value {
-    let pod = |name: &str| name.to_owned();
-    let identity = Identity { pod_name: pod("gateway-0"), pod_namespace: pod("kubernaut-system"), pod_uid: None };
     let change = Change { key: "logging.level".to_owned(), from: "info".to_owned(), to: "debug".to_owned() };
-    let event = Event::config_reloaded(Timestamp::UNIX_EPOCH, &identity, &[change], &["lock.duration".to_owned()]);
+    let event = Event::config_reloaded(Timestamp::UNIX_EPOCH, &identity(), &[change], &["lock.duration".to_owned()]);
     serde_json::to_value(event).unwrap()
 }
 
@@ -138,6 +141,29 @@ fn a_changed_configuration_matches_its_schema() {
 #[case::unknown_field("/event_data", json!({"event_type": "gateway.config.reloaded", "signal_name": "a"}))]
 fn a_changed_configuration_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
     let mut event = reloaded();
+    *event.pointer_mut(field).unwrap() = value;
+    assert!(fault(&event).is_some(), "{event}");
+}
+
+/// What the gateway sends when a changed configuration is not valid.
+fn refused() -> Value {
+    let event = Event::config_refused(Timestamp::UNIX_EPOCH, &identity(), "logging.level: `loud` is not a level");
+    serde_json::to_value(event).unwrap()
+}
+
+#[test]
+fn a_refused_configuration_matches_its_schema() {
+    assert_eq!(fault(&refused()), None);
+}
+
+#[rstest]
+#[case::outcome("/event_outcome", json!("success"))]
+#[case::action("/event_action", json!("reloaded"))]
+#[case::type_within("/event_data/event_type", json!("gateway.config.reloaded"))]
+#[case::pod("/resource_id", json!("kubernaut-system/gateway-1"))]
+#[case::untold("/event_data/error_details/message", json!(""))]
+fn a_refused_configuration_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
+    let mut event = refused();
     *event.pointer_mut(field).unwrap() = value;
     assert!(fault(&event).is_some(), "{event}");
 }
