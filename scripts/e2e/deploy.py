@@ -11,6 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CHART = ROOT / "gateway" / "deploy" / "chart"
 IMAGE = "localhost/signal-gateway:e2e"
+# Of the network of Services, here as with Kind. Fixed, so that pods can be told it: the cluster on this machine has no DNS.
+SERVICE_IP = "10.96.0.80"
 
 
 def script(*command):
@@ -58,6 +60,8 @@ def values(replicas, **more):
         "replicaCount": replicas,
         # All pods are of the same version: a restart replaces them one by one, as an operator may choose then.
         "strategy": {"type": "RollingUpdate"},
+        "service": {"clusterIP": SERVICE_IP},
+        "hostAliases": [{"ip": SERVICE_IP, "hostnames": [f"gateway.{kube.NAMESPACE}"]}],
         "rbac": {"senders": [{"namespace": kube.NEIGHBOURS, "name": "sender"}]},
         **more,
     }

@@ -62,23 +62,23 @@ def descriptor(kind, data, **more):
 
 
 def image(name, binary, arch, labels, epoch=0, created=None):
-    """The blobs of an image, and of them its configuration, its layer and its manifest."""
-    # Not compressed: compressors differ between versions, and registries' clients compress what they push.
-    layer = tar([(name, binary, 0o755)], epoch)
-    config = {
-        "architecture": arch,
-        "os": "linux",
-        "config": {
-            "Entrypoint": [f"/{name}"],
-            "User": USER,
-            "ExposedPorts": PORTS if name == "gateway" else {},
-            "Labels": {f"{TITLE}.{key}": value for key, value in labels.items()},
-        },
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{sha256(layer)}"]},
+    """The blobs of an image of one static binary, and of them its configuration, its layer and its manifest."""
+    settings = {
+        "Entrypoint": [f"/{name}"],
+        "User": USER,
+        "ExposedPorts": PORTS if name == "gateway" else {},
+        "Labels": {f"{TITLE}.{key}": value for key, value in labels.items()},
     }
-    if created:
-        config |= {"created": created, "history": [{"created": created, "created_by": f"/{name}, a static binary"}]}
-    config = encoded(config)
+    more = {"created": created, "history": [{"created": created, "created_by": f"/{name}, a static binary"}]} if created else {}
+    return image_of([(name, binary, 0o755)], arch, settings, epoch, more)
+
+
+def image_of(files, arch, settings, epoch=0, more=None):
+    """The blobs of an image with one layer of these files."""
+    # Not compressed: compressors differ between versions, and registries' clients compress what they push.
+    layer = tar(files, epoch)
+    rootfs = {"type": "layers", "diff_ids": [f"sha256:{sha256(layer)}"]}
+    config = encoded({"architecture": arch, "os": "linux", "config": settings, "rootfs": rootfs, **(more or {})})
     manifest = encoded({
         "schemaVersion": 2,
         "mediaType": f"{OCI}.manifest.v1+json",
