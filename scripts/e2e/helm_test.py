@@ -3,6 +3,7 @@
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ def files():
     """The programs and the libraries that they load, by where they are in the image."""
     found = {}
     for name in PROGRAMS:
-        program = pathlib.Path(kube.run("which", name).strip()).resolve()
+        program = pathlib.Path(shutil.which(name)).resolve()
         found[f"bin/{name}"] = program
         for library in re.findall(r"(/\S+) \(0x", kube.run("ldd", program)):
             found[library.lstrip("/")] = pathlib.Path(library)
