@@ -18,7 +18,7 @@ use super::{
 use crate::{
     context::Monotonic,
     kubernetes::{self, Operation},
-    remediation::{Author, Fingerprint, LeaseName, Record, Signal, build},
+    remediation::{Author, Fingerprint, LeaseName, Record, ResourceVersion, Signal, build},
 };
 
 /// Finds or creates the RemediationRequest of `signal` in the name of `tag`, knowing `past` beyond the view, until `deadline` at
@@ -220,15 +220,15 @@ impl Core {
         let age = self.view.age(now);
         self.metrics.view_age_seconds.set(age.map_or(-1.0, |age| age.as_secs_f64()));
         let fresh = age.is_some_and(|age| age < self.config.view.freshness);
-        let snapshot = match self.view.snapshot(&subscription.fingerprint) {
-            Some(snapshot) if caught_up && fresh => snapshot,
+        let (snapshot, version) = match self.view.snapshot(&subscription.fingerprint) {
+            Some(known) if caught_up && fresh => known,
             _ => self.list(&subscription.fingerprint, deadline).await?,
         };
-        subscription.has_read(&snapshot);
+        subscription.has_read(&snapshot, version);
         Ok(snapshot)
     }
 
-    async fn list(&self, fingerprint: &Fingerprint, deadline: Monotonic) -> Result<Snapshot, Error> {
+    async fn list(&self, fingerprint: &Fingerprint, deadline: Monotonic) -> Result<(Snapshot, ResourceVersion), Error> {
         self.metrics.view_fallback_lists.inc();
         let asked = self.view.asked(fingerprint);
         let list = self.store.list(&format!("spec.signalFingerprint={fingerprint}"), deadline).await;
@@ -238,7 +238,7 @@ impl Core {
         if !self.view.agrees_with_list(&asked, version, &records) {
             return Err(doubtful());
         }
-        Ok(Snapshot { records, listed: true })
+        Ok((Snapshot { records, listed: true }, version))
     }
 
     /// Fails if what was known in `epoch` does not hold any more, or nothing may be created.

@@ -112,10 +112,11 @@ impl View {
         self.index().version()
     }
 
-    /// What the view knows of `fingerprint`; `None` before the first list.
-    pub(super) fn snapshot(&self, fingerprint: &Fingerprint) -> Option<Snapshot> {
+    /// What the view knows of `fingerprint`, and the version of history that it has come to; `None` before the first list.
+    pub(super) fn snapshot(&self, fingerprint: &Fingerprint) -> Option<(Snapshot, ResourceVersion)> {
         let index = self.index();
-        index.version().map(|_| Snapshot { records: index.of(fingerprint), listed: false })
+        let version = index.version()?;
+        Some((Snapshot { records: index.of(fingerprint), listed: false }, version))
     }
 
     /// What the view knows of `fingerprint`; nothing before the first list.
@@ -160,7 +161,8 @@ impl View {
         let (notify, count) = subscribers.entry(fingerprint.clone()).or_default();
         *count += 1;
         let notify = Arc::clone(notify);
-        Subscription { view: self.clone(), fingerprint: fingerprint.clone(), notify, seen: Vec::new() }
+        let (view, fingerprint, seen_at) = (self.clone(), fingerprint.clone(), ResourceVersion::default());
+        Subscription { view, fingerprint, notify, seen: Vec::new(), seen_at }
     }
 
     /// How many fingerprints are listened to.
@@ -203,29 +205,37 @@ pub(super) struct Subscription {
     notify: Arc<Notify>,
     /// Identity and version of each record at the last read.
     seen: Vec<(Box<str>, ResourceVersion)>,
+    /// The version of history that it showed: the view may not have come so far yet.
+    seen_at: ResourceVersion,
 }
 
 impl Subscription {
-    /// Notes what was read.
-    pub(super) fn has_read(&mut self, snapshot: &Snapshot) {
-        self.seen = snapshot.seen();
+    /// Notes what was read, as of `version`.
+    pub(super) fn has_read(&mut self, snapshot: &Snapshot, version: ResourceVersion) {
+        (self.seen, self.seen_at) = (snapshot.seen(), version);
     }
 
-    /// Whether the view says something else than what was read last.
-    fn differs(&self) -> bool {
-        self.view.snapshot(&self.fingerprint).is_some_and(|snapshot| snapshot.seen() != self.seen)
+    /// Whether the view has come past what was read last, and says something else. One that is behind says something else as
+    /// well, for as long as it lags: whoever took that for a change would ask the API server again without a pause.
+    fn has_news(&self) -> bool {
+        let snapshot = self.view.snapshot(&self.fingerprint);
+        snapshot.is_some_and(|(snapshot, version)| version > self.seen_at && snapshot.seen() != self.seen)
     }
 
-    /// Waits until the view says something else than what was read last, or its next change, for `time` at most; tells whether
-    /// it does.
+    /// Waits until the view says something newer than what was read last, for `time` at most; tells whether it does.
     pub(super) async fn changed(&self, context: &Context, time: Duration) -> bool {
-        // It listens before it looks, so that no change falls between the two.
-        let mut notified = pin!(self.notify.notified());
-        notified.as_mut().enable();
-        if !self.differs() {
-            let _ = context.timeout(time, notified).await;
-        }
-        self.differs()
+        let news = async {
+            loop {
+                // It listens before it looks, so that no change falls between the two.
+                let mut notified = pin!(self.notify.notified());
+                notified.as_mut().enable();
+                if self.has_news() {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        context.timeout(time, news).await.is_ok()
     }
 }
 

@@ -1,11 +1,11 @@
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use futures::{FutureExt, poll};
 use rstest::rstest;
 
 use super::{active, claimed, context, fingerprint, version};
 use crate::{
-    dedup::{index::Change, versions::Versions, view::View},
+    dedup::{index::Change, protocol::attempt::Snapshot, versions::Versions, view::View},
     metrics::Metrics,
     remediation::{Fingerprint, Record},
 };
@@ -35,8 +35,9 @@ fn nothing_is_known_before_the_first_list() {
     assert!(view.synced().now_or_never().is_none());
     list(&view, vec![active("a"), claimed("b")], 12);
     assert!(view.synced().now_or_never().is_some());
-    let seen = view.snapshot(&fingerprint()).unwrap().seen();
-    assert_eq!(seen, [("a".into(), version(10)), ("b".into(), version(11))]);
+    let (snapshot, as_of) = view.snapshot(&fingerprint()).unwrap();
+    assert_eq!(as_of, version(12));
+    assert_eq!(snapshot.seen(), [("a".into(), version(10)), ("b".into(), version(11))]);
     assert_eq!(view.by_uid("a").map(|record| record.version), Some(version(10)));
     assert_eq!(view.claimed().iter().map(|record| &*record.uid).collect::<Vec<_>>(), ["b"]);
     assert_eq!((metrics.view_objects.get(), metrics.twins_detected.get()), (2, 0));
@@ -89,6 +90,24 @@ async fn who_listens_is_woken_by_a_change_of_that_fingerprint_and_by_no_other() 
     assert!(poll!(&mut changed).is_pending());
     view.update(|index| index.apply(active("a")));
     assert!(poll!(&mut changed).is_ready());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_that_is_behind_what_was_read_has_no_news_until_it_has_come_past_that() {
+    let (view, _) = view();
+    let context = context();
+    list(&view, vec![active("a")], 12);
+    let mut subscription = view.subscribe(&fingerprint());
+    let read = Snapshot { records: vec![Arc::new(claimed("b"))], listed: true };
+    subscription.has_read(&read, version(20));
+    assert!(!subscription.changed(&context, LONG).await, "the view has something older");
+    assert_eq!(context.monotonic().since_start(), LONG);
+    let mut changed = pin!(subscription.changed(&context, LONG));
+    assert!(poll!(&mut changed).is_pending());
+    view.update(|index| index.apply(Record { version: version(19), ..active("a") }));
+    assert!(poll!(&mut changed).is_pending(), "it was in what was read");
+    view.update(|index| index.apply(Record { version: version(21), ..active("c") }));
+    assert!(changed.await);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One RemediationRequest after the other: successors, suppression, deletion, faults at every request.
 
 mod adoption;
+mod behind;
 mod claims;
 mod deletion;
 mod doubt;
