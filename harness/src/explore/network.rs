@@ -10,7 +10,7 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::scenario::{Network, Refusal};
 use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
@@ -37,6 +37,10 @@ const CALM: Network = Network {
     event_lag_ms: 0,
 };
 
+/// Requests of one caller that may take no time at all, one after the other. Who asks again at once would never see time pass
+/// where answers take none: its run would not end, and no oracle would judge it.
+const AT_ONCE_MAX: u64 = 1_000;
+
 /// The way between the replicas and the API.
 pub struct Wire {
     network: Network,
@@ -59,6 +63,18 @@ struct State {
 struct Count {
     requests: u64,
     events: u64,
+    /// When the last request was sent, and how many were at that very moment.
+    last: Option<(Instant, u64)>,
+}
+
+impl Count {
+    /// Counts a request that is sent `now`; tells how many are, with it.
+    fn request(&mut self, now: Instant) -> u64 {
+        self.requests += 1;
+        let before = self.last.map_or(0, |(at, count)| if at == now { count } else { 0 });
+        self.last = Some((now, before + 1));
+        before + 1
+    }
 }
 
 impl Wire {
@@ -129,10 +145,10 @@ const EVENTS: u64 = 0x6576_656e_7473;
 impl Faults for Wire {
     fn decide(&self, request: &RequestInfo) -> Fault {
         let user = &request.caller.user;
-        let (number, healed, cut) = self.with(|state| {
+        let (number, at_once, healed, cut) = self.with(|state| {
             let count = state.callers.entry(user.clone()).or_default();
-            count.requests += 1;
-            (count.requests, state.healed, state.down || state.cut.contains(user))
+            let at_once = count.request(Instant::now());
+            (count.requests, at_once, state.healed, state.down || state.cut.contains(user))
         });
         let mut rng = self.rng(user, number, REQUESTS);
         // A peer's requests fare as those of replicas: what it sends late is most telling.
@@ -140,11 +156,15 @@ impl Faults for Wire {
         let Some(index) = index else { return Fate { rng: &mut rng, network: &CALM, index: 0 }.draw() };
         // Nobody may listen any more: the run is over.
         let _ = self.sent.send((user.clone(), number));
-        if cut {
-            return Fault::lost();
-        }
         let network = if healed { &CALM } else { &self.network };
-        Fault { refusal: self.refused(request), ..Fate { rng: &mut rng, network, index }.draw() }
+        let mut fault = match cut {
+            true => Fault::lost(),
+            false => Fault { refusal: self.refused(request), ..Fate { rng: &mut rng, network, index }.draw() },
+        };
+        if at_once > AT_ONCE_MAX {
+            fault.delay_before = fault.delay_before.max(Duration::from_millis(1));
+        }
+        fault
     }
 
     fn watch_event(&self, caller: &Caller, _resource: &str) -> WatchFault {
@@ -235,5 +255,38 @@ impl Fate<'_> {
         let Network { latency_min_ms, latency_max_ms, latency_step_ms, .. } = *self.network;
         let far = latency_step_ms * self.index as u64;
         Duration::from_millis(far + self.rng.random_range(latency_min_ms..=latency_max_ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Api;
+
+    use super::*;
+    use crate::{fleet::Fleet, replica::NAMESPACE};
+
+    #[rstest::rstest]
+    #[case::answered_at_once(false)]
+    #[case::cut_off(true)]
+    #[tokio::test(start_paused = true)]
+    async fn time_passes_for_who_asks_without_a_pause_even_where_answers_take_none(#[case] cut: bool) {
+        let fleet = Fleet::new(1);
+        let network = Network { latency_min_ms: 0, latency_max_ms: 0, ..CALM };
+        let wire = Arc::new(Wire::new(network, 1, tokio::sync::mpsc::unbounded_channel().0));
+        wire.set_cut("gateway-pod-1", cut);
+        fleet.api.set_faults(wire);
+        let api: Api<ConfigMap> = Api::namespaced(fleet.api.client("gateway-pod-1", NAMESPACE), NAMESPACE);
+        let ask = async |times| {
+            let began = Instant::now();
+            for _ in 0..times {
+                let _ = api.get_opt("absent").await;
+            }
+            began.elapsed()
+        };
+        assert_eq!(ask(AT_ONCE_MAX).await, Duration::ZERO);
+        assert!(ask(AT_ONCE_MAX).await >= Duration::from_millis(1));
     }
 }

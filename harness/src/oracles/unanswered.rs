@@ -74,13 +74,16 @@ impl Oracle for Unanswered {
             let of_it = sent.get(busy.pod.as_str()).unwrap_or(&none);
             let spent = of_it.iter().filter(|at_ms| (busy.from_ms..=busy.until_ms).contains(at_ms)).count();
             let most = self.enough_for(&busy);
-            let Busy { pod, unanswered, from_ms, until_ms, .. } = busy;
+            let Busy { pod, unanswered, acknowledged, from_ms, until_ms } = busy;
             (spent > most).then(|| {
                 let took_ms = until_ms - from_ms;
-                format!("{pod} sent {spent} requests in {took_ms} ms while {unanswered} signals were not acknowledged; {most} are enough")
+                format!(
+                    "{pod} sent {spent} requests in {took_ms} ms for {acknowledged} signals that were acknowledged and {unanswered} \
+                     that were not; {most} are enough"
+                )
             })
         };
-        self.busy().into_iter().filter(|busy| busy.unanswered > 0).filter_map(judge).collect()
+        self.busy().into_iter().filter_map(judge).collect()
     }
 }
 
