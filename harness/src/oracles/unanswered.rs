@@ -150,11 +150,7 @@ mod tests {
     #[case::given_up_by_its_sender(0, 1000, 1)]
     #[case::acknowledged(202, 100, 0)]
     #[case::acknowledged_in_the_end(202, 1000, 1)]
-    fn a_signal_costs_few_requests(
-        #[case] status: u16,
-        #[case] count: u64,
-        #[case] violations: usize,
-    ) {
+    fn a_signal_costs_few_requests(#[case] status: u16, #[case] count: u64, #[case] violations: usize) {
         let mut oracle = Unanswered::default();
         let signal = |pod| Signal { pod, fingerprint: "f", sent_ms: 5_000 };
         oracle.on_end(&signal("gateway-pod-1"), status, 20_000);

@@ -6,6 +6,7 @@ mod access;
 mod bad_input;
 mod baselines;
 mod bounds;
+mod counters;
 mod counting_model;
 mod determinism;
 mod documented_metrics;

@@ -1,0 +1,130 @@
+//! What collectors do for counters: project what a replica that crashed did not, fold the registers of boots that are long gone,
+//! remove what nothing counts on any more.
+
+use std::time::Duration;
+
+use gateway::{
+    config::Config,
+    dedup::bounds::{claim_cleared_within, decision_life},
+};
+use harness::{
+    fleet::Fleet,
+    replica::{Replica, config},
+    testing::{assert_quiet, count_of, end, name_of, only, rest, send, wait},
+};
+use rstest::rstest;
+use serde_json::Value;
+
+/// What the one counter says under `key`.
+fn said(fleet: &Fleet, key: &str) -> Option<String> {
+    let [counter] = &fleet.counters()[..] else { panic!("one counter: {:?}", fleet.counters()) };
+    let said = &counter["metadata"]["annotations"][format!("count.gateway.kubernaut.ai/{key}")];
+    said.as_str().map(str::to_owned)
+}
+
+/// The registers of the one counter.
+fn registers(fleet: &Fleet) -> usize {
+    let [counter] = &fleet.counters()[..] else { panic!("one counter: {:?}", fleet.counters()) };
+    counter["metadata"]["annotations"].as_object().unwrap().keys().filter(|key| !is_sum(key)).count()
+}
+
+fn is_sum(key: &str) -> bool {
+    key.ends_with("/base") || key.ends_with("/folded")
+}
+
+/// A RemediationRequest that `boots` replicas have counted once each, after one that created it. All have crashed since but that
+/// one and the last.
+async fn crowded(seed: u64, resource: &str, boots: usize) -> (Fleet, [Replica; 2]) {
+    let fleet = Fleet::new(seed);
+    let mut replicas = fleet.start_all(boots + 1).await;
+    for (number, replica) in replicas.iter().enumerate() {
+        assert_eq!(send(&fleet, replica, resource).await.status, if number == 0 { 201 } else { 202 });
+        rest().await;
+    }
+    let (first, last) = (replicas.remove(0), replicas.pop().unwrap());
+    replicas.iter().for_each(Replica::crash);
+    (fleet, [first, last])
+}
+
+/// A collector has seen twice that nothing changes, so far apart that nothing can be under way.
+fn long_enough(config: &Config) -> Duration {
+    claim_cleared_within(config)
+}
+
+#[rstest]
+#[case::few(16, None, 16)]
+// All but the newest.
+#[case::many(17, Some("16;1"), 1)]
+#[tokio::test(start_paused = true)]
+async fn registers_of_boots_that_are_long_gone_are_folded_where_there_are_many(
+    #[case] boots: usize,
+    #[case] folded: Option<&str>,
+    #[case] left: usize,
+) {
+    let (fleet, [first, _]) = crowded(40, "crowded", boots).await;
+    wait(decision_life(&config().view)).await;
+    assert_eq!(said(&fleet, "folded"), None, "a write of theirs may still be under way");
+    wait(long_enough(&config())).await;
+    assert_eq!((said(&fleet, "folded").as_deref(), registers(&fleet)), (folded, left));
+    assert_eq!(count_of(&only(&fleet)), 1 + boots as u64, "nothing is lost or counted twice");
+    assert_eq!(send(&fleet, &first, "crowded").await.status, 202);
+    rest().await;
+    assert_eq!(count_of(&only(&fleet)), 2 + boots as u64);
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_that_is_written_now_and_then_is_not_folded_and_one_that_was_does_not_keep_its_replica_from_counting()
+ {
+    let mut folded_of_the_living = 0;
+    // Which of the two folds is drawn; neither folds its own.
+    for seed in 0..6 {
+        let (fleet, [first, last]) = crowded(seed, "written", 17).await;
+        for _ in 0..8 {
+            assert_eq!(send(&fleet, &first, "written").await.status, 202);
+            wait(decision_life(&config().view) / 2).await;
+        }
+        let folded = said(&fleet, "folded").unwrap();
+        assert!(["16;1", "17;1"].contains(&folded.as_str()), "seed {seed}: {folded}");
+        folded_of_the_living += usize::from(folded == "17;1");
+        assert_eq!(registers(&fleet), if folded == "17;1" { 1 } else { 2 }, "seed {seed}");
+        assert_eq!(send(&fleet, &last, "written").await.status, 202);
+        rest().await;
+        assert_eq!((registers(&fleet), count_of(&only(&fleet))), (2, 18 + 8 + 1), "seed {seed}");
+        assert_quiet(&fleet);
+    }
+    assert!((1..6).contains(&folded_of_the_living), "{folded_of_the_living}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crashed_replica_has_not_projected_another_projects() {
+    let fleet = Fleet::new(41);
+    let replicas = fleet.start_all(2).await;
+    assert_eq!(send(&fleet, &replicas[0], "crashed").await.status, 201);
+    rest().await;
+    assert_eq!(send(&fleet, &replicas[0], "crashed").await.status, 202);
+    replicas[0].crash();
+    assert_eq!(count_of(&only(&fleet)), 1, "it had no time to");
+    wait(2 * config().lock.collect_interval).await;
+    assert_eq!(count_of(&only(&fleet)), 2);
+    assert_eq!(replicas[1].metric("gateway_projections_total{outcome=\"rescued\"}"), Some(1.0));
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_counter_of_what_has_ended_is_removed_once_nothing_can_be_counted_on_it() {
+    let fleet = Fleet::new(42);
+    let replicas = fleet.start_all(1).await;
+    for _ in 0..3 {
+        assert!(send(&fleet, &replicas[0], "ended").await.status.is_success());
+    }
+    rest().await;
+    end(&fleet, &name_of(&only(&fleet)), "Completed").await;
+    wait(decision_life(&config().view)).await;
+    assert_eq!(fleet.counters().len(), 1, "a batch may still be under way");
+    wait(long_enough(&config())).await;
+    assert_eq!(fleet.counters(), [Value::Null; 0]);
+    assert_eq!(replicas[0].metric("gateway_counters_collected_total"), Some(1.0));
+    assert_eq!(count_of(&only(&fleet)), 3);
+    assert_quiet(&fleet);
+}
