@@ -1,15 +1,19 @@
 //! How long a claim lives: renewed with every decision, cleared when no decision made on it can live.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
-use embedded_apiserver::Fault;
+use embedded_apiserver::{Effect, Fault, RequestInfo};
 use harness::{
     fleet::Fleet,
     testing::{assert_quiet, end, name_of, only, patch, rest, script, send, wait_ms},
 };
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::lineage::{FINALIZER, annotation, with_one};
@@ -63,4 +67,59 @@ async fn a_claim_that_was_renewed_is_cleared_only_when_the_renewal_is_older_than
         assert_eq!(only(&fleet)["metadata"]["finalizers"], Value::Null, "seed {seed}");
         replica.crash();
     }
+}
+
+/// Has the first request with which a claim is released answered 409, after 100 ms, as if somebody had written its object.
+fn refuse_one_release(fleet: &Fleet) {
+    let patches = AtomicUsize::new(0);
+    let is_release = move |request: &RequestInfo| {
+        let is_patch = request.verb == "patch" && request.label() == "remediationrequests";
+        // The first one claims.
+        is_patch && request.caller.user == "gateway-pod-1" && patches.fetch_add(1, Ordering::Relaxed) == 1
+    };
+    let conflict = Effect::Status { code: 409, reason: "Conflict", message: "no".to_owned(), retry_after_s: None };
+    let fault = Fault { delay_before: Duration::from_millis(100), ..Fault::refused(conflict) };
+    script(fleet).add(1, fault, is_release);
+}
+
+/// The metadata of the predecessor of `resource`, after the release of the claim on it has met a conflict, while somebody has
+/// `written` it.
+async fn released_after_a_conflict(resource: &str, written: Option<Value>) -> (Fleet, Value) {
+    let (fleet, replicas, first) = with_one(1, resource).await;
+    let first = name_of(&first);
+    end(&fleet, &first, "Failed").await;
+    rest().await;
+    refuse_one_release(&fleet);
+    assert_eq!(send(&fleet, &replicas[0], resource).await.status, 201);
+    wait_ms(50).await;
+    if let Some(metadata) = written {
+        patch(&fleet, &first, "", json!({ "metadata": metadata })).await;
+    }
+    rest().await;
+    let predecessor = fleet.requests().into_iter().find(|request| name_of(request) == first).unwrap();
+    (fleet, predecessor["metadata"].clone())
+}
+
+#[rstest]
+#[case::nobody_writes(None)]
+#[case::a_label(Some(json!({ "labels": { "example.org/seen": "true" } })))]
+#[case::another_finalizer(Some(json!({ "finalizers": [FINALIZER, "example.org/slow"] })))]
+#[tokio::test(start_paused = true)]
+async fn a_claim_is_released_although_somebody_else_writes_its_object(#[case] written: Option<Value>) {
+    let others = written.as_ref().is_some_and(|written| !written["finalizers"].is_null());
+    let (fleet, metadata) = released_after_a_conflict("written-meanwhile", written).await;
+    let left = metadata["finalizers"].as_array().map_or(0, Vec::len);
+    assert_eq!(left, usize::from(others), "{metadata}");
+    assert!(!metadata["finalizers"].to_string().contains(FINALIZER), "{metadata}");
+    assert_quiet(&fleet);
+}
+
+#[rstest]
+#[case::another(json!("gateway-pod-9/boot/1/1"))]
+#[case::nobody_says_whose(Value::Null)]
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_another_has_made_meanwhile_is_left_alone(#[case] claim: Value) {
+    let metadata = json!({ "finalizers": [FINALIZER], "annotations": { "kubernaut.ai/claim": claim } });
+    let (_, metadata) = released_after_a_conflict("claimed-anew", Some(metadata)).await;
+    assert_eq!(metadata["finalizers"], json!([FINALIZER]), "{metadata}");
 }
