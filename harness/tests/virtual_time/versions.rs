@@ -12,8 +12,8 @@ use harness::{
     fleet::{Fleet, crd},
     replica::{NAMESPACE, Replica, config},
     testing::{
-        Logs, answered, count_of, discard, end, fingerprint, lease_of, name_of, only, rest, send, stored, storm, wait,
-        wait_ms,
+        Logs, answered, count_of, discard, end, fingerprint, lease_of, name_of, only, patch, rest, send, stored, storm,
+        wait, wait_ms,
     },
 };
 use rstest::rstest;
@@ -154,6 +154,25 @@ fn lock_of_the_first_version(fleet: &Fleet, resource: &str) {
             "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}"),
         },
     }));
+}
+
+#[rstest]
+#[case::lowered_again(json!({ "deduplication": { "occurrenceCount": 3 } }))]
+#[case::ended(json!({ "overallPhase": "Completed" }))]
+#[tokio::test(start_paused = true)]
+async fn a_raised_count_is_no_trace_if_it_is_found_no_longer_raised_or_no_longer_active(#[case] then: Value) {
+    let fleet = Fleet::new(7);
+    let ours = start(&fleet, 1).await;
+    for _ in 0..3 {
+        assert!(send(&fleet, &ours, "raised").await.status.is_success());
+    }
+    rest().await;
+    let name = name_of(&only(&fleet));
+    patch(&fleet, &name, "status", json!({ "status": { "deduplication": { "occurrenceCount": 9 } } })).await;
+    patch(&fleet, &name, "status", json!({ "status": then })).await;
+    wait_ms(60_000).await;
+    assert_eq!(seen_in_all(&ours), 0.0, "{}", ours.metrics());
+    assert_eq!(ours.readiness().await.status, 200);
 }
 
 #[tokio::test(start_paused = true)]
