@@ -46,10 +46,20 @@ fn is_claimed(request: &Value) -> bool {
 #[case::policy(POLICY, 400)]
 #[case::malformed(MALFORMED, 400)]
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_told_and_believed_for_a_minute(#[case] refusal: Refusal, #[case] status: u16) {
+async fn a_refusal_is_told_and_believed_for_a_minute(
+    #[case] refusal: Refusal,
+    #[case] status: u16,
+    #[values(false, true)] after_another: bool,
+) {
     let fleet = Fleet::new(44);
     let script = script(&fleet);
     let replicas = fleet.start_all(1).await;
+    if after_another {
+        assert_eq!(send(&fleet, &replicas[0], "refused").await.status, 201);
+        end(&fleet, &name_of(&only(&fleet)), "Failed").await;
+        rest().await;
+        fleet.api.clear_requests();
+    }
     refuse(&script, refusal);
     let answers = storm(&fleet, &replicas, "refused", 5).await;
     assert_eq!(answered(&answers, status), 5);
