@@ -54,6 +54,7 @@ async fn a_view_of_more_objects_than_a_page_holds_is_listed_page_by_page() {
 #[case::silent(Fault { delay_before: Duration::from_secs(3_600), ..Fault::default() }, "timeout", 1, "restarting the watch")]
 #[case::reset(Fault::lost(), "unreachable", 2, "restarting the watch")]
 #[case::broken(Fault::refused(Effect::internal_error()), "error", 2, "restarting the watch")]
+#[case::throttled(Fault::refused(Effect::throttled(1)), "throttled", 2, "restarting the watch")]
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_refused_is_begun_again_and_its_reason_counted_and_logged(
     #[case] fault: Fault,
