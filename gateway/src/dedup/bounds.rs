@@ -61,3 +61,24 @@ pub fn settled_within(config: &Config) -> Duration {
 pub fn left_behind_for(config: &Config) -> Duration {
     REQUEST_LIFE + lease_collected_within(config).max(claim_cleared_within(config))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds, added up by hand from contract.md's times.
+    #[test]
+    fn the_bounds_of_the_default_configuration() {
+        let config = Config::default();
+        // A view of 90, an attempt of 10, a request of 60.
+        assert_eq!(decision_life(&config.view).as_secs(), 160);
+        // Sweeps are 60 + 15 apart; a lease lasts 30.
+        assert_eq!(lease_collected_within(&config).as_secs(), 75 + 30 + 60 + 75);
+        assert_eq!(claim_cleared_within(&config).as_secs(), 75 + 160 + 75);
+        assert_eq!(refusal_forgotten_within(&config).as_secs(), 60 + 310);
+        assert_eq!(other_version_forgotten_after(&config).as_secs(), 150);
+        assert_eq!(left_behind_for(&config).as_secs(), 60 + 310);
+        // Two delays of a projection, 2 at most each, and its request.
+        assert_eq!(settled_within(&config).as_secs(), 4 + 15);
+    }
+}

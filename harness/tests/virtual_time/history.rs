@@ -128,6 +128,26 @@ async fn a_restore_beneath_live_api_servers_makes_replicas_unready_until_those_a
     assert_eq!(active(&fleet).len(), 2, "{:#?}", fleet.requests());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_answered_in_a_version_that_was_passed_already_tells_that_history_went_back() {
+    let fleet = Fleet::new(5);
+    let replica = fleet.start(1).await;
+    assert_eq!(send(&fleet, &replica, "before").await.status, 201);
+    rest().await;
+    let backup = fleet.api.snapshot();
+    assert_eq!(send(&fleet, &replica, "since").await.status, 201);
+    rest().await;
+    fleet.api.hold_watches(&replica.name);
+    fleet.api.restore(&backup, Restore::Everything);
+    // Nothing is known of it, and the API server creates it.
+    assert_eq!(send(&fleet, &replica, "new").await.status, 503);
+    assert_eq!(replica.metric(REWOUND), Some(1.0));
+    fleet.api.release_watches(&replica.name);
+    let (answer, _) = send_until_accepted(&fleet, &replica, "new").await;
+    assert!(answer.status.is_success());
+    assert_eq!(active(&fleet).len(), 2, "{:#?}", fleet.requests());
+}
+
 #[rstest]
 #[case::created(Since::Created)]
 #[case::succeeded(Since::Succeeded)]
