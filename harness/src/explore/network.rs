@@ -143,6 +143,7 @@ const REQUESTS: u64 = 0x7265_7175_6573_7473;
 const EVENTS: u64 = 0x6576_656e_7473;
 
 impl Faults for Wire {
+    #[allow(clippy::disallowed_methods, reason = "the time of the run, not that of a replica")]
     fn decide(&self, request: &RequestInfo) -> Fault {
         let user = &request.caller.user;
         let (number, at_once, healed, cut) = self.with(|state| {
@@ -259,6 +260,7 @@ impl Fate<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "the time of the run, not that of a replica")]
 mod tests {
     use std::sync::Arc;
 
