@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Workers at once at most.
-const WORKERS_MAX: usize = 100_000;
+pub(super) const WORKERS_MAX: usize = 100_000;
 
 /// A signal that waits for its answer.
 pub(super) struct Pending {

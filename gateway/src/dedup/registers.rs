@@ -42,3 +42,27 @@ impl Registers {
         self.known().retain(|uid, _| is_there(uid));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Registers {
+        fn len(&self) -> usize {
+            self.known().len()
+        }
+    }
+
+    #[test]
+    fn no_more_registers_are_remembered_than_there_is_room_for_and_none_of_what_is_gone() {
+        let registers = Registers::default();
+        for number in 0..=REGISTERS_MAX {
+            registers.remember(&number.to_string(), Own::NoCounter);
+        }
+        assert_eq!(registers.len(), REGISTERS_MAX);
+        registers.remember("7", Own::Known(None));
+        assert_eq!(registers.len(), REGISTERS_MAX, "one that is known needs no more room");
+        registers.retain(|uid| uid == "7");
+        assert_eq!(registers.len(), 1);
+    }
+}

@@ -1,6 +1,6 @@
 //! Signals on their way to the worker of their fingerprint.
 
-use super::super::inbox::{Full, Inboxes, Pending};
+use super::super::inbox::{Full, Inboxes, Pending, WORKERS_MAX};
 use crate::{
     context::Monotonic,
     dedup::deduplicate::Error,
@@ -54,6 +54,15 @@ fn a_worker_ends_only_when_nothing_waits_for_it() {
     inbox.try_recv().unwrap();
     assert!(inboxes.close(&fingerprint, &inbox));
     assert!(inboxes.send(pending("a"), 9).unwrap().is_some(), "the next signal starts another");
+}
+
+#[test]
+fn there_are_no_more_workers_than_there_is_room_for() {
+    let inboxes = Inboxes::default();
+    for number in 0..WORKERS_MAX {
+        assert!(inboxes.send(pending(&number.to_string()), 1).is_ok());
+    }
+    assert_eq!(inboxes.send(pending("one more"), 1).err(), Some(Full));
 }
 
 #[test]
