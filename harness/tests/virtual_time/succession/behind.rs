@@ -1,5 +1,5 @@
-//! Replicas whose watch says nothing, and whose view is therefore older than what they read: they ask the API server, but no more
-//! often than they would have to wait anyway.
+//! Replicas whose view is older than what they have read, because their watch says nothing: they ask the API server, but no more often
+//! than they would have to wait anyway. And one whose view is newer than what it has counted on.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use gateway::remediation::LeaseName;
 use harness::{
     fleet::Fleet,
     replica::{NAMESPACE, Replica},
-    testing::{delete, end, fingerprint, name_of, patch, rest, send, spent, wait},
+    testing::{delete, end, fingerprint, lines, name_of, patch, rest, send, spent, wait},
 };
 use serde_json::json;
 
@@ -64,4 +64,16 @@ async fn a_replica_that_is_behind_waits_between_looks_at_one_that_is_being_delet
     assert_eq!(send(&fleet, &replicas[0], "going").await.status, 503);
     let pauses = pauses_between_lists(&fleet);
     assert!((10..=20).contains(&pauses.len()), "one a second, to its deadline of 15 s: {pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_view_has_seen_end_is_not_counted_on_although_it_was_a_moment_ago() {
+    let (fleet, replicas, first) = with_one(1, "ended").await;
+    assert_eq!(send(&fleet, &replicas[0], "ended").await.status, 202);
+    end(&fleet, &name_of(&first), "Completed").await;
+    wait(Duration::from_millis(5)).await;
+    fleet.api.clear_requests();
+    assert_eq!(send(&fleet, &replicas[0], "ended").await.status, 201);
+    let counts = |line: &String| line.starts_with("patch leases") || line.starts_with("get");
+    assert_eq!(lines(&spent(&fleet)).into_iter().filter(counts).collect::<Vec<_>>(), [""; 0], "{:?}", spent(&fleet));
 }
