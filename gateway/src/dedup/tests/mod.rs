@@ -1,6 +1,7 @@
 //! Tests of the state machines and of what workers share, one file each.
 
 mod attempt;
+mod count;
 mod decision;
 mod history;
 mod inbox;
