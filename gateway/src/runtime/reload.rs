@@ -125,7 +125,7 @@ impl Reload {
                 "a configuration change needs a restart to take effect: `kubectl rollout restart`"
             );
         }
-        if !update.changed.is_empty() && self.audit.is_enabled() {
+        if !update.changed.is_empty() {
             let event =
                 Event::config_reloaded(self.context.now(), &self.identity, &update.changed, &update.needs_restart);
             self.audit.record(event);
@@ -141,9 +141,7 @@ impl Reload {
         let error = error.replace('\n', "; ");
         if self.failure.as_deref() != Some(error.as_str()) {
             tracing::error!(file, error, "the new configuration is not valid: the old one stays in effect");
-            if self.audit.is_enabled() {
-                self.audit.record(Event::config_refused(self.context.now(), &self.identity, &error));
-            }
+            self.audit.record(Event::config_refused(self.context.now(), &self.identity, &error));
         }
         self.failure = Some(error);
     }

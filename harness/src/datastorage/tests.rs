@@ -65,6 +65,13 @@ fn what_the_gateway_sends_matches_the_schema(
     }
 }
 
+/// Asserts that `event` is at fault with `value` in one field.
+#[track_caller]
+fn assert_found_if_different(mut event: Value, field: &str, value: Value) {
+    *event.pointer_mut(field).unwrap() = value;
+    assert!(fault(&event).is_some(), "{event}");
+}
+
 #[rstest]
 #[case::version("/version", json!("1.1"))]
 #[case::unknown_type("/event_type", json!("gateway.signal.lost"))]
@@ -85,9 +92,8 @@ fn what_the_gateway_sends_matches_the_schema(
 #[case::status("/event_data/deduplication_status", json!("old"))]
 #[case::nameless("/event_data/signal_name", json!(""))]
 fn an_event_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
-    let mut event = sent(Source::Prometheus, Ok(accepted(Outcome::Deduplicated))).remove(0);
-    *event.pointer_mut(field).unwrap() = value;
-    assert!(fault(&event).is_some(), "{event}");
+    let event = sent(Source::Prometheus, Ok(accepted(Outcome::Deduplicated))).remove(0);
+    assert_found_if_different(event, field, value);
 }
 
 #[test]
@@ -140,9 +146,7 @@ fn a_changed_configuration_matches_its_schema() {
 #[case::the_same("/event_data/changes/0/to", json!("info"))]
 #[case::unknown_field("/event_data", json!({"event_type": "gateway.config.reloaded", "signal_name": "a"}))]
 fn a_changed_configuration_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
-    let mut event = reloaded();
-    *event.pointer_mut(field).unwrap() = value;
-    assert!(fault(&event).is_some(), "{event}");
+    assert_found_if_different(reloaded(), field, value);
 }
 
 /// What the gateway sends when a changed configuration is not valid.
@@ -163,7 +167,5 @@ fn a_refused_configuration_matches_its_schema() {
 #[case::pod("/resource_id", json!("kubernaut-system/gateway-1"))]
 #[case::untold("/event_data/error_details/message", json!(""))]
 fn a_refused_configuration_that_differs_in_one_field_is_found(#[case] field: &str, #[case] value: Value) {
-    let mut event = refused();
-    *event.pointer_mut(field).unwrap() = value;
-    assert!(fault(&event).is_some(), "{event}");
+    assert_found_if_different(refused(), field, value);
 }

@@ -13,23 +13,23 @@ use harness::{
     testing::{assert_quiet, count_of, end, name_of, only, rest, send, wait},
 };
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// What the one counter says under `key`.
+/// What the one counter says, by key.
+fn said_in_all(fleet: &Fleet) -> Map<String, Value> {
+    let [counter] = &fleet.counters()[..] else { panic!("one counter: {:?}", fleet.counters()) };
+    counter["metadata"]["annotations"].as_object().unwrap().clone()
+}
+
+/// What it says under `key`.
 fn said(fleet: &Fleet, key: &str) -> Option<String> {
-    let [counter] = &fleet.counters()[..] else { panic!("one counter: {:?}", fleet.counters()) };
-    let said = &counter["metadata"]["annotations"][format!("count.gateway.kubernaut.ai/{key}")];
-    said.as_str().map(str::to_owned)
+    let said = said_in_all(fleet).remove(&format!("count.gateway.kubernaut.ai/{key}"));
+    said.map(|said| said.as_str().unwrap().to_owned())
 }
 
-/// The registers of the one counter.
+/// How many registers it has.
 fn registers(fleet: &Fleet) -> usize {
-    let [counter] = &fleet.counters()[..] else { panic!("one counter: {:?}", fleet.counters()) };
-    counter["metadata"]["annotations"].as_object().unwrap().keys().filter(|key| !is_sum(key)).count()
-}
-
-fn is_sum(key: &str) -> bool {
-    key.ends_with("/base") || key.ends_with("/folded")
+    said_in_all(fleet).keys().filter(|key| !key.ends_with("/base") && !key.ends_with("/folded")).count()
 }
 
 /// A RemediationRequest that `boots` replicas have counted once each, after one that created it. All have crashed since but that

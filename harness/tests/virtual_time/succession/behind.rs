@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use gateway::remediation::LeaseName;
 use harness::{
     fleet::Fleet,
     replica::{NAMESPACE, Replica},
-    testing::{delete, end, fingerprint, lines, name_of, patch, rest, send, spent, wait},
+    testing::{delete, end, lease_of, lines, name_of, patch, rest, send, spent, wait},
 };
 use serde_json::json;
 
@@ -46,7 +45,7 @@ async fn a_replica_that_is_behind_waits_between_tries_for_a_lock_as_any_other_do
     fleet.api.seed(json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": { "name": LeaseName::of(&fingerprint("behind")).to_string(), "namespace": NAMESPACE },
+        "metadata": { "name": lease_of("behind"), "namespace": NAMESPACE },
         "spec": { "holderIdentity": "gateway-pod-9", "leaseDurationSeconds": 30, "renewTime": renewed },
     }));
     fleet.api.clear_requests();
