@@ -17,6 +17,7 @@ fn the_product_holds_under_every_fault_profile(
         FaultProfile::Light,
         FaultProfile::Heavy,
         FaultProfile::Swarm,
+        FaultProfile::Neighbours,
         FaultProfile::Foreign,
         FaultProfile::Beyond
     )]
@@ -57,6 +58,7 @@ fn a_scenario_has_one_history(
         FaultProfile::None,
         FaultProfile::Heavy,
         FaultProfile::Swarm,
+        FaultProfile::Neighbours,
         FaultProfile::Foreign,
         FaultProfile::Beyond
     )]

@@ -20,7 +20,7 @@ mod vocabulary;
 
 pub use vocabulary::{Batch, Cause, Effect, Event, Outcome, Own, WRITES_MAX, Write};
 
-/// A write that is refused so often as one that would not apply never will.
+/// A write that is refused so often as one that would not apply, or of what is not there, never will.
 const REJECTIONS_MAX: u32 = 3;
 
 /// What was last seen of the RemediationRequest, after the signals had arrived.
@@ -256,11 +256,10 @@ impl Count {
                 self.own = Own::Known(None);
                 None
             }
-            Error::NotFound(_) => self.missing(),
+            Error::NotFound(_) => self.missing().or_else(|| self.rejected(error)),
             Error::Invalid(_) => {
-                self.rejections += 1;
                 self.own = Own::Unknown;
-                (self.rejections >= REJECTIONS_MAX).then(|| Next::End(self.refused(error)))
+                self.rejected(error)
             }
             // The server gave up repeating it.
             Error::Conflict(message) => {
@@ -344,6 +343,12 @@ impl Count {
         }
         self.own = Own::NoCounter;
         None
+    }
+
+    /// Tries again, a bounded number of times.
+    fn rejected(&mut self, error: Error) -> Option<Next> {
+        self.rejections += 1;
+        (self.rejections >= REJECTIONS_MAX).then(|| Next::End(self.refused(error)))
     }
 
     fn backoff(&mut self) -> Duration {

@@ -7,6 +7,7 @@ mod deletion;
 mod doubt;
 mod faults;
 pub(crate) mod lineage;
+mod not_found;
 mod random;
 mod refusals;
 mod twins;
