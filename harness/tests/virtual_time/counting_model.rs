@@ -25,16 +25,16 @@ fn holds(bounds: &Bounds) -> Outcome {
 
 /// The numbers are exact, so that no change of the machine or the model goes unnoticed.
 #[rstest]
-#[case::one_writer(SMALL, 10_825)]
-#[case::counted_on_before(Bounds { foreign: true, ..SMALL }, 9_492)]
-#[case::two_writers(Bounds::new(2, 1, 2, 2), 2_634)]
-#[case::three_writers(Bounds::new(3, 1, 1, 1), 1_507)]
-#[case::a_fold(Bounds { foreign: true, folds: 1, ..SMALL }, 18_217)]
-#[case::a_fold_of_two_writers(Bounds { folds: 1, ..Bounds::new(2, 1, 2, 2) }, 4_595)]
-#[case::refusals(Bounds { refusals: true, ..SMALL }, 12_491)]
-#[case::it_is_deleted(Bounds { goes: true, ..Bounds::new(1, 2, 3, 2) }, 9_586)]
-#[case::a_deleted_counter(DELETED, 62_807)]
-#[case::a_deleted_counter_of_two_writers(Bounds { projections: 1, deletions: 1, ..Bounds::new(2, 1, 2, 2) }, 18_071)]
+#[case::one_writer(SMALL, 26_752)]
+#[case::counted_on_before(Bounds { foreign: true, ..SMALL }, 21_824)]
+#[case::two_writers(Bounds::new(2, 1, 2, 2), 18_946)]
+#[case::three_writers(Bounds::new(3, 1, 1, 1), 5_049)]
+#[case::a_fold(Bounds { foreign: true, folds: 1, ..SMALL }, 30_552)]
+#[case::a_fold_of_two_writers(Bounds { folds: 1, ..Bounds::new(2, 1, 2, 2) }, 24_117)]
+#[case::refusals(Bounds { refusals: true, ..SMALL }, 30_241)]
+#[case::it_is_deleted(Bounds { goes: true, ..Bounds::new(1, 2, 3, 2) }, 22_370)]
+#[case::a_deleted_counter(DELETED, 126_595)]
+#[case::a_deleted_counter_of_two_writers(Bounds { projections: 1, deletions: 1, ..Bounds::new(2, 1, 2, 2) }, 91_497)]
 fn with_all_rules_no_count_is_ever_wrong(#[case] bounds: Bounds, #[case] states: u32) {
     assert_eq!(holds(&bounds).states, states);
 }
@@ -60,7 +60,7 @@ fn with_all_rules_no_count_is_ever_wrong_within_large_bounds(#[case] bounds: Bou
 /// Each is wrong soon, and by the shortest way of so many steps.
 #[rstest]
 #[case::no_test(Rule::Test, SMALL, 7)]
-#[case::no_fence(Rule::Fence, SMALL, 9)]
+#[case::no_fence(Rule::Fence, SMALL, 7)]
 #[case::no_taking_back(Rule::TakeBack, SMALL, 7)]
 #[case::no_look(Rule::Look, SMALL, 4)]
 #[case::a_sequence_used_again(Rule::Sequence, SMALL, 7)]

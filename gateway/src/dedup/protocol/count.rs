@@ -157,6 +157,10 @@ impl Count {
                 let newest = newest.clone();
                 self.end(Outcome::TargetClosed { newest, taken_back: false })
             }
+            // It may have been in a counter that has gone with the object.
+            (Look::Ended(None), Added::Perhaps { .. }) if self.own == Own::NoCounter => {
+                self.end(Outcome::Indeterminate(Cause::Tampered))
+            }
             (Look::Ended(_), _) => self.withdraw(),
             (_, Added::Yes(_)) => self.look_again(),
             (_, Added::No | Added::Perhaps { .. }) => self.add(),
@@ -176,14 +180,11 @@ impl Count {
     fn add(&mut self) -> Effect {
         let old = match self.own {
             Own::Unknown => return self.read_counter(),
-            Own::NoCounter => match (self.base, &self.look) {
-                (None, Look::Counts(record)) => {
-                    self.base = Some(record.occurrences());
-                    None
-                }
-                (None, _) => return self.look_again(),
-                (Some(_), _) => None,
-            },
+            Own::NoCounter => {
+                let Look::Counts(record) = &self.look else { return self.look_again() };
+                self.base.get_or_insert(record.occurrences());
+                None
+            }
             Own::Known(register) => register,
         };
         let count = old.map_or(0, |old| old.count).saturating_add(self.batch.size);
@@ -318,8 +319,6 @@ impl Count {
         match (&self.added, has_batch) {
             (_, true) => self.added = Added::Yes(counter),
             (Added::No, false) => {}
-            // It may still take effect: of it and the next write at most one does.
-            (Added::Perhaps { tested }, false) if *tested == self.own => {}
             // It tested a register that is not there any more, and may have been in one that was.
             (Added::Perhaps { tested: Own::Known(Some(_)) }, false) if register.is_none() => {
                 return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
@@ -337,9 +336,13 @@ impl Count {
             Added::Yes(_) | Added::Perhaps { tested: Own::Known(Some(_)) } => {
                 return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
             }
-            Added::Perhaps { tested: Own::NoCounter } => {}
-            // What was counted before it began must be read.
-            Added::No | Added::Perhaps { .. } => self.base = None,
+            // What was counted before it begins must be read.
+            Added::No => self.base = None,
+            // It had no effect if the object is still there: a counter goes with its object.
+            Added::Perhaps { tested } => {
+                self.look = Look::Unknown;
+                self.base = self.base.filter(|_| tested == Own::NoCounter);
+            }
         }
         self.own = Own::NoCounter;
         None

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use rstest::rstest;
+
 use super::{EPOCH, active, context, terminal, version};
 use crate::{
     config::Config,
@@ -9,6 +11,7 @@ use crate::{
         Now,
         count::{Batch, Cause, Count, Effect, Event, Outcome, Own, Write},
     },
+    kubernetes::Error,
     remediation::{BootId, Counter, Record, Register},
 };
 
@@ -20,12 +23,16 @@ fn now() -> Now {
     Now::of(&context())
 }
 
-/// Two signals on an active RemediationRequest, and the first write of them.
-fn begun() -> (Count, Write) {
+/// Two signals on an active RemediationRequest, of whose counter `own` is known.
+fn batch(own: Own) -> Count {
     let batch =
         Batch { size: 2, newest: EPOCH, deadline: now().monotonic + Duration::from_secs(60), first_sequence: 5 };
-    let retry = Config::default().processing.retry;
-    let mut machine = Count::new(Arc::new(active("a")), boot(), Own::Known(None), batch, retry);
+    Count::new(Arc::new(active("a")), boot(), own, batch, Config::default().processing.retry)
+}
+
+/// [`batch`], and the first write of it.
+fn begun() -> (Count, Write) {
+    let mut machine = batch(Own::Known(None));
     let write = write(machine.step(Event::Begin, now()));
     (machine, write)
 }
@@ -81,4 +88,59 @@ async fn of_a_register_that_somebody_changed_on_its_way_nothing_is_certain() {
             assert_eq!(machine.step(written(other, ended()), now()), TAMPERED, "{other:?} in place of {:?}", back.new);
         }
     }
+}
+
+fn unanswered() -> Error {
+    Error::Unexpected("reset".to_owned())
+}
+
+/// The first write of a batch, on a counter or to create one, is not answered, and then there is no counter.
+fn missing_in_doubt(own: Own) -> Count {
+    let mut machine = batch(own);
+    machine.step(Event::Begin, now());
+    if own == Own::NoCounter {
+        write(machine.step(Event::Object(Ok(Some(Arc::new(active("a"))))), now()));
+    }
+    let object = Some(Ok(Some(Arc::new(active("a")))));
+    let effect = machine.step(Event::Written { counter: Err(unanswered()), object }, now());
+    assert!(matches!(effect, Effect::Sleep(_)), "{effect:?}");
+    assert_eq!(machine.step(Event::Slept, now()), Effect::ReadCounter);
+    assert_eq!(machine.step(Event::Counter(Ok(None)), now()), Effect::ReadObject, "it may have gone with the object");
+    machine
+}
+
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn what_was_written_into_a_counter_that_has_gone_with_its_object_is_counted_nowhere_else(
+    #[values(Own::NoCounter, Own::Known(None))] own: Own,
+) {
+    let mut machine = missing_in_doubt(own);
+    assert_eq!(machine.step(Event::Object(Ok(None)), now()), TAMPERED);
+    let mut machine = missing_in_doubt(own);
+    let again = write(machine.step(Event::Object(Ok(Some(Arc::new(active("a"))))), now()));
+    assert_eq!((again.create, again.new.count), (Some(1), 2), "the object is there: nothing had an effect");
+}
+
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn what_is_not_found_three_times_is_refused(#[values(Own::NoCounter, Own::Known(None))] own: Own) {
+    let mut machine = batch(own);
+    let mut effect = machine.step(Event::Begin, now());
+    let mut writes = 0;
+    for _ in 0..12 {
+        let object = || Some(Arc::new(active("a")));
+        effect = match effect {
+            Effect::ReadObject => machine.step(Event::Object(Ok(object())), now()),
+            Effect::Write { look, .. } => {
+                writes += 1;
+                let counter = Err(Error::NotFound("no".to_owned()));
+                machine.step(Event::Written { counter, object: look.then(|| Ok(object())) }, now())
+            }
+            done => {
+                assert!(matches!(done, Effect::Done(Outcome::Refused(Error::NotFound(_)))), "{done:?}");
+                return assert_eq!(writes, 3);
+            }
+        };
+    }
+    panic!("{writes} writes: {effect:?}");
 }

@@ -58,6 +58,7 @@ impl Worker {
                 if taken_back {
                     core.metrics.counts_taken_back.inc();
                 }
+                self.pace.came_to_nothing(core.context.monotonic(), &core.config.lock);
                 for pending in batch.into_iter().rev() {
                     self.waiting.push_front(pending);
                 }
@@ -74,7 +75,10 @@ impl Worker {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
                 if cause == Cause::Tampered {
                     span.in_scope(|| {
-                        tracing::error!(name = target.name, "the counter was changed or removed by another client");
+                        tracing::error!(
+                            name = target.name,
+                            "the counter was changed, or removed by another client or with its RemediationRequest"
+                        );
                     });
                 }
                 let reason = "the signal's count could not be settled in time";
@@ -87,6 +91,7 @@ impl Worker {
         let core = &self.shared.core;
         let counted = Counted::of(counter, &record, core.context.now());
         let Counted { total, first_seen, last_seen } = counted;
+        self.pace.got_on();
         let mut occurrence = total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         for pending in batch {
             occurrence = occurrence.saturating_add(1);

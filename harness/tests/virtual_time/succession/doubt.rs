@@ -5,7 +5,7 @@ use std::time::Duration;
 use embedded_apiserver::{Effect, Fault};
 use harness::{
     fleet::Fleet,
-    testing::{assert_quiet, count_of, end, lines, name_of, only, patch, rest, script, send, spent, wait_ms},
+    testing::{assert_quiet, count_of, delete, end, lines, name_of, only, patch, rest, script, send, spent, wait_ms},
 };
 use rstest::rstest;
 use serde_json::json;
@@ -109,5 +109,36 @@ async fn what_was_counted_on_one_that_has_ended_is_taken_back_and_counted_on_its
     wait_ms(200_000).await;
     let counts: Vec<u64> = fleet.requests().iter().map(count_of).collect();
     assert_eq!((counts.len(), counts.iter().sum::<u64>()), (2, 3), "{counts:?}");
+    assert_quiet(&fleet);
+}
+
+#[rstest]
+#[case::in_a_counter_that_was_there(1, "patch")]
+#[case::in_one_that_it_created(0, "create")]
+#[tokio::test(start_paused = true)]
+async fn a_count_in_doubt_on_what_is_deleted_meanwhile_is_not_counted_again(
+    #[case] before: u32,
+    #[case] verb: &'static str,
+) {
+    let fleet = Fleet::new(20);
+    let script = script(&fleet);
+    let replicas = fleet.start_all(2).await;
+    assert_eq!(send(&fleet, &replicas[0], "gone").await.status, 201);
+    for _ in 0..before {
+        assert_eq!(send(&fleet, &replicas[0], "gone").await.status, 202);
+    }
+    rest().await;
+    script.add(1, Fault::answer_lost(), move |request| request.verb == verb && request.label() == "leases");
+    // The look whether it had an effect is late: the counter has gone with its object by then.
+    script.on(1, "get", "leases", Fault { delay_before: Duration::from_millis(500), ..Fault::default() });
+    let name = name_of(&only(&fleet));
+    let deletion = async {
+        wait_ms(50).await;
+        delete(&fleet, &name).await;
+    };
+    let (answer, ()) = futures::join!(send(&fleet, &replicas[1], "gone"), deletion);
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(send(&fleet, &replicas[1], "gone").await.status, 201);
+    rest().await;
     assert_quiet(&fleet);
 }
