@@ -23,7 +23,7 @@ use crate::{
     replica::{Answer, NAMESPACE, Replica, ReplicaSpec, config, pod_name},
     trace::{Life, Mode, Trace},
 };
-use embedded_apiserver::{Commit, EmbeddedApi, Options};
+use embedded_apiserver::{Commit, EmbeddedApi, Options, Restore, Snapshot};
 
 /// Where simulations begin.
 pub const EPOCH: Timestamp = Timestamp::constant(1_793_520_000, 0);
@@ -234,6 +234,18 @@ impl Fleet {
         let mut counters = self.api.objects(LEASES);
         counters.retain(is_counter);
         counters
+    }
+
+    /// A backup of the store, of which the oracles are told.
+    pub fn back_up(&self) -> Snapshot {
+        self.oracles.on_backed_up();
+        self.api.snapshot()
+    }
+
+    /// Puts the store back to `backup`, which must be the last one made, and tells the oracles.
+    pub fn restore(&self, backup: &Snapshot, restore: Restore) {
+        self.api.restore(backup, restore);
+        self.oracles.on_restored(self.api.now().as_millisecond());
     }
 
     /// What all oracles found, the end included.

@@ -83,11 +83,11 @@ fn project_soon(core: &Arc<Core>, uid: String, version: ResourceVersion) {
     let core = Arc::clone(core);
     core.context.clone().spawn(async move {
         core.context.sleep(core.context.jitter(UNPROJECTED_MAX, UNPROJECTED_MAX * 2)).await;
-        let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+        let (deadline, epoch) = (core.context.monotonic() + REQUEST_TIMEOUT, core.view.epoch());
         let Ok(Some(counter)) = core.store.counter(&uid, deadline).await else { return };
         let Some(record) = core.view.by_uid(&uid).filter(|_| counter.version == version) else { return };
         let counted = Counted::of(&counter, &record, core.context.now());
-        if projector::project(&core, record, counted).await {
+        if projector::project(&core, epoch, record, counted).await {
             core.metrics.projections.with_label_values(&["rescued"]).inc();
         }
     });
@@ -96,10 +96,20 @@ fn project_soon(core: &Arc<Core>, uid: String, version: ResourceVersion) {
 /// Removes the counter of what has ended, after its status says exactly what was counted: what was taken back may have been
 /// projected before.
 async fn remove(core: &Core, uid: &str, counter: &Counter, record: &Record) {
-    let Core { store, context, metrics, .. } = core;
-    if let Some(steps) = patch(record, Counted::of(counter, record, context.now()), true) {
-        match projector::write(core, record, steps).await {
-            // The counter is removed in a later sweep, once the view has seen it.
+    let Core { store, context, metrics, view, .. } = core;
+    // Etcd may have been restored from a backup, and the view not know it.
+    let (deadline, asked) = (context.monotonic() + REQUEST_TIMEOUT, view.asked(&record.fingerprint));
+    let record = match store.object(&record.name, deadline).await {
+        Ok(Some(found))
+            if view.agrees(&asked, &found) && found.uid == record.uid && !found.counts_signals(context.now()) =>
+        {
+            found
+        }
+        _ => return,
+    };
+    if let Some(steps) = patch(&record, Counted::of(counter, &record, context.now()), true) {
+        match projector::write(core, &record, steps).await {
+            // The counter is removed in a later sweep.
             Ok(()) | Err(Error::NotFound(_) | Error::Invalid(_) | Error::Conflict(_)) => {}
             Err(error) => tracing::warn!(name = record.name, %error, "the last count could not be written"),
         }

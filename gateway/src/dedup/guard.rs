@@ -2,10 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{bounds::REQUEST_TIMEOUT, core::Core, history::Finding, store::list_version};
+use super::{
+    bounds::REQUEST_TIMEOUT,
+    core::Core,
+    history::{Finding, State, state},
+    store::list_version,
+};
 use crate::{
     kubernetes::Error,
-    remediation::{Fingerprint, Projected, Record, ResourceVersion},
+    remediation::{Fingerprint, Projected},
 };
 
 /// What the view is about to learn by itself contradicts nothing.
@@ -64,11 +69,4 @@ impl Guard {
         let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;
         Ok(self.0.store.get(name, deadline).await?.map(|record| state(&record)))
     }
-}
-
-/// Which object, in which version.
-type State = (Box<str>, ResourceVersion);
-
-fn state(record: &Record) -> State {
-    (record.uid.clone(), record.version)
 }

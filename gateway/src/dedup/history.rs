@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::remediation::{Fingerprint, Record, ResourceVersion};
+use crate::remediation::{Fingerprint, Phase, Record, ResourceVersion};
 
 /// Objects looked at: one would do to tell that history went back.
 const SUSPECTS_MAX: usize = 8;
@@ -32,8 +32,8 @@ impl Asked {
     /// Whether an object that etcd showed afterwards continues what the view knew: the view had come to a version before
     /// that of the object, or knew it in just that version.
     pub(super) fn is_continued_by(&self, record: &Record) -> bool {
-        let known = self.known.iter().find(|known| known.uid == record.uid).map(|known| known.version);
-        record.fingerprint != self.fingerprint || continues(self.version, known, record)
+        let known = self.known.iter().find(|known| known.uid == record.uid);
+        record.fingerprint != self.fingerprint || continues(self.version, known.map(|known| &**known), record)
     }
 
     /// Whether a consistent list does that was answered afterwards.
@@ -42,9 +42,16 @@ impl Asked {
     }
 }
 
-/// Whether `record` can be what has become of history up to `version`, in which its object was at version `known`.
-pub(super) fn continues(version: Option<ResourceVersion>, known: Option<ResourceVersion>, record: &Record) -> bool {
-    version < Some(record.version) || known == Some(record.version)
+/// Whether `record` can be what has become of history up to `version`, in which its object was last `known` so.
+pub(super) fn continues(version: Option<ResourceVersion>, known: Option<&Record>, record: &Record) -> bool {
+    version < Some(record.version) || known.is_some_and(|known| state(known) == state(record))
+}
+
+/// An object in one version that stands for one state of a remediation: a history that went back gives versions out again.
+pub(super) type State = (Box<str>, ResourceVersion, Phase, bool);
+
+pub(super) fn state(record: &Record) -> State {
+    (record.uid.clone(), record.version, record.phase, record.terminating)
 }
 
 /// What a look at an object has shown.
@@ -115,15 +122,16 @@ impl Suspects {
             self.by_name.remove(name);
         }
         match finding {
-            Finding::ViewContradicts => Consequence::DropView,
             Finding::ListContradicts if struck && !self.doubtful => {
                 self.doubtful = true;
                 Consequence::Doubt
             }
+            // First of all: nobody looks any more once the last suspect is gone.
             _ if self.doubtful && self.by_name.values().all(|suspect| suspect.strikes == 0) => {
                 self.doubtful = false;
                 Consequence::Believe
             }
+            Finding::ViewContradicts => Consequence::DropView,
             _ => Consequence::Nothing,
         }
     }

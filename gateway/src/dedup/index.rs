@@ -107,8 +107,8 @@ impl Index {
     /// Takes a list over that was asked for when the index stood where it is. If it does not continue what is known, that is
     /// dropped before.
     pub(super) fn replace(&mut self, mut records: Vec<Record>, version: ResourceVersion) -> Change {
-        let known = |record: &Record| self.by_uid(&record.uid).map(|known| known.version);
-        let is_continued_by = |record: &Record| continues(self.version, known(record), record);
+        let known = |record: &Record| self.by_uid(&record.uid);
+        let is_continued_by = |record: &Record| continues(self.version, known(record).as_deref(), record);
         let continued = self.version <= Some(version) && records.iter().all(is_continued_by);
         let mut change = if continued { Change::default() } else { self.rewind() };
         let listed: BTreeMap<&str, ()> = records.iter().map(|r| (&*r.uid, ())).collect();

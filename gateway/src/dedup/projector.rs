@@ -14,10 +14,14 @@ use crate::{kubernetes::Error, remediation::Record};
 /// Tries after which it is left to the collector.
 const TRIES_MAX: u32 = 5;
 
-/// Makes the status of the object of `record` say `counted` at least, trying a few times. Tells whether it does.
-pub(super) async fn project(core: &Core, mut record: Arc<Record>, counted: Counted) -> bool {
-    let Core { store, context, metrics, .. } = core;
+/// Makes the status of the object of `record` say `counted` at least, trying a few times. Tells whether it does. What was
+/// counted in an `epoch` of the view that is over may have been undone: the collector will see what is there.
+pub(super) async fn project(core: &Core, epoch: u64, mut record: Arc<Record>, mut counted: Counted) -> bool {
+    let Core { context, metrics, view, .. } = core;
     for _ in 0..TRIES_MAX {
+        if view.epoch() != epoch {
+            return false;
+        }
         let Some(steps) = patch(&record, counted, false) else { return true };
         match write(core, &record, steps).await {
             Ok(()) => return true,
@@ -31,15 +35,33 @@ pub(super) async fn project(core: &Core, mut record: Arc<Record>, counted: Count
                 context.sleep(context.jitter(DELAY.0, DELAY.1)).await;
             }
         }
-        let deadline = context.monotonic() + REQUEST_TIMEOUT;
-        match store.object(&record.name, deadline).await {
-            Ok(Some(newest)) if newest.uid == record.uid => record = newest,
-            Ok(_) => return false,
+        match newest(core, &record, counted).await {
+            Ok(Some(newest)) => (record, counted) = newest,
+            Ok(None) => return false,
             Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
         }
     }
     tracing::warn!(name = record.name, "the count could not be written into the status; the collector will try again");
     false
+}
+
+/// The object of `record` and what is counted on it, as they are now: `counted` where nothing is counted beside the object
+/// yet. None if one of them is gone, or history went back.
+async fn newest(core: &Core, record: &Record, counted: Counted) -> Result<Option<(Arc<Record>, Counted)>, Error> {
+    let Core { store, context, view, .. } = core;
+    let (deadline, asked) = (context.monotonic() + REQUEST_TIMEOUT, view.asked(&record.fingerprint));
+    let found = store.object(&record.name, deadline).await?;
+    if !view.agrees_with_get(&asked, &record.name, found.as_deref()) {
+        return Ok(None);
+    }
+    let Some(newest) = found.filter(|newest| newest.uid == record.uid) else { return Ok(None) };
+    let counter = store.counter(&newest.uid, deadline).await?;
+    let counted = match counter {
+        Some(counter) => Counted::of(&counter, &newest, context.now()),
+        None if counted.total == 1 => counted,
+        None => return Ok(None),
+    };
+    Ok(Some((newest, counted)))
 }
 
 /// Sends `steps`, the patch of the status of the object of `record`, once.

@@ -127,6 +127,7 @@ impl Worker {
         let epoch = self.shared.core.view.epoch();
         if self.epoch != epoch {
             (self.epoch, self.known, self.past) = (epoch, None, Past::default());
+            self.projection = Projection::default();
         }
         let target = match self.target() {
             Some(target) => target,
@@ -201,6 +202,7 @@ impl Worker {
     /// Answers the signal that has waited longest: it created `record`.
     fn answer_created(&mut self, record: &Arc<Record>) {
         let Some(creator) = self.waiting.pop_front() else { return };
+        self.pace.got_on();
         let received = creator.signal.received_time;
         let core = &self.shared.core;
         core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();

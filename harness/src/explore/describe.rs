@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scenario::{Actor, Adopted, Clocks, Fault, Network, Refusal, Scenario, What, When};
+use super::scenario::{Actor, Adopted, Caches, Clocks, Fault, Network, Refusal, Scenario, What, When};
 
 impl Scenario {
     /// Its parts in a few words.
@@ -93,6 +93,21 @@ impl fmt::Display for What {
             ),
             Self::Refuse { refusal, for_ms } => write!(f, "{refusal} for {for_ms} ms"),
             Self::OldCrd { for_ms } => write!(f, "the CRD is the predecessor's for {for_ms} ms"),
+            Self::Restore { for_ms, caches } => {
+                write!(f, "etcd is backed up, and restored from that {for_ms} ms later; {caches}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Caches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anew => f.write_str("the API servers restart with it"),
+            Self::Passed => {
+                f.write_str("the API servers restart with it, and their versions soon pass those of before")
+            }
+            Self::Stay { for_ms } => write!(f, "the API servers restart only {for_ms} ms after that"),
         }
     }
 }

@@ -66,6 +66,9 @@ impl Draw {
         if self.profile == FaultProfile::Beyond {
             self.break_bounds(span, &mut scenario);
         }
+        if self.profile == FaultProfile::Restored {
+            self.restores(span, &mut scenario);
+        }
         scenario
     }
 
@@ -97,9 +100,11 @@ impl Draw {
             FaultProfile::None => false,
             FaultProfile::Light => self.one_in(6),
             FaultProfile::Heavy => true,
-            FaultProfile::Swarm | FaultProfile::Neighbours | FaultProfile::Foreign | FaultProfile::Beyond => {
-                self.one_in(3)
-            }
+            FaultProfile::Swarm
+            | FaultProfile::Neighbours
+            | FaultProfile::Foreign
+            | FaultProfile::Beyond
+            | FaultProfile::Restored => self.one_in(3),
         }
     }
 
@@ -269,16 +274,18 @@ mod tests {
     #[case::neighbours(FaultProfile::Neighbours, false)]
     #[case::foreign(FaultProfile::Foreign, true)]
     #[case::beyond(FaultProfile::Beyond, true)]
+    #[case::restored(FaultProfile::Restored, true)]
     fn only_fault_profiles_of_their_own_leave_the_assumptions(#[case] profile: FaultProfile, #[case] leaves: bool) {
         for seed in 0..300 {
             let Scenario { network, faults, actors, promise, .. } = draw(seed, profile);
             let pauses = faults.iter().any(|i| matches!(i.what, What::Pause { for_ms, .. } if for_ms >= SETTLED_MS));
+            let restored = faults.iter().any(|i| matches!(i.what, What::Restore { .. }));
             let other = actors.iter().any(|actor| match actor {
                 Actor::Retention { after_ms, .. } | Actor::User { after_ms } => *after_ms < SETTLED_MS,
                 Actor::Foreign { .. } => true,
                 _ => false,
             });
-            assert_eq!(pauses || other || network.slow_max_ms >= REQUEST_LIFE_MS, leaves, "seed {seed}");
+            assert_eq!(pauses || restored || other || network.slow_max_ms >= REQUEST_LIFE_MS, leaves, "seed {seed}");
             assert_eq!(promise == Promise::Detected, leaves);
         }
     }

@@ -22,12 +22,22 @@ pub enum FaultProfile {
     Foreign,
     /// As [`FaultProfile::Swarm`], with stops, requests and deletions beyond the protocol's bounds.
     Beyond,
+    /// As [`FaultProfile::Swarm`], with an etcd that is restored from a backup.
+    Restored,
 }
 
 impl FaultProfile {
     /// Every profile, in the order in which `--help` lists them.
-    pub const ALL: [Self; 7] =
-        [Self::None, Self::Light, Self::Heavy, Self::Swarm, Self::Neighbours, Self::Foreign, Self::Beyond];
+    pub const ALL: [Self; 8] = [
+        Self::None,
+        Self::Light,
+        Self::Heavy,
+        Self::Swarm,
+        Self::Neighbours,
+        Self::Foreign,
+        Self::Beyond,
+        Self::Restored,
+    ];
 
     /// What it is called on command lines and in results.
     pub const fn name(self) -> &'static str {
@@ -39,6 +49,7 @@ impl FaultProfile {
             Self::Neighbours => "neighbours",
             Self::Foreign => "foreign",
             Self::Beyond => "beyond",
+            Self::Restored => "restored",
         }
     }
 
@@ -52,6 +63,9 @@ impl FaultProfile {
             Self::Neighbours => "like swarm, with hostile neighbours that stay within their permissions",
             Self::Foreign => "like swarm, with another creator that uses its own names: twins must be detected",
             Self::Beyond => "like swarm, with stops and deletions beyond the bounds: twins must be detected",
+            Self::Restored => {
+                "like swarm, with etcd restored from a backup: no count is lost from then on, twins must be detected"
+            }
         }
     }
 
@@ -59,7 +73,7 @@ impl FaultProfile {
     pub const fn promise(self) -> Promise {
         match self {
             Self::None | Self::Light | Self::Heavy | Self::Swarm | Self::Neighbours => Promise::Unique,
-            Self::Foreign | Self::Beyond => Promise::Detected,
+            Self::Foreign | Self::Beyond | Self::Restored => Promise::Detected,
         }
     }
 }

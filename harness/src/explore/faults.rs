@@ -3,17 +3,21 @@
 
 use std::{sync::Arc, time::Duration};
 
+use embedded_apiserver::Restore;
 use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 
 use super::{
     network::replica_index,
-    scenario::{Fault, What, When},
+    scenario::{Caches, Fault, Scenario, What, When},
     world::World,
 };
 use crate::{
     fleet::{crd, predecessors_crd},
     trace::{API, Life},
 };
+
+/// As measured on a control plane that has nothing else to do.
+const PASSED_AFTER: Duration = Duration::from_millis(180);
 
 /// Makes `faults` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
 pub async fn happen(world: Arc<World>, faults: Vec<Fault>, mut sent: UnboundedReceiver<(String, u64)>) {
@@ -121,14 +125,35 @@ async fn happen_now(world: &World, what: What) {
             wait(for_ms).await;
             fleet.api.seed(crd());
         }
+        What::Restore { for_ms, caches } => {
+            let backup = fleet.back_up();
+            fleet.trace.note(API, "the store is backed up");
+            wait(for_ms).await;
+            fleet.restore(
+                &backup,
+                match caches {
+                    Caches::Anew => Restore::Everything,
+                    Caches::Passed => Restore::BusyCluster { passed_after: PASSED_AFTER },
+                    Caches::Stay { .. } => Restore::UnderLiveApi,
+                },
+            );
+            if let Caches::Stay { for_ms } = caches {
+                wait(for_ms).await;
+                fleet.api.restart_api();
+            }
+        }
     }
 }
 
-/// Ends all faults: everybody is up, goes on and reaches the API.
-pub fn heal(world: &World) {
+/// Ends all faults of `scenario`: everybody is up, goes on and reaches the API.
+pub fn heal(world: &World, scenario: &Scenario) {
     world.fleet.trace.life(API, Life::Healed);
     world.wire.heal();
     world.fleet.api.set_event_lag(Duration::ZERO);
+    let mut faults = scenario.faults.iter();
+    if faults.any(|fault| matches!(fault.what, What::Restore { caches: Caches::Stay { .. }, .. })) {
+        world.fleet.api.restart_api();
+    }
     world.fill();
     for index in 0..world.len() {
         if let Some(replica) = world.replica(index) {

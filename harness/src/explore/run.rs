@@ -78,7 +78,7 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     faults.abort();
     let _ = faults.await;
     drop(actors);
-    faults::heal(&world);
+    faults::heal(&world, scenario);
     if scenario.faults.iter().any(|fault| matches!(fault.what, What::OldCrd { .. })) {
         world.fleet.api.seed(crd());
     }

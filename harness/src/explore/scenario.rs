@@ -223,6 +223,28 @@ pub enum What {
         /// After so long.
         for_ms: u64,
     },
+    /// etcd is restored from the backup that is made when this begins.
+    Restore {
+        /// After so long.
+        for_ms: u64,
+        /// What becomes of the API servers' caches.
+        caches: Caches,
+    },
+}
+
+/// What becomes of the API servers' caches when etcd is restored from a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Caches {
+    /// The API servers are restarted with it.
+    Anew,
+    /// Likewise, in a cluster that is so busy that its versions soon pass those of before.
+    Passed,
+    /// They stay as they were, until the API servers are restarted.
+    Stay {
+        /// After so long.
+        for_ms: u64,
+    },
 }
 
 /// What admission refuses.
@@ -249,7 +271,9 @@ impl What {
             | Self::HoldWatches { replica, .. }
             | Self::Roll { replica, .. }
             | Self::Suspend { replica, .. } => Some(replica),
-            Self::Down { .. } | Self::Compact | Self::Refuse { .. } | Self::OldCrd { .. } => None,
+            Self::Down { .. } | Self::Compact | Self::Refuse { .. } | Self::OldCrd { .. } | Self::Restore { .. } => {
+                None
+            }
         }
     }
 }

@@ -18,11 +18,26 @@ pub struct Counters {
     counted: BTreeMap<String, u64>,
     /// By uid: its status' count, and whether it is active; none once it is gone.
     requests: BTreeMap<String, (u64, bool)>,
+    /// By uid: what was ever counted.
+    most: BTreeMap<String, u64>,
+    /// By uid: what was counted before the store was restored from a backup, and may be projected by who has not noticed.
+    undone: BTreeMap<String, u64>,
+    /// What was counted and there when the last backup was made.
+    backed_up: (BTreeMap<String, u64>, BTreeMap<String, (u64, bool)>),
 }
 
 impl Oracle for Counters {
     fn name(&self) -> &'static str {
         "counters"
+    }
+
+    fn on_backed_up(&mut self) {
+        self.backed_up = (self.counted.clone(), self.requests.clone());
+    }
+
+    fn on_restored(&mut self, _at_ms: i64) {
+        self.undone = self.most.clone();
+        (self.counted, self.requests) = self.backed_up.clone();
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
@@ -36,22 +51,24 @@ impl Oracle for Counters {
 
     fn at_end(&mut self, end: &End) -> Vec<String> {
         let counters = end.leases.iter().filter(|lease| is_counter(lease));
-        counters.filter_map(|counter| judge_at_end(counter, &end.requests)).collect()
+        counters.filter_map(|counter| self.judge_at_end(counter, &end.requests)).collect()
     }
 }
 
-fn judge_at_end(counter: &Value, requests: &[Value]) -> Option<String> {
-    let Some(request) = requests.iter().find(|request| uid(request) == counts_for(counter)) else {
-        return Some(format!("the counter {} is left, its RemediationRequest is gone", name(counter)));
-    };
-    // Not one projected further than it can say.
-    let (counted, said) = (counted_on(counter).min(i32::MAX as u64), occurrences(request));
-    // What was taken back from one that has ended is in its status until the collector has come by.
-    let is_right = if is_active(request) { said == counted } else { said >= counted };
-    (!is_right).then(|| format!("{} says {said} at rest, its counter {counted}", name(request)))
-}
-
 impl Counters {
+    fn judge_at_end(&self, counter: &Value, requests: &[Value]) -> Option<String> {
+        let Some(request) = requests.iter().find(|request| uid(request) == counts_for(counter)) else {
+            return Some(format!("the counter {} is left, its RemediationRequest is gone", name(counter)));
+        };
+        // Not one projected further than it can say.
+        let (counted, said) = (counted_on(counter).min(i32::MAX as u64), occurrences(request));
+        // What was taken back from one that has ended is in its status until the collector has come by.
+        // Nor one of what was undone since, by who had not noticed that.
+        let undone = self.undone.get(uid(request)).is_some_and(|undone| counted < said && said <= *undone);
+        let is_right = undone || if is_active(request) { said == counted } else { said >= counted };
+        (!is_right).then(|| format!("{} says {said} at rest, its counter {counted}", name(request)))
+    }
+
     fn on_request(&mut self, write: &Write<'_>, object: &Value) -> Option<String> {
         let (said, written) = (occurrences(object), write.old.map(occurrences));
         match write.new {
@@ -63,7 +80,8 @@ impl Counters {
             return None;
         }
         let counted = *self.counted.get(uid(object))?;
-        (said > counted && is_active(object))
+        let most = self.undone.get(uid(object)).map_or(counted, |undone| counted.max(*undone));
+        (said > most && is_active(object))
             .then(|| format!("{} writes {said} into {}, where {counted} are counted", write.caller, name(object)))
     }
 
@@ -74,6 +92,8 @@ impl Counters {
             return self.on_removal(write, object);
         };
         self.counted.insert(of.to_owned(), counted_on(new));
+        let most = self.most.entry(of.to_owned()).or_default();
+        *most = counted_on(new).max(*most);
         if !is_gateway(write.caller) {
             return None;
         }

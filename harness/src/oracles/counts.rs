@@ -11,7 +11,8 @@ use super::{
 /// Acknowledged ≤ counted ≤ attempted, summed over the RemediationRequests of a fingerprint, deleted ones included: at every
 /// moment where all signals are seen on their way, and at the end.
 ///
-/// Where twins are allowed, a signal whose create was given up may be counted on both; none may be lost even there.
+/// Where twins are allowed, a signal whose create was given up may be counted on both; none may be lost even there. Of what
+/// was acknowledged before a restore, or was on its way by then, nothing is known after it but what was restored.
 #[derive(Debug, Default)]
 pub struct Counts {
     tallies: Tallies,
@@ -22,6 +23,10 @@ pub struct Counts {
     acknowledged: BTreeMap<String, u64>,
     twins_allowed: bool,
     sees_all_signals: bool,
+    /// What was counted, acknowledged, and counted by others, when the last backup was made.
+    backed_up: (Tallies, [BTreeMap<String, u64>; 2]),
+    /// When the store was last restored from a backup.
+    restored_ms: Option<i64>,
 }
 
 fn of(counts: &BTreeMap<String, u64>, fingerprint: &str) -> u64 {
@@ -41,6 +46,15 @@ impl Oracle for Counts {
         self.sees_all_signals = true;
     }
 
+    fn on_backed_up(&mut self) {
+        self.backed_up = (self.tallies.clone(), [self.acknowledged.clone(), self.counted_by_others.clone()]);
+    }
+
+    fn on_restored(&mut self, at_ms: i64) {
+        (self.tallies, [self.acknowledged, self.counted_by_others]) = self.backed_up.clone();
+        self.restored_ms = Some(at_ms);
+    }
+
     fn on_signal(&mut self, signal: &Signal<'_>) {
         *self.attempted.entry(signal.fingerprint.to_owned()).or_default() += 1;
     }
@@ -56,7 +70,10 @@ impl Oracle for Counts {
     }
 
     fn on_answer(&mut self, signal: &Signal<'_>, _told: &Told<'_>) -> Option<String> {
-        let Signal { fingerprint, .. } = *signal;
+        let Signal { fingerprint, sent_ms, .. } = *signal;
+        if self.restored_ms >= Some(sent_ms) {
+            return None;
+        }
         *self.acknowledged.entry(fingerprint.to_owned()).or_default() += 1;
         let acknowledged = of(&self.acknowledged, fingerprint) + of(&self.counted_by_others, fingerprint);
         let counted = self.tallies.of(fingerprint);
@@ -75,7 +92,8 @@ impl Oracle for Counts {
         for fingerprint in known {
             let others = of(&self.counted_by_others, fingerprint);
             let attempted = others + of(&end.attempted, fingerprint);
-            let acknowledged = others + of(&end.acknowledged, fingerprint);
+            let acknowledged = if self.restored_ms.is_some() { &self.acknowledged } else { &end.acknowledged };
+            let acknowledged = others + of(acknowledged, fingerprint);
             let counted = counted.remove(fingerprint.as_str()).unwrap_or(0);
             if counted < acknowledged {
                 wrong.push(format!("{fingerprint}: {acknowledged} signals acknowledged, only {counted} counted"));
@@ -83,6 +101,9 @@ impl Oracle for Counts {
             if counted > attempted && !self.twins_allowed {
                 wrong.push(format!("{fingerprint}: {attempted} signals sent, but {counted} counted"));
             }
+        }
+        if self.restored_ms.is_some() {
+            return wrong;
         }
         wrong.extend(counted.keys().map(|unknown| format!("a RemediationRequest of {unknown}, which nobody sent")));
         let names: BTreeSet<&str> = end.requests.iter().map(name).chain(gone().map(|tally| &*tally.name)).collect();

@@ -10,6 +10,15 @@ use super::{
 /// Knows the highest count that was ever committed on each RemediationRequest.
 #[derive(Debug, Default)]
 pub struct Durable {
+    known: Known,
+    /// When the last backup was made.
+    backed_up: Known,
+    /// When the store was last restored from a backup.
+    restored_ms: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Known {
     /// By name: fingerprint and count. Deletion makes nothing undone that was told before.
     committed: BTreeMap<String, (String, u64)>,
     tallies: Tallies,
@@ -20,17 +29,31 @@ impl Oracle for Durable {
         "durable"
     }
 
+    fn on_backed_up(&mut self) {
+        self.backed_up = self.known.clone();
+    }
+
+    fn on_restored(&mut self, at_ms: i64) {
+        self.known = self.backed_up.clone();
+        self.restored_ms = Some(at_ms);
+    }
+
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {
-        let tally = self.tallies.note(write)?;
-        let known = self.committed.entry(tally.name.clone()).or_default();
+        let Known { committed, tallies } = &mut self.known;
+        let tally = tallies.note(write)?;
+        let known = committed.entry(tally.name.clone()).or_default();
         *known = (tally.fingerprint.clone(), known.1.max(tally.counted()));
         None
     }
 
     fn on_answer(&mut self, signal: &Signal<'_>, told: &Told<'_>) -> Option<String> {
-        let Signal { pod, fingerprint, .. } = signal;
+        let Signal { pod, fingerprint, sent_ms } = signal;
+        // It may have been committed before the restore, and told only now.
+        if self.restored_ms >= Some(*sent_ms) {
+            return None;
+        }
         let Told { name, occurrence, .. } = told;
-        let Some((of, most)) = self.committed.get(*name) else {
+        let Some((of, most)) = self.known.committed.get(*name) else {
             return Some(format!("{pod} told a sender of {name}, which was never committed"));
         };
         if of != fingerprint {

@@ -101,6 +101,13 @@ pub trait Oracle: Send {
         None
     }
 
+    /// A backup of the store is made.
+    fn on_backed_up(&mut self) {}
+
+    /// The store is as it was at the last backup (wall time of the store, in milliseconds since 1970): what was written since
+    /// is gone, and what was acknowledged with it.
+    fn on_restored(&mut self, _at_ms: i64) {}
+
     /// A signal is sent to a replica.
     fn on_signal(&mut self, _signal: &Signal<'_>) {}
 

@@ -93,6 +93,16 @@ impl Oracles {
         self.judge(Some(write.version), |oracle| oracle.on_write(write));
     }
 
+    /// Tells all that a backup of the store is made.
+    pub fn on_backed_up(&self) {
+        self.each(|oracle| oracle.on_backed_up());
+    }
+
+    /// Tells all that the store is as it was at the last backup.
+    pub fn on_restored(&self, at_ms: i64) {
+        self.each(|oracle| oracle.on_restored(at_ms));
+    }
+
     /// Shows a signal to all.
     pub fn on_signal(&self, signal: &Signal<'_>) {
         self.each(|oracle| oracle.on_signal(signal));

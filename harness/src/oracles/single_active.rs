@@ -15,6 +15,8 @@ const TERMINAL: [&str; 5] = ["Completed", "Failed", "TimedOut", "Skipped", "Canc
 #[derive(Debug, Default)]
 pub struct SingleActive {
     active: BTreeMap<String, BTreeSet<String>>,
+    /// When the last backup was made.
+    backed_up: BTreeMap<String, BTreeSet<String>>,
     twins_allowed: bool,
 }
 
@@ -25,6 +27,14 @@ impl Oracle for SingleActive {
 
     fn allow_twins(&mut self) {
         self.twins_allowed = true;
+    }
+
+    fn on_backed_up(&mut self) {
+        self.backed_up = self.active.clone();
+    }
+
+    fn on_restored(&mut self, _at_ms: i64) {
+        self.active = self.backed_up.clone();
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {

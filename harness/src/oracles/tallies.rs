@@ -111,7 +111,7 @@ impl Tally {
 }
 
 /// All RemediationRequests that were ever written, by uid, and the uids of each fingerprint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tallies {
     by_uid: BTreeMap<String, Tally>,
     uids: BTreeMap<String, Vec<String>>,

@@ -21,11 +21,13 @@ pub struct Twins {
     allowed: bool,
     healed_ms: Option<i64>,
     fingerprints: BTreeMap<String, Active>,
+    /// When the last backup was made.
+    backed_up: BTreeMap<String, Active>,
     /// When replicas were last asked how many twins they have detected, and what they said.
     asked: Option<(i64, Detected)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Active {
     /// By uid.
     requests: BTreeMap<String, Request>,
@@ -33,7 +35,7 @@ struct Active {
     changed_ms: i64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Request {
     name: String,
     /// `metadata.creationTimestamp`: text of one form, whole seconds.
@@ -53,6 +55,17 @@ impl Oracle for Twins {
 
     fn on_healed(&mut self, at_ms: i64) {
         self.healed_ms = Some(at_ms);
+    }
+
+    fn on_backed_up(&mut self) {
+        self.backed_up = self.fingerprints.clone();
+    }
+
+    fn on_restored(&mut self, at_ms: i64) {
+        self.fingerprints = self.backed_up.clone();
+        for active in self.fingerprints.values_mut() {
+            active.changed_ms = at_ms;
+        }
     }
 
     fn on_write(&mut self, write: &Write<'_>) -> Option<String> {

@@ -19,7 +19,8 @@ fn the_product_holds_under_every_fault_profile(
         FaultProfile::Swarm,
         FaultProfile::Neighbours,
         FaultProfile::Foreign,
-        FaultProfile::Beyond
+        FaultProfile::Beyond,
+        FaultProfile::Restored
     )]
     profile: FaultProfile,
     #[values(Protocol::Fenced, Protocol::FenceOnly)] protocol: Protocol,
@@ -60,7 +61,8 @@ fn a_scenario_has_one_history(
         FaultProfile::Swarm,
         FaultProfile::Neighbours,
         FaultProfile::Foreign,
-        FaultProfile::Beyond
+        FaultProfile::Beyond,
+        FaultProfile::Restored
     )]
     profile: FaultProfile,
 ) {

@@ -16,7 +16,7 @@ use self::builder::Builder;
 pub(super) use self::{
     parts::{Bar, Commit, Lane, Signal, Timeline},
     request::Request,
-    time::Micros,
+    time::{Micros, micros},
 };
 
 impl Timeline {

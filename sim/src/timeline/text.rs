@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use harness::trace::{API, Event, What, words};
 
 use super::{
-    model::{Request, Timeline},
+    model::{Request, Timeline, micros},
     names,
     run::Run,
 };
@@ -173,7 +173,8 @@ fn cell(event: &Event, timeline: &Timeline) -> Option<(Column, String)> {
             (lane, format!("{} {number} {result}", if *heard { "←" } else { "✕" }))
         }
         What::Committed(commit) => {
-            let found = timeline.commits.iter().find(|known| known.version == commit.version)?;
+            let found =
+                timeline.commits.iter().find(|known| (known.version, known.at) == (commit.version, micros(event)))?;
             if found.by == "seed" {
                 return None;
             }

@@ -41,6 +41,7 @@ fn view() -> (View, Metrics) {
 #[case::created_since(at(active("c"), 9), true)]
 #[case::of_another_fingerprint(Record { fingerprint: Fingerprint::of("shop:Deployment:cart"), ..at(active("c"), 4) }, true)]
 #[case::in_an_older_version(at(active("a"), 4), false)]
+#[case::ended_in_the_same_version(at(terminal("a"), 5), false)]
 #[case::in_a_version_that_was_passed(at(active("a"), 8), false)]
 #[case::deleted_before(at(active("b"), 6), false)]
 #[case::never_seen(at(active("c"), 6), false)]
@@ -59,6 +60,7 @@ fn an_object_continues_what_was_known_or_history_has_gone_back(#[case] record: R
 #[case::at_an_older_version(7, vec![at(active("a"), 5)], false)]
 #[case::with_an_object_that_was_deleted(9, vec![at(active("a"), 5), at(active("b"), 6)], false)]
 #[case::with_an_object_in_an_older_version(9, vec![at(active("a"), 3)], false)]
+#[case::with_one_that_ended_in_the_same_version(9, vec![at(terminal("a"), 5)], false)]
 fn a_consistent_list_continues_what_was_known_or_all_is_dropped(
     #[case] number: u64,
     #[case] listed: Vec<Record>,
@@ -146,6 +148,34 @@ fn lists_that_contradict_etcd_twice_are_doubted_until_they_agree() {
         assert_eq!(suspects.judge(name, finding), consequence, "{name} {finding:?}");
     }
     assert!(suspects.is_empty());
+}
+
+#[test]
+fn lists_that_were_doubted_for_long_are_believed_when_only_the_view_is_wrong() {
+    let mut suspects = Suspects::default();
+    suspects.add("a", &fingerprint());
+    for _ in 0..40 {
+        suspects.judge("a", Finding::ListContradicts);
+    }
+    // It is given up, and nobody looks again.
+    assert_eq!(suspects.judge("a", Finding::ViewContradicts), Consequence::Believe);
+    assert!(suspects.is_empty());
+}
+
+#[test]
+fn a_view_is_dropped_when_lists_are_believed_again() {
+    let (view, _) = view();
+    view.missed(&view.asked(&fingerprint()), "rr-a");
+    for _ in 0..2 {
+        view.judge("rr-a", Finding::ListContradicts, view.epoch());
+    }
+    view.update(|known| {
+        *known = index();
+        Default::default()
+    });
+    assert!(view.is_doubtful());
+    view.judge("rr-a", Finding::ViewContradicts, view.epoch());
+    assert!(!view.is_doubtful() && view.version().is_none());
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl View {
             }
             Consequence::Believe => {
                 self.shared.doubt.send_replace(false);
+                self.drop_since(epoch);
                 tracing::info!("lists of the API servers agree with etcd again");
             }
         }

@@ -28,7 +28,8 @@ impl Worker {
     /// Brings the status up if it is due; `at_once` if this worker ends.
     pub(super) fn project(&mut self, at_once: bool) {
         let core = &self.shared.core;
-        if self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
+        let is_undone = self.epoch != core.view.epoch();
+        if is_undone || self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
             return self.projection = Projection::default();
         }
         let again = self.soon();
@@ -42,9 +43,9 @@ impl Worker {
     }
 
     fn write_status(&self, record: Arc<Record>, counted: Counted) {
-        let (core, under_way) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting));
+        let (core, under_way, epoch) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting), self.epoch);
         self.shared.spawn(async move {
-            projector::project(&core, record, counted).await;
+            projector::project(&core, epoch, record, counted).await;
             drop(under_way);
         });
     }

@@ -5,11 +5,11 @@ use rand::RngExt;
 use super::{Draw, SETTLED_MS, Span};
 use crate::explore::{
     fault_profile::FaultProfile,
-    scenario::{Actor, Arrival, Fault, Network, Scenario, What, When},
+    scenario::{Actor, Arrival, Caches, Fault, Network, Scenario, What, When},
 };
 
-/// Signals that come evenly throughout where the bounds are broken.
-const BEYOND_SIGNALS: u64 = 24;
+/// Signals that come evenly throughout where the assumptions are left.
+const EVEN_SIGNALS: u64 = 24;
 
 impl Draw {
     pub(super) fn actors(&mut self, span: Span) -> Vec<Actor> {
@@ -65,8 +65,8 @@ impl Draw {
     pub(super) fn break_bounds(&mut self, span: Span, scenario: &mut Scenario) {
         let pause_ms = self.rng.random_range(2_000..20_000);
         scenario.actors.push(Actor::Controller { pause_ms, full_put: false });
-        let step = span.ms / BEYOND_SIGNALS;
-        for at_ms in (0..BEYOND_SIGNALS).map(|number| number * step) {
+        let step = span.ms / EVEN_SIGNALS;
+        for at_ms in (0..EVEN_SIGNALS).map(|number| number * step) {
             let replica = self.rng.random_range(0..scenario.replicas.len());
             scenario.signals.push(Arrival { at_ms, replica, resource: 0, retries: 2 });
         }
@@ -87,6 +87,31 @@ impl Draw {
             let for_ms = self.rng.random_range(SETTLED_MS..=SETTLED_MS * 3);
             scenario.faults.push(Fault { when, what: What::Pause { replica, for_ms } });
             scenario.heal_at_ms += for_ms;
+        }
+    }
+
+    /// Backups, and what is lost when etcd is restored from them: remediations begin, end and go all the while.
+    pub(super) fn restores(&mut self, span: Span, scenario: &mut Scenario) {
+        let pause_ms = self.rng.random_range(20..=(span.ms / 8).clamp(21, 10_000));
+        scenario.actors.push(Actor::Controller { pause_ms, full_put: false });
+        let step = span.ms / EVEN_SIGNALS;
+        for at_ms in (0..EVEN_SIGNALS).map(|number| number * step) {
+            let (replica, resource) = (self.rng.random_range(0..scenario.replicas.len()), 0);
+            scenario.signals.push(Arrival { at_ms, replica, resource, retries: 2 });
+        }
+        scenario.signals.sort_by_key(|signal| signal.at_ms);
+        // One after the other: a backup that is younger than what was restored last would bring back what had been undone.
+        let count = self.rng.random_range(1..=2);
+        let share = span.ms / count;
+        for number in 0..count {
+            let for_ms = self.rng.random_range(1..share);
+            let when = When::AtMs(number * share + self.rng.random_range(0..share - for_ms));
+            let caches = match self.rng.random_range(0..3) {
+                0 => Caches::Anew,
+                1 => Caches::Passed,
+                _ => Caches::Stay { for_ms: self.rng.random_range(10..=share.max(10)) },
+            };
+            scenario.faults.push(Fault { when, what: What::Restore { for_ms, caches } });
         }
     }
 }
