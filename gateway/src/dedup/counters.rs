@@ -35,7 +35,11 @@ pub(super) struct Seen {
 /// Looks once at all counters.
 pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error> {
     let Core { store, context, view, .. } = &**core;
-    let raised = view.take_raised();
+    let mut raised = view.take_raised();
+    if view.epoch() > 0 {
+        // A replica that has not noticed that history went back may raise a count to what it had been.
+        raised.clear();
+    }
     let counters = store.counters(context.monotonic() + REQUEST_TIMEOUT).await?;
     let listed = context.steady();
     let has_ended = |uid: &str| view.by_uid(uid).is_none_or(|record| !record.counts_signals(context.now()));

@@ -1,8 +1,8 @@
 //! Other versions of the gateway beside this one: the first version, the predecessor service, one that is yet to come.
 //!
-//! They derive other names and count in other places, so that of two at once only the lease is left (protocol: versions). What
-//! the other one does shows in the API: it creates under other names, counts in the status, raises counts beyond the counter,
-//! acquires locks without this protocol's label. What it has left behind before this process looked for the first time is no
+//! They derive other names and count in other places, so that of two at once only the lease is left (protocol: versions side
+//! by side). What the other one does shows in the API: it creates under other names, counts in the status, raises counts beyond
+//! the counter, acquires locks without this protocol's label. What it has left behind before this process looked for the first time is no
 //! trace, nor is what a person restores. While traces are fresh, this replica is not ready and takes no signals.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! The counter of a RemediationRequest: a Lease beside it, in whose annotations signals are counted (protocol: Counting).
+//! The counter of a RemediationRequest: a Lease beside it, in whose annotations signals are counted (protocol: the fast path).
 //!
 //! Each process has a register of its own there, so that writers never conflict with each other, nor with whoever writes
 //! the RemediationRequest itself, nor can a client of that drop what was counted.

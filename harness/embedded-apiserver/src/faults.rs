@@ -42,6 +42,12 @@ impl Effect {
         Self::Status { code: 429, reason: "TooManyRequests", message, retry_after_s: Some(retry_after_s) }
     }
 
+    /// 404, as where a resource is not served.
+    pub fn not_found() -> Self {
+        let message = "the server could not find the requested resource".to_owned();
+        Self::Status { code: 404, reason: "NotFound", message, retry_after_s: None }
+    }
+
     /// 500.
     pub fn internal_error() -> Self {
         let message = "Internal error occurred: etcdserver: leader changed".to_owned();

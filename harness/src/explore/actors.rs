@@ -46,7 +46,7 @@ pub fn start(world: &Arc<World>, scenario: &Scenario, protocol: Protocol) -> Joi
             Actor::Foreign { pause_ms } => {
                 tasks.spawn(creator(rng).play_foreign(pause_ms));
             }
-            Actor::Typed { .. } | Actor::Maps { .. } | Actor::Restorer { .. } => {
+            Actor::Typed { .. } | Actor::Maps { .. } | Actor::Finalizers { .. } | Actor::Restorer { .. } => {
                 tasks.spawn(neighbours::play(world, rng, actor, scenario.resources()));
             }
             Actor::Controller { .. } | Actor::Retention { .. } | Actor::User { .. } => {
@@ -77,6 +77,7 @@ impl Actor {
             Self::Foreign { .. } => FOREIGN,
             Self::Typed { .. } => TYPED,
             Self::Maps { .. } => "label-controller",
+            Self::Finalizers { .. } => "kubernetes-admin",
             Self::Restorer { .. } => "restorer",
         }
     }

@@ -37,6 +37,9 @@ impl Scenario {
         if let Some(version) = self.lease_store {
             add("leases", format!("in a store of their own, from version {version}"));
         }
+        if self.ready_only {
+            add("senders", "ask a replica only while it is ready".to_owned());
+        }
         for actor in &self.actors {
             add("actor", actor.to_string());
         }
@@ -118,6 +121,8 @@ impl fmt::Display for Refusal {
             Self::Quota => "a quota refuses creates (403)",
             Self::Policy => "a policy refuses creates (422)",
             Self::StatusNotFound => "writes of the status are answered 404",
+            Self::CounterNotFound => "reads and writes of counters are answered 404",
+            Self::ObjectNotFound => "reads of a RemediationRequest are answered 404",
         })
     }
 }
@@ -163,6 +168,9 @@ impl fmt::Display for Actor {
                 write!(f, "a typed controller replaces the status without unknown fields, a step every {pause_ms} ms")
             }
             Self::Maps { pause_ms } => write!(f, "a writer of labels and annotations, a step every {pause_ms} ms"),
+            Self::Finalizers { pause_ms } => {
+                write!(f, "a user removes finalizers of what is being deleted, a step every {pause_ms} ms")
+            }
             Self::Restorer { pause_ms } => {
                 write!(f, "a restorer of the predecessor's terminal ones, a step every {pause_ms} ms")
             }

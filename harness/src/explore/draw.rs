@@ -258,8 +258,21 @@ mod tests {
     #[test]
     fn every_kind_of_neighbour_takes_part_sooner_or_later() {
         let scenarios: Vec<Scenario> = (0..300).map(|seed| draw(seed, FaultProfile::Neighbours)).collect();
-        for kind in ["Typed", "Maps", "Restorer", "Adopted", "Roll", "Suspend", "Quota", "Policy", "NotFound", "OldCrd"]
-        {
+        for kind in [
+            "Typed",
+            "Maps",
+            "Restorer",
+            "Adopted",
+            "Roll",
+            "Suspend",
+            "Quota",
+            "Policy",
+            "StatusNotFound",
+            "CounterNotFound",
+            "ObjectNotFound",
+            "OldCrd",
+            "ready_only: true",
+        ] {
             let drawn = scenarios.iter().filter(|scenario| format!("{scenario:?}").contains(kind)).count();
             assert!((10..290).contains(&drawn), "{kind}: {drawn}");
         }

@@ -154,6 +154,7 @@ pub fn heal(world: &World, scenario: &Scenario) {
     if faults.any(|fault| matches!(fault.what, What::Restore { caches: Caches::Stay { .. }, .. })) {
         world.fleet.api.restart_api();
     }
+    world.ask_all();
     world.fill();
     for index in 0..world.len() {
         if let Some(replica) = world.replica(index) {

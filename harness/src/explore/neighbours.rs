@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, GroupVersionKind, PostParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams},
 };
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
@@ -124,6 +124,14 @@ pub async fn replace_maps(fleet: &Fleet, name: &str) {
     }
 }
 
+/// Removes all finalizers of `name`.
+async fn remove_finalizers(fleet: &Fleet, name: &str) {
+    let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    let user = Actor::Finalizers { pause_ms: 0 }.name();
+    fleet.trace.note(user, &format!("removes the finalizers of {name}"));
+    let _ = api(fleet, user).patch(name, &PatchParams::default(), &patch).await;
+}
+
 /// A RemediationRequest of the predecessor service, as it is in the store; `random` makes its name.
 pub fn adopted(fleet: &Fleet, adopted: Adopted, random: u32) -> Value {
     let Adopted { resource, terminal, count, age_s } = adopted;
@@ -161,7 +169,10 @@ fn has_lineage(fleet: &Fleet, resource: usize) -> bool {
 pub(super) async fn play(world: Arc<World>, mut rng: StdRng, actor: Actor, resources: usize) {
     let typed = TypedController::new(&world.fleet);
     let pause_ms = match actor {
-        Actor::Typed { pause_ms } | Actor::Maps { pause_ms } | Actor::Restorer { pause_ms } => pause_ms,
+        Actor::Typed { pause_ms }
+        | Actor::Maps { pause_ms }
+        | Actor::Finalizers { pause_ms }
+        | Actor::Restorer { pause_ms } => pause_ms,
         _ => return,
     };
     loop {
@@ -177,11 +188,17 @@ pub(super) async fn play(world: Arc<World>, mut rng: StdRng, actor: Actor, resou
             continue;
         }
         let mut requests = world.fleet.api.stored(REMEDIATION_REQUESTS);
-        requests.retain(|request| matches!(actor, Actor::Maps { .. }) || is_active(request));
+        requests.retain(|request| match actor {
+            Actor::Maps { .. } => true,
+            Actor::Finalizers { .. } => !request["metadata"]["deletionTimestamp"].is_null(),
+            _ => is_active(request),
+        });
         let Some(request) = requests.get(rng.random_range(0..requests.len().max(1))) else { continue };
         let name = name(request);
         if matches!(actor, Actor::Maps { .. }) {
             replace_maps(&world.fleet, name).await;
+        } else if matches!(actor, Actor::Finalizers { .. }) {
+            remove_finalizers(&world.fleet, name).await;
         } else {
             let phases = ["Processing", "Analyzing", "Executing", "Verifying", "Completed", "Failed"];
             let phase = phases[rng.random_range(0..phases.len())];

@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::scenario::{Network, Refusal};
+use crate::oracles::is_counter_name;
 use embedded_apiserver::{Caller, Effect, Fault, Faults, RequestInfo, WatchFault};
 
 /// The peer's user.
@@ -162,6 +163,10 @@ impl Faults for Wire {
             true => Fault::lost(),
             false => Fault { refusal: self.refused(request), ..Fate { rng: &mut rng, network, index }.draw() },
         };
+        if fault.before.is_none() && self.with(|state| state.refusals.iter().any(|refusal| refusal.hides_from(request)))
+        {
+            fault.before = Some(Effect::not_found());
+        }
         if at_once > AT_ONCE_MAX {
             fault.delay_before = fault.delay_before.max(Duration::from_millis(1));
         }
@@ -201,6 +206,18 @@ impl Refusal {
             Self::Quota => creates.then_some(Why::Quota),
             Self::Policy => creates.then_some(Why::Policy),
             Self::StatusNotFound => writes_status.then_some(Why::Missing),
+            Self::CounterNotFound | Self::ObjectNotFound => None,
+        }
+    }
+
+    /// Whether `request` is answered 404, whatever there is.
+    fn hides_from(self, request: &RequestInfo) -> bool {
+        match self {
+            Self::CounterNotFound => {
+                matches!(request.verb, "get" | "patch") && is_counter_name(&request.name) && request.label() == "leases"
+            }
+            Self::ObjectNotFound => request.verb == "get" && request.label() == "remediationrequests",
+            Self::Quota | Self::Policy | Self::StatusNotFound => false,
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Scenario {
     /// Leases are kept in a store of their own, which begins at this version: it means nothing for other objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_store: Option<u64>,
+    /// Senders ask a replica only while it is ready, as behind a Service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ready_only: bool,
 }
 
 /// A RemediationRequest of the predecessor service: a random name, and nothing that a gateway writes.
@@ -257,6 +260,10 @@ pub enum Refusal {
     Policy,
     /// Writes of their status: 404.
     StatusNotFound,
+    /// Counts on a counter that is there, and looks at it: 404.
+    CounterNotFound,
+    /// Looks at a RemediationRequest: 404.
+    ObjectNotFound,
 }
 
 impl What {
@@ -328,6 +335,11 @@ pub enum Actor {
     },
     /// Replaces labels and annotations of objects, terminal ones too.
     Maps {
+        /// The mean pause between two of its steps.
+        pause_ms: u64,
+    },
+    /// Removes all finalizers of objects that are being deleted, as who is tired of waiting does.
+    Finalizers {
         /// The mean pause between two of its steps.
         pause_ms: u64,
     },

@@ -2,7 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "senders and faults live in the simulation's own time")]
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +47,8 @@ pub struct World {
     slots: Mutex<Vec<Slot>>,
     /// The webhook about each resource, and its fingerprint.
     signals: Vec<(Bytes, Fingerprint)>,
+    /// Whether a replica is sent signals only while it is ready.
+    ready_only: AtomicBool,
 }
 
 /// The place of a replica: pods come and go in it.
@@ -80,7 +85,7 @@ impl World {
         let slots = Mutex::new(scenario.replicas.iter().enumerate().map(slot).collect());
         let signal = |number| (webhook(&resource_name(number), STARTS_AT).to_string().into(), fingerprint(number));
         let signals = (0..scenario.resources()).map(signal).collect();
-        Self { fleet, wire, slots, signals }
+        Self { fleet, wire, slots, signals, ready_only: scenario.ready_only.into() }
     }
 
     fn slots<T>(&self, act: impl FnOnce(&mut Vec<Slot>) -> T) -> T {
@@ -162,6 +167,11 @@ impl World {
         }
     }
 
+    /// From now on each replica is sent signals, ready or not: it must become ready.
+    pub fn ask_all(&self) {
+        self.ready_only.store(false, Ordering::Relaxed);
+    }
+
     /// Gives each place a pod that takes signals.
     pub fn fill(&self) {
         for index in 0..self.len() {
@@ -191,6 +201,9 @@ impl World {
             let Some(replica) = self.replica((arrival.replica + attempt as usize) % self.len().max(1)) else {
                 continue;
             };
+            if self.ready_only.load(Ordering::Relaxed) && replica.readiness().await.status != 200 {
+                continue;
+            }
             let answer = self.fleet.send(&replica, PROMETHEUS, body.clone(), fingerprint.as_str());
             match tokio::time::timeout(SENDER_TIMEOUT, answer).await {
                 Ok(answer) if answer.status.is_success() => return true,

@@ -20,7 +20,8 @@ pub struct Counters {
     requests: BTreeMap<String, (u64, bool)>,
     /// By uid: what was ever counted.
     most: BTreeMap<String, u64>,
-    /// By uid: what was counted before the store was restored from a backup, and may be projected by who has not noticed.
+    /// By uid: what was counted before it was taken back, or the store restored from a backup: it may be projected by who has
+    /// not noticed.
     undone: BTreeMap<String, u64>,
     /// What was counted and there when the last backup was made.
     backed_up: (BTreeMap<String, u64>, BTreeMap<String, (u64, bool)>),
@@ -91,7 +92,10 @@ impl Counters {
             self.counted.remove(of);
             return self.on_removal(write, object);
         };
-        self.counted.insert(of.to_owned(), counted_on(new));
+        let before = self.counted.insert(of.to_owned(), counted_on(new));
+        if before > Some(counted_on(new)) && is_gateway(write.caller) {
+            self.undone.insert(of.to_owned(), before.unwrap_or_default());
+        }
         let most = self.most.entry(of.to_owned()).or_default();
         *most = counted_on(new).max(*most);
         if !is_gateway(write.caller) {

@@ -43,5 +43,6 @@ pub use self::{
 pub(crate) use self::{
     read::{LEASES, REMEDIATION_REQUESTS, name},
     single_active::is_active,
+    tallies::is_counter_name,
     twins::SETTLED as TWINS_SETTLED,
 };

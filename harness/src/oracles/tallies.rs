@@ -23,7 +23,7 @@ pub fn is_counter(lease: &Value) -> bool {
 }
 
 /// Whether the lease of this name is a counter, not a lock.
-pub(super) fn is_counter_name(name: &str) -> bool {
+pub(crate) fn is_counter_name(name: &str) -> bool {
     name.starts_with(COUNTER_PREFIX)
 }
 

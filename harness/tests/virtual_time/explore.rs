@@ -33,6 +33,19 @@ fn the_product_holds_under_every_fault_profile(
     }
 }
 
+/// What these seeds once showed is mended: see the results in DD-GATEWAY-013.
+#[rstest]
+#[case::unready_for_ever(&[22])]
+#[case::read_again_and_again(&[2_797])]
+#[case::lost_with_its_counter(&[1_332])]
+#[case::said_what_was_undone(&[66, 614, 1_106])]
+fn restores_that_once_failed_hold(#[case] seeds: &[u64]) {
+    for &seed in seeds {
+        let violations = run(&draw(seed, FaultProfile::Restored), Protocol::Fenced, Mode::Off).violations;
+        assert!(violations.is_empty(), "seed {seed}: {violations:?}");
+    }
+}
+
 #[rstest]
 #[case::unlocked(Protocol::Unlocked, 0..60)]
 #[case::lease_only(Protocol::LeaseOnly, 0..60)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use embedded_apiserver::Restore;
 use gateway::{
     config::Config,
     dedup::bounds::other_version_forgotten_after,
@@ -170,6 +171,28 @@ async fn a_raised_count_is_no_trace_if_it_is_found_no_longer_raised_or_no_longer
     let name = name_of(&only(&fleet));
     patch(&fleet, &name, "status", json!({ "status": { "deduplication": { "occurrenceCount": 9 } } })).await;
     patch(&fleet, &name, "status", json!({ "status": then })).await;
+    wait_ms(60_000).await;
+    assert_eq!(seen_in_all(&ours), 0.0, "{}", ours.metrics());
+    assert_eq!(ours.readiness().await.status, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_that_was_undone_and_is_projected_once_more_is_no_trace() {
+    let fleet = Fleet::new(8);
+    let ours = start(&fleet, 1).await;
+    for _ in 0..3 {
+        assert!(send(&fleet, &ours, "undone").await.status.is_success());
+    }
+    rest().await;
+    let backup = fleet.api.snapshot();
+    assert!(send(&fleet, &ours, "undone").await.status.is_success());
+    rest().await;
+    fleet.api.restore(&backup, Restore::Everything);
+    wait_ms(5_000).await;
+    assert_eq!(ours.metric("gateway_history_rewound_total"), Some(1.0));
+    // By a replica that has not noticed yet.
+    let status = json!({ "status": { "deduplication": { "occurrenceCount": 4 } } });
+    patch(&fleet, &name_of(&only(&fleet)), "status", status).await;
     wait_ms(60_000).await;
     assert_eq!(seen_in_all(&ours), 0.0, "{}", ours.metrics());
     assert_eq!(ours.readiness().await.status, 200);

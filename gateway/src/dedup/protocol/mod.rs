@@ -1,4 +1,4 @@
-//! What to do next: state machines without I/O, each an explicit enum of states that owns its deadline and its backoff.
+//! What to do next: state machines without I/O, each of which owns its deadline and its backoff.
 //!
 //! A machine is told what time it is and what became of its last effect, and says what to do next. Every rule answers a
 //! counterexample: see `docs/DD-GATEWAY-013.md`.

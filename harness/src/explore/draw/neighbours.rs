@@ -35,6 +35,11 @@ impl Draw {
             self.stream(span, scenario);
         }
         scenario.signals.sort_by_key(|signal| signal.at_ms);
+        // Drawn last, so that all else stays what it was before these were thought of.
+        if self.one_in(8) {
+            self.not_found(span, scenario);
+        }
+        scenario.ready_only = self.one_in(4);
     }
 
     fn at(&mut self, span: Span) -> When {
@@ -118,6 +123,15 @@ impl Draw {
         for _ in 0..self.rng.random_range(1..=2) {
             let refusal = [Refusal::Quota, Refusal::Policy, Refusal::StatusNotFound][self.rng.random_range(0..3)];
             let (when, for_ms) = (self.at(span), self.rng.random_range(20..=(span.ms / 2).clamp(21, 20_000)));
+            scenario.faults.push(Fault { when, what: What::Refuse { refusal, for_ms } });
+        }
+    }
+
+    fn not_found(&mut self, span: Span, scenario: &mut Scenario) {
+        self.lose_answers(scenario);
+        for _ in 0..self.rng.random_range(1..=3) {
+            let refusal = [Refusal::CounterNotFound, Refusal::ObjectNotFound][self.rng.random_range(0..2)];
+            let (when, for_ms) = (self.at(span), self.rng.random_range(5..=(span.ms / 4).clamp(6, 5_000)));
             scenario.faults.push(Fault { when, what: What::Refuse { refusal, for_ms } });
         }
     }

@@ -88,6 +88,10 @@ impl Draw {
             scenario.faults.push(Fault { when, what: What::Pause { replica, for_ms } });
             scenario.heal_at_ms += for_ms;
         }
+        // Drawn last, as above.
+        if self.one_in(4) {
+            scenario.actors.push(Actor::Finalizers { pause_ms: self.rng.random_range(100..5_000) });
+        }
     }
 
     /// Backups, and what is lost when etcd is restored from them: remediations begin, end and go all the while.

@@ -71,7 +71,7 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// What keeps counts right (DD-GATEWAY-013: counting).
+/// What keeps counts right (DD-GATEWAY-013: the fast path).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
     /// A write tests the register that it replaces.

@@ -1,7 +1,7 @@
 //! Hostile but legal neighbours: what other programs and operators do within their rights, and what the gateway is to do then.
 //!
 //! Each says what is wanted. What the first version did, which counted in the status in the version read, was measured when
-//! they were written; those that the present one fails are ignored until it does not.
+//! they were written.
 //!
 //! | | scenario | the first version |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //! | 5 | [`counts`]: a typed controller writes while an answer to a count is lost, five times | 12 counted of 7 |
 //! | 6 | forty replicas count while an answer to one is lost | 81 counted of 80 |
 //! | 7 | [`admission`]: the CRD without `writers` is applied and put right again | not ready afterwards; 500 meanwhile |
-//! | 8 | one 404 on the status, the first or a later one | the signals after it 504 |
+//! | 8 | one 404 on the status, the first or a later one; since counts stand beside it, on the counter and the object ([`not_found`](super::succession)) | the signals after it 504 |
 //! | 9 | a quota, a policy or a webhook refuses the create, a signal every 10 s | claimed anew each time: 20 writes of claims for 20 signals, 92 requests |
 //! | 10 | [`shutdown`]: SIGTERM right after a 201 | the finalizer stays |
 //! | 11 | three replicas, one resource, 50 signals a second for 10 s | 500 writes of the RemediationRequest |

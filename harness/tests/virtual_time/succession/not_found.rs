@@ -34,8 +34,7 @@ impl Asked {
 }
 
 fn not_found() -> Fault {
-    let message = "the server could not find the requested resource".to_owned();
-    Fault::refused(Effect::Status { code: 404, reason: "NotFound", message, retry_after_s: None })
+    Fault::refused(Effect::not_found())
 }
 
 /// One RemediationRequest, and `counted` further signals on it.
