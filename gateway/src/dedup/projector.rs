@@ -45,8 +45,8 @@ pub(super) async fn project(core: &Core, epoch: u64, mut record: Arc<Record>, mu
     false
 }
 
-/// The object of `record` and what is counted on it, as they are now: `counted` where nothing is counted beside the object
-/// yet. None if one of them is gone, or history went back.
+/// The object of `record` and what is counted on it, as they are now: `counted` where that is said already, or nothing is
+/// counted beside the object yet. None if one of them is gone, or history went back.
 async fn newest(core: &Core, record: &Record, counted: Counted) -> Result<Option<(Arc<Record>, Counted)>, Error> {
     let Core { store, context, view, .. } = core;
     let (deadline, asked) = (context.monotonic() + REQUEST_TIMEOUT, view.asked(&record.fingerprint));
@@ -55,6 +55,9 @@ async fn newest(core: &Core, record: &Record, counted: Counted) -> Result<Option
         return Ok(None);
     }
     let Some(newest) = found.filter(|newest| newest.uid == record.uid) else { return Ok(None) };
+    if !counted.is_ahead_of(&newest) {
+        return Ok(Some((newest, counted)));
+    }
     let counter = store.counter(&newest.uid, deadline).await?;
     let counted = match counter {
         Some(counter) => Counted::of(&counter, &newest, context.now()),

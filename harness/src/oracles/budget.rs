@@ -20,6 +20,7 @@
 //! |---|---|---|
 //! | counter creates | *f*, and *f* (*r* − 1) that find it there | the first duplicate of each replica may try |
 //! | projections | 2 *f*, and *f* each second | the status follows at most once a second |
+//! | counter reads | one per projection that was outrun | what is projected then is what is counted then |
 //! | lease lists | one per replica, and one in 3 s | what others counted is looked at, if it is not watched |
 //!
 //! A single replica thus spends *3f + s* where it counts in the status, four on a new signal, one on a group commit; and
@@ -146,6 +147,7 @@ impl Spent<'_> {
             ("create counters 409", fingerprints * replicas.saturating_sub(1)),
             ("patch counters 200", signals),
             ("patch counters 404", fingerprints * replicas),
+            ("get counters 200", self.count("patch remediationrequests/status 422")),
             ("patch remediationrequests/status 200", projections),
             ("patch remediationrequests/status 422", projections * replicas.saturating_sub(1)),
             ("get remediationrequests", taken + signals + fingerprints * replicas),

@@ -16,7 +16,7 @@ fn found(protocol: Protocol, profile: FaultProfile, seeds: Range<u64>) -> bool {
 }
 
 #[rstest]
-#[case::in_the_status(Protocol::FirstCount, 78..84)]
+#[case::in_the_status(Protocol::FirstCount, 65..71)]
 #[case::on_the_object(Protocol::Registers, 0..20)]
 fn counting_that_neighbours_break_is_found_among_neighbours_only(
     #[case] protocol: Protocol,
