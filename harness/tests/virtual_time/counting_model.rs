@@ -1,7 +1,7 @@
 //! Counting, checked in every order of steps within small bounds, on the gateway's own machine: no count is ever wrong with
 //! all rules, and without any one of them some is.
 //!
-//! The large bounds take five minutes of one core and 1.5 GiB at most:
+//! The large bounds take eight minutes of one core and 2.5 GiB at most:
 //! `cargo test --release -p harness --test virtual_time -- counting_model --ignored --nocapture --test-threads 1`.
 
 use harness::model::{
