@@ -94,7 +94,8 @@ impl Counters {
         };
         let before = self.counted.insert(of.to_owned(), counted_on(new));
         if before > Some(counted_on(new)) && is_gateway(write.caller) {
-            self.undone.insert(of.to_owned(), before.unwrap_or_default());
+            let undone = self.undone.entry(of.to_owned()).or_default();
+            *undone = before.unwrap_or_default().max(*undone);
         }
         let most = self.most.entry(of.to_owned()).or_default();
         *most = counted_on(new).max(*most);
