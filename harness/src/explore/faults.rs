@@ -150,8 +150,8 @@ pub fn heal(world: &World, scenario: &Scenario) {
     world.fleet.trace.life(API, Life::Healed);
     world.wire.heal();
     world.fleet.api.set_event_lag(Duration::ZERO);
-    let mut faults = scenario.faults.iter();
-    if faults.any(|fault| matches!(fault.what, What::Restore { caches: Caches::Stay { .. }, .. })) {
+    let was = |kind: fn(&What) -> bool| scenario.faults.iter().any(|fault| kind(&fault.what));
+    if was(|what| matches!(what, What::Restore { caches: Caches::Stay { .. }, .. })) {
         world.fleet.api.restart_api();
     }
     world.ask_all();
@@ -161,5 +161,8 @@ pub fn heal(world: &World, scenario: &Scenario) {
             replica.context().resume();
             world.fleet.api.release_watches(&replica.name);
         }
+    }
+    if was(|what| matches!(what, What::OldCrd { .. })) {
+        world.fleet.api.seed(crd());
     }
 }

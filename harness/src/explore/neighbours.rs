@@ -124,10 +124,9 @@ pub async fn replace_maps(fleet: &Fleet, name: &str) {
     }
 }
 
-/// Removes all finalizers of `name`.
-async fn remove_finalizers(fleet: &Fleet, name: &str) {
+/// Removes all finalizers of `name`, as `user`.
+async fn remove_finalizers(fleet: &Fleet, user: &str, name: &str) {
     let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-    let user = Actor::Finalizers { pause_ms: 0 }.name();
     fleet.trace.note(user, &format!("removes the finalizers of {name}"));
     let _ = api(fleet, user).patch(name, &PatchParams::default(), &patch).await;
 }
@@ -198,7 +197,7 @@ pub(super) async fn play(world: Arc<World>, mut rng: StdRng, actor: Actor, resou
         if matches!(actor, Actor::Maps { .. }) {
             replace_maps(&world.fleet, name).await;
         } else if matches!(actor, Actor::Finalizers { .. }) {
-            remove_finalizers(&world.fleet, name).await;
+            remove_finalizers(&world.fleet, actor.name(), name).await;
         } else {
             let phases = ["Processing", "Analyzing", "Executing", "Verifying", "Completed", "Failed"];
             let phase = phases[rng.random_range(0..phases.len())];

@@ -10,12 +10,12 @@ use super::{
     actors, faults, neighbours,
     network::Wire,
     probes,
-    scenario::{Promise, Scenario, What},
+    scenario::{Promise, Scenario},
     world::World,
 };
 use crate::{
     baselines::Protocol,
-    fleet::{Fleet, crd},
+    fleet::Fleet,
     oracles::{LEASES, REMEDIATION_REQUESTS, Violation, is_at_rest},
     replica::config,
     trace::{Mode, Trace},
@@ -79,9 +79,6 @@ async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report
     let _ = faults.await;
     drop(actors);
     faults::heal(&world, scenario);
-    if scenario.faults.iter().any(|fault| matches!(fault.what, What::OldCrd { .. })) {
-        world.fleet.api.seed(crd());
-    }
     let Fleet { api, oracles, .. } = &world.fleet;
     if protocol.is_product() {
         oracles.on_healed(api.now().as_millisecond());
