@@ -33,7 +33,7 @@ fn the_product_holds_under_every_fault_profile(
     }
 }
 
-/// What these seeds once showed is mended: see the results in DD-GATEWAY-013.
+/// What these seeds once showed is mended: see `gateway/docs/DD-GATEWAY-013-results.md`.
 #[rstest]
 #[case::unready_for_ever(&[22])]
 #[case::read_again_and_again(&[2_797])]
