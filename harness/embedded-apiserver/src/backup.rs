@@ -1,7 +1,7 @@
 //! An etcd that is restored from a backup: the store goes back, versions are handed out again, and what the API servers have
 //! in memory may be wrong.
 //!
-//! Measured on etcd 3.6 and kube-apiserver 1.36:
+//! Measured on etcd 3.6 and kube-apiserver 1.36 (`harness/tests/conformance/restores.rs` compares the answers):
 //! - etcd restored under a live API server: lists stay at the old version, still with an object that was deleted, while GET
 //!   says 404. The API server's watch of etcd goes on from the old version, so that its cache sees what is written after
 //!   that, and never what was undone or written before.

@@ -11,8 +11,8 @@ use super::{binaries::Binaries, error::Error, files::Files, plane::ControlPlane}
 use crate::process::Process;
 
 impl ControlPlane {
-    /// Starts both programs on free ports, without waiting until they are ready.
-    pub(super) fn launch(binaries: Binaries, users: &[&str]) -> Result<Self, Error> {
+    /// Starts its programs on free ports, without waiting until they are ready; one more etcd if leases are kept apart.
+    pub(super) fn launch(binaries: Binaries, users: &[&str], leases_apart: bool) -> Result<Self, Error> {
         let directory = tempfile::Builder::new()
             .prefix("control-plane-")
             .tempdir()
@@ -20,12 +20,20 @@ impl ControlPlane {
         let files = Files::write(directory.path(), users)?;
         let port = free_port();
         files.write_kubeconfigs(&format!("https://127.0.0.1:{port}"))?;
-        let store = format!("http://127.0.0.1:{}", free_port());
-        let etcd = start("etcd", &binaries.etcd, &files, |command| etcd(command, &files, &store))?;
+        let store = |name: &str| {
+            let url = format!("http://127.0.0.1:{}", free_port());
+            start(name, &binaries.etcd, &files, |command| etcd(command, &files.path(name), &url))
+                .map(|etcd| (etcd, url))
+        };
+        let (etcd, url) = store("etcd")?;
+        let (lease_etcd, lease_url) = leases_apart.then(|| store("etcd-leases")).transpose()?.unzip();
         let apiserver = start("kube-apiserver", &binaries.apiserver, &files, |command| {
-            apiserver(command, &files, &store, port);
+            apiserver(command, &files, &url, port);
+            if let Some(url) = lease_url {
+                command.args(["--etcd-servers-overrides", &format!("coordination.k8s.io/leases#{url}")]);
+            }
         })?;
-        Ok(Self { apiserver, etcd, files, binaries, directory })
+        Ok(Self { apiserver, etcd, lease_etcd, files, binaries, directory })
     }
 }
 
@@ -36,11 +44,11 @@ fn start(name: &str, program: &Path, files: &Files, options: impl FnOnce(&mut Co
         .map_err(|source| Error::Start { program: program.to_owned(), source })
 }
 
-fn etcd(command: &mut Command, files: &Files, store: &str) {
+fn etcd(command: &mut Command, data: &Path, store: &str) {
     let peer = format!("http://127.0.0.1:{}", free_port());
     command
         .arg("--data-dir")
-        .arg(files.path("etcd"))
+        .arg(data)
         .args(["--listen-client-urls", store, "--advertise-client-urls", store])
         .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
         .args(["--initial-cluster", &format!("default={peer}")])

@@ -17,6 +17,6 @@ pub use self::{
     binaries::{Binaries, Missing, REQUIRED},
     error::Error,
     plane::ControlPlane,
-    testing::for_tests,
+    testing::{available_for_tests, for_tests},
     users::{ADMIN, USERS},
 };

@@ -35,6 +35,8 @@ pub struct ControlPlane {
     // In the order in which they end.
     pub(super) apiserver: Process,
     pub(super) etcd: Process,
+    /// Where leases are, if not in `etcd`.
+    pub(super) lease_etcd: Option<Process>,
     pub(super) files: Files,
     pub(super) binaries: Binaries,
     /// Removed last.
@@ -58,15 +60,27 @@ impl ControlPlane {
         Self::start_with(Self::find()?, &USERS).await
     }
 
+    /// As [`ControlPlane::start`], with leases in an etcd of their own (`--etcd-servers-overrides`), as in large clusters.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::start`].
+    pub async fn start_with_leases_apart() -> Result<Self, Error> {
+        Self::begin(Self::find()?, &USERS, true).await
+    }
+
     /// Starts one from `binaries` with the users [`ADMIN`] and `users`, and waits until it is ready.
     ///
     /// # Errors
     /// If it does not become ready, with the last lines of the logs.
     pub async fn start_with(binaries: Binaries, users: &[&str]) -> Result<Self, Error> {
+        Self::begin(binaries, users, false).await
+    }
+
+    async fn begin(binaries: Binaries, users: &[&str], leases_apart: bool) -> Result<Self, Error> {
         gateway::crypto::install_default();
         let mut starts = 1;
         loop {
-            let plane = Self::launch(binaries.clone(), users)?;
+            let plane = Self::launch(binaries.clone(), users, leases_apart)?;
             match plane.ready().await {
                 Ok(()) => return Ok(plane),
                 Err(Error::Ended { log, .. }) if starts < STARTS_MAX && log.contains("address already in use") => {
@@ -84,7 +98,7 @@ impl ControlPlane {
     pub async fn ready(&self) -> Result<(), Error> {
         let until = Instant::now() + READY_TIMEOUT;
         loop {
-            for process in [&self.etcd, &self.apiserver] {
+            for process in [&self.etcd, &self.apiserver].into_iter().chain(&self.lease_etcd) {
                 if let Some(status) = process.exited() {
                     let (name, log) = (process.name().to_owned(), process.log_tail(LOG_LINES));
                     return Err(Error::Ended { name, status: status.to_string(), log });

@@ -3,6 +3,8 @@
 //! - `cases/*.yaml`: requests whose answers matter, one rule each.
 //! - `sequences.rs`: whatever clients do with leases and two custom resources.
 //! - `permissions.rs`: whatever Roles and Bindings say.
+//! - `restores.rs`: an etcd that is restored from a backup.
+//! - `lease_store.rs`: leases in an etcd of their own, also under all `cases`.
 //!
 //! Without the binaries of a control plane, everything here is skipped and says so. `PROPTEST_CASES` asks for more random
 //! sequences, `PROPTEST_RNG_SEED` for others; `CONFORMANCE_CASE` runs only the cases whose name contains it.
@@ -13,8 +15,10 @@
 
 mod compare;
 mod exchange;
+mod lease_store;
 mod normal;
 mod permissions;
+mod restores;
 mod sequences;
 mod servers;
 mod table;

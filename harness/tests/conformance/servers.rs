@@ -27,10 +27,15 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 
 /// An embedded API in real time that enforces RBAC.
 pub(crate) fn embedded() -> Server {
+    Server::Embedded(embedded_with(None))
+}
+
+/// As [`embedded`], with leases in a store of their own, if that has a version to begin with.
+pub(crate) fn embedded_with(lease_store: Option<u64>) -> EmbeddedApi {
     let epoch = jiff::Timestamp::now();
-    let options =
-        Options { crds: crds(), epoch, consistent_list_wait: Duration::ZERO, rbac: true, ..Options::default() };
-    Server::Embedded(EmbeddedApi::new(options))
+    let consistent_list_wait = Duration::ZERO;
+    let options = Options { crds: crds(), epoch, consistent_list_wait, rbac: true, lease_store, ..Options::default() };
+    EmbeddedApi::new(options)
 }
 
 fn crds() -> Vec<Value> {
@@ -44,6 +49,11 @@ fn crds() -> Vec<Value> {
 /// A real one, which ends with what is returned with it; none if there are no binaries.
 pub(crate) async fn real() -> Option<(Server, Arc<ControlPlane>)> {
     let plane = for_tests().await?;
+    Some((server(&plane).await, plane))
+}
+
+/// A real one, with the same resources as the embedded one.
+pub(crate) async fn server(plane: &ControlPlane) -> Server {
     let server = Server::Real(plane.admin().await.unwrap());
     for crd in crds() {
         // Another test of this binary may have been first.
@@ -59,7 +69,7 @@ pub(crate) async fn real() -> Option<(Server, Arc<ControlPlane>)> {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
-    Some((server, plane))
+    server
 }
 
 /// A namespace name that was not used before.

@@ -136,9 +136,8 @@ fn wordless(answer: &Value) -> Value {
 }
 
 /// What differs, and what should and does not.
-async fn check(real: &Server, case: &Case) -> (usize, String) {
+async fn check(embedded: Server, real: &Server, case: &Case) -> (usize, String) {
     let namespace = servers::new_namespace();
-    let embedded = servers::embedded();
     let (ours, theirs) = futures::join!(run(&embedded, case, &namespace), run(real, case, &namespace));
     let (mut our_normal, mut their_normal) = (Normaliser::default(), Normaliser::default());
     let mut report = String::new();
@@ -162,15 +161,20 @@ async fn check(real: &Server, case: &Case) -> (usize, String) {
     (case.steps.len(), report)
 }
 
-#[tokio::test]
-async fn every_case_is_answered_as_a_real_server_answers_it() {
-    let Some((real, _plane)) = servers::real().await else { return };
+/// Every case, in namespaces of its own.
+pub(crate) async fn check_all(embedded: impl Fn() -> Server, real: &Server) {
     let began = std::time::Instant::now();
     let cases = cases();
-    let checks = stream::iter(&cases).map(|case| check(&real, case)).buffered(8);
+    let checks = stream::iter(&cases).map(|case| check(embedded(), real, case)).buffered(8);
     let (steps, reports): (Vec<usize>, Vec<String>) = checks.unzip().await;
     let reports: Vec<String> = reports.into_iter().filter(|report| !report.is_empty()).collect();
     let steps: usize = steps.iter().sum();
     println!("{} cases, {steps} requests to each server, {:.1?}", cases.len(), began.elapsed());
     assert!(reports.is_empty(), "{} of {} cases differ\n\n{}", reports.len(), cases.len(), reports.join("\n"));
+}
+
+#[tokio::test]
+async fn every_case_is_answered_as_a_real_server_answers_it() {
+    let Some((real, _plane)) = servers::real().await else { return };
+    check_all(servers::embedded, &real).await;
 }
