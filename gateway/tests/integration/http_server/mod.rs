@@ -3,8 +3,10 @@
 mod answers;
 mod connections;
 mod heads;
+mod limits;
 mod openapi;
 mod pressure;
+mod rig;
 mod routes;
 mod sockets;
 mod tls;

@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::routes::{Behaviour, Rig, header_of, json_of, post, rig, rig_with};
+use super::rig::{Behaviour, Rig, header_of, json_of, post, rig, rig_with};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
