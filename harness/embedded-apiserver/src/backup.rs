@@ -50,7 +50,7 @@ pub enum Restore {
     /// As [`Restore::Everything`], in a busy cluster: this long after it, the versions have passed those of before, by
     /// writes that are not seen here. A watch from before the restore is accepted, goes on, and lacks what was undone.
     BusyCluster {
-        /// 180 ms is what was measured. Whole milliseconds.
+        /// Whole milliseconds.
         passed_after: Duration,
     },
     /// Nothing else: GET (without a resourceVersion) and writes see the restored store, while lists and watches are served
@@ -58,6 +58,11 @@ pub enum Restore {
     /// version, but is wrong for good about what was undone and written before, until `EmbeddedApi::restart_api`.
     /// Watches do not break.
     UnderLiveApi,
+}
+
+impl Restore {
+    /// In a busy cluster: after the time that a control plane takes which has nothing else to do, as measured.
+    pub const BUSY: Self = Self::BusyCluster { passed_after: Duration::from_millis(180) };
 }
 
 impl Store {

@@ -16,9 +16,6 @@ use crate::{
     trace::{API, Life},
 };
 
-/// As measured on a control plane that has nothing else to do.
-const PASSED_AFTER: Duration = Duration::from_millis(180);
-
 /// Makes `faults` happen; `sent` tells of each request of a replica. To be dropped when everything heals.
 pub async fn happen(world: Arc<World>, faults: Vec<Fault>, mut sent: UnboundedReceiver<(String, u64)>) {
     let mut tasks = JoinSet::new();
@@ -133,7 +130,7 @@ async fn happen_now(world: &World, what: What) {
                 &backup,
                 match caches {
                     Caches::Anew => Restore::Everything,
-                    Caches::Passed => Restore::BusyCluster { passed_after: PASSED_AFTER },
+                    Caches::Passed => Restore::BUSY,
                     Caches::Stay { .. } => Restore::UnderLiveApi,
                 },
             );

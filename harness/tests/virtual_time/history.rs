@@ -1,7 +1,5 @@
 //! An etcd that is restored from a backup while replicas run: history goes back, and versions are given out again.
 
-use std::time::Duration;
-
 use embedded_apiserver::{Restore, Snapshot};
 use gateway::dedup::bounds::decision_life;
 use harness::{
@@ -13,7 +11,6 @@ use rstest::rstest;
 use serde_json::Value;
 
 const REWOUND: &str = "gateway_history_rewound_total";
-const BUSY: Restore = Restore::BusyCluster { passed_after: Duration::from_millis(180) };
 
 fn is_active(request: &Value) -> bool {
     !matches!(request["status"]["overallPhase"].as_str(), Some("Completed" | "Failed"))
@@ -66,7 +63,7 @@ fn requests(fleet: &Fleet) -> usize {
 #[rstest]
 #[tokio::test(start_paused = true)]
 async fn after_a_restore_of_everything_a_replica_knows_what_there_is_and_tells_that_history_went_back(
-    #[values(Restore::Everything, BUSY)] restore: Restore,
+    #[values(Restore::Everything, Restore::BUSY)] restore: Restore,
     #[values(Since::Created, Since::Succeeded, Since::Deleted)] since: Since,
     #[values(0, 60_000)] later_ms: u64,
 ) {

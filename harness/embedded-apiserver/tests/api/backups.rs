@@ -15,8 +15,6 @@ use rstest::rstest;
 
 type Incidents = Api<DynamicObject>;
 
-const BUSY: Restore = Restore::BusyCluster { passed_after: Duration::from_millis(180) };
-
 async fn create(incidents: &Incidents, name: &str, key: &str) -> DynamicObject {
     incidents.create(&PostParams::default(), &incident(name, key)).await.unwrap()
 }
@@ -66,7 +64,7 @@ async fn restored(restore: Restore) -> (EmbeddedApi, Incidents, u64, Events) {
 
 #[rstest]
 #[case::with_everything(Restore::Everything)]
-#[case::in_a_busy_cluster(BUSY)]
+#[case::in_a_busy_cluster(Restore::BUSY)]
 #[case::under_a_live_api(Restore::UnderLiveApi)]
 #[tokio::test(start_paused = true)]
 async fn objects_and_versions_go_back_and_versions_come_again_with_other_content(#[case] restore: Restore) {
@@ -114,7 +112,7 @@ async fn a_watch_from_before_the_restore_is_accepted_and_silent_until_its_versio
 
 #[tokio::test(start_paused = true)]
 async fn in_a_busy_cluster_the_old_version_is_passed_soon() {
-    let (api, incidents, before, mut events) = restored(BUSY).await;
+    let (api, incidents, before, mut events) = restored(Restore::BUSY).await;
     assert_eq!(ready(&mut events).await, ["broken"]);
     assert!(listed(&incidents).await.1 < before);
     let mut events = watch(&incidents, before).await;

@@ -1,7 +1,5 @@
 //! History that goes back: etcd is restored from a backup while replicas run.
 
-use std::time::Duration;
-
 use embedded_apiserver::Restore;
 use harness::{
     fleet::Fleet,
@@ -43,7 +41,7 @@ async fn restored(restore: Restore) -> (Fleet, Vec<Replica>) {
 
 #[rstest]
 #[case::in_a_quiet_cluster(Restore::Everything)]
-#[case::in_a_busy_one(Restore::BusyCluster { passed_after: Duration::from_millis(180) })]
+#[case::in_a_busy_one(Restore::BUSY)]
 #[tokio::test(start_paused = true)]
 async fn after_a_restore_of_everything_signals_go_to_what_is_there_and_no_twin_comes_to_be(#[case] restore: Restore) {
     let (fleet, replicas) = restored(restore).await;
@@ -92,7 +90,7 @@ async fn restored_alone(restore: Restore) -> (Fleet, Vec<Replica>) {
 
 #[rstest]
 #[case::in_a_quiet_cluster(Restore::Everything)]
-#[case::in_a_busy_one(Restore::BusyCluster { passed_after: Duration::from_millis(180) })]
+#[case::in_a_busy_one(Restore::BUSY)]
 #[tokio::test(start_paused = true)]
 async fn one_that_is_active_again_after_a_restore_is_found_though_its_deletion_was_seen(#[case] restore: Restore) {
     let (fleet, replicas) = restored_alone(restore).await;
