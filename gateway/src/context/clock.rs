@@ -118,7 +118,10 @@ impl Simulation {
     }
 
     pub(super) fn to_runtime(&self, local: Duration) -> Duration {
-        scale(local, EXACT_PPM, self.clock.rate_ppm)
+        let runtime = scale(local, EXACT_PPM, self.clock.rate_ppm);
+        // Rounded up: where a timer ends before its clock shows the end, whoever waits for that asks again without a pause.
+        let is_early = self.to_local(runtime) < local;
+        runtime.saturating_add(Duration::from_nanos(is_early.into()))
     }
 }
 

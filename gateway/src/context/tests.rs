@@ -54,3 +54,16 @@ async fn a_timeout_stands_still_while_its_machine_is_suspended() {
     context.resume();
     assert_eq!(ends.recv().await, Some((Err(Elapsed), 32)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_fast_or_slow_shows_the_end_of_a_wait_when_that_is_over() {
+    for rate_ppm in [950_000, 1_000_000, 1_000_001, 1_050_000] {
+        let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm };
+        let context = Context::simulated(clock, Instant::now(), 1);
+        for nanos in [1, 2, 999_999, 1_000_000, 1_678_819] {
+            let end = context.monotonic() + Duration::from_nanos(nanos);
+            context.sleep_until(end).await;
+            assert!(context.monotonic() >= end, "{nanos} ns at {rate_ppm} ppm");
+        }
+    }
+}
