@@ -3,10 +3,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 
+/// An instance whose clocks begin now.
+fn instance(rate_ppm: u32) -> Context {
+    let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm };
+    Context::simulated(clock, Instant::now(), 1)
+}
+
 /// An instance that tells after a second what its clocks show; half of that second is over.
 async fn half_way() -> (Context, UnboundedReceiver<(u64, u64)>) {
-    let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm: 1_000_000 };
-    let context = Context::simulated(clock, Instant::now(), 1);
+    let context = instance(1_000_000);
     let (woken, wakes) = unbounded_channel();
     let task = context.clone();
     context.spawn(async move {
@@ -58,8 +63,7 @@ async fn a_timeout_stands_still_while_its_machine_is_suspended() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_fast_or_slow_shows_the_end_of_a_wait_when_that_is_over() {
     for rate_ppm in [950_000, 1_000_000, 1_000_001, 1_050_000] {
-        let clock = SimulatedClock { epoch: Timestamp::UNIX_EPOCH, offset: SignedDuration::ZERO, rate_ppm };
-        let context = Context::simulated(clock, Instant::now(), 1);
+        let context = instance(rate_ppm);
         for nanos in [1, 2, 999_999, 1_000_000, 1_678_819] {
             let end = context.monotonic() + Duration::from_nanos(nanos);
             context.sleep_until(end).await;

@@ -33,13 +33,8 @@ async fn apart(server: &Server) -> u64 {
     };
     let before = lease("before").await;
     for number in 0..WRITES {
-        let incident = json!({
-            "apiVersion": "example.org/v1", "kind": "Incident",
-            "metadata": {"name": format!("incident-{number}")}, "spec": {"key": "a"},
-        });
-        server
-            .expect(&Call::send("POST", format!("/apis/example.org/v1/namespaces/{namespace}/incidents"), &incident))
-            .await;
+        let path = format!("/apis/example.org/v1/namespaces/{namespace}/incidents");
+        server.expect(&Call::send("POST", path, &servers::incident(&format!("incident-{number}")))).await;
     }
     lease("after").await - before
 }

@@ -20,6 +20,8 @@ use serde_json::{Map, Value};
 pub(crate) struct Normaliser {
     uids: BTreeMap<String, usize>,
     versions: BTreeMap<String, usize>,
+    /// Whether versions are just marked, as those of collections are.
+    without_versions: bool,
 }
 
 static VERSIONS_IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
@@ -27,6 +29,11 @@ static VERSIONS_IN_TEXT: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 impl Normaliser {
+    /// For servers whose versions cannot be told apart.
+    pub(crate) fn without_versions() -> Self {
+        Self { without_versions: true, ..Self::default() }
+    }
+
     /// An answer, or any JSON.
     pub(crate) fn value(&mut self, value: &Value) -> Value {
         match value {
@@ -92,7 +99,7 @@ impl Normaliser {
             let value = match key.as_str() {
                 "managedFields" => continue,
                 "uid" => format!("uid-{}", number(&mut self.uids, text)).into(),
-                "resourceVersion" if is_list || text == "<some>" => "<some>".into(),
+                "resourceVersion" if is_list || self.without_versions || text == "<some>" => "<some>".into(),
                 "resourceVersion" => format!("version-{}", number(&mut self.versions, text)).into(),
                 "creationTimestamp" | "deletionTimestamp" if is_time(text) => "<time>".into(),
                 "continue" => "<token>".into(),

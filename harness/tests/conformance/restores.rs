@@ -1,6 +1,6 @@
 //! An etcd that is restored from a backup, with its API servers or under them.
 
-use embedded_apiserver::{Restore, Snapshot};
+use embedded_apiserver::{EmbeddedApi, Restore, Snapshot};
 use harness::control_plane::{ControlPlane, available_for_tests};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -17,48 +17,43 @@ const INCIDENTS: &str = "/apis/example.org/v1/namespaces/restored/incidents";
 
 /// A server that can be restored, and restarted.
 enum Restorable<'a> {
-    Embedded(Option<Snapshot>),
+    /// With its newest backup.
+    Embedded(EmbeddedApi, Snapshot),
     Real(&'a ControlPlane),
 }
 
 impl Restorable<'_> {
-    fn back_up(&mut self, server: &Server) {
-        match (self, server) {
-            (Self::Embedded(snapshot), Server::Embedded(api)) => *snapshot = Some(api.snapshot()),
-            (Self::Real(plane), _) => plane.back_up().unwrap(),
-            _ => unreachable!(),
+    fn back_up(&mut self) {
+        match self {
+            Self::Embedded(api, backup) => *backup = api.snapshot(),
+            Self::Real(plane) => plane.back_up().unwrap(),
         }
     }
 
     /// With `live`, under API servers that go on; else they are started again afterwards.
-    async fn restore(&self, server: &Server, live: bool) {
-        match (self, server) {
-            (Self::Embedded(Some(snapshot)), Server::Embedded(api)) => {
-                api.restore(snapshot, if live { Restore::UnderLiveApi } else { Restore::Everything });
-            }
-            (Self::Real(plane), _) => {
-                if !live {
-                    plane.apiserver().kill();
-                }
+    async fn restore(&self, live: bool) {
+        match self {
+            Self::Embedded(api, backup) if live => api.restore(backup, Restore::UnderLiveApi),
+            Self::Embedded(api, backup) => api.restore(backup, Restore::Everything),
+            Self::Real(plane) if live => {
                 plane.restore().unwrap();
-                if !live {
-                    plane.apiserver().restart().unwrap();
-                }
                 plane.ready().await.unwrap();
             }
-            _ => unreachable!(),
+            Self::Real(plane) => {
+                plane.apiserver().kill();
+                plane.restore().unwrap();
+                self.restart().await;
+            }
         }
     }
 
-    async fn restart(&self, server: &Server) {
-        match (self, server) {
-            (Self::Embedded(_), Server::Embedded(api)) => api.restart_api(),
-            (Self::Real(plane), _) => {
-                plane.apiserver().kill();
+    async fn restart(&self) {
+        match self {
+            Self::Embedded(api, _) => api.restart_api(),
+            Self::Real(plane) => {
                 plane.apiserver().restart().unwrap();
                 plane.ready().await.unwrap();
             }
-            _ => unreachable!(),
         }
     }
 }
@@ -81,7 +76,7 @@ impl Talk<'_> {
     }
 
     async fn create(&mut self, name: &str) -> Value {
-        self.ask(Call::send("POST", INCIDENTS, &incident(name))).await
+        self.ask(Call::send("POST", INCIDENTS, &servers::incident(name))).await
     }
 
     async fn replace(&mut self, object: &Value) -> Value {
@@ -97,24 +92,20 @@ impl Talk<'_> {
     }
 }
 
-fn incident(name: &str) -> Value {
-    json!({"apiVersion": "example.org/v1", "kind": "Incident", "metadata": {"name": name}, "spec": {"key": "a"}})
-}
-
 /// One object is deleted, one changed and one created after a backup, to which etcd then goes back.
 async fn go_back(mut state: Restorable<'_>, server: &Server, live: bool) -> Vec<(String, Value)> {
     servers::make_namespace(server, NAMESPACE).await;
     let mut talk = Talk { server, answers: Vec::new() };
     talk.create("kept").await;
     let old = talk.create("changed").await;
-    state.back_up(server);
+    state.back_up();
     talk.ask(Call::send("DELETE", format!("{INCIDENTS}/kept"), &json!({}))).await;
     let mut new = old.clone();
     new["spec"]["other"] = "new".into();
     let new = talk.replace(&new).await;
     talk.create("undone").await;
     talk.look().await;
-    state.restore(server, live).await;
+    state.restore(live).await;
     talk.look().await;
     // In a version that is gone, and in the one that is back.
     talk.replace(&new).await;
@@ -124,26 +115,11 @@ async fn go_back(mut state: Restorable<'_>, server: &Server, live: bool) -> Vec<
     for path in ["/kept", "/changed", "/undone"] {
         talk.get(path).await;
     }
-    state.restart(server).await;
+    state.restart().await;
     talk.look().await;
     talk.get("?watch=1&timeoutSeconds=1&resourceVersion=1").await;
     talk.get("?resourceVersion=1000000000").await;
     talk.answers
-}
-
-/// Versions are given out again: which one comes when depends on what else a server writes.
-fn versionless(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, value)| match key.as_str() {
-                "resourceVersion" => (key.clone(), "<some>".into()),
-                _ => (key.clone(), versionless(value)),
-            })
-            .collect(),
-        Value::Array(items) => items.iter().map(versionless).collect(),
-        other => other.clone(),
-    }
 }
 
 #[rstest]
@@ -155,13 +131,14 @@ async fn an_etcd_that_is_restored_from_a_backup_is_served_as_by_a_real_server(#[
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
-    let (embedded, real) = (servers::embedded(), servers::server(&plane).await);
-    let ours = go_back(Restorable::Embedded(None), &embedded, live).await;
+    let (api, real) = (servers::embedded_with(None), servers::server(&plane).await);
+    let ours = go_back(Restorable::Embedded(api.clone(), api.snapshot()), &Server::Embedded(api), live).await;
     let theirs = go_back(Restorable::Real(&plane), &real, live).await;
-    let (mut our_normal, mut their_normal) = (Normaliser::default(), Normaliser::default());
+    // Versions are given out again: which one comes when depends on what else a server writes.
+    let (mut our_normal, mut their_normal) = (Normaliser::without_versions(), Normaliser::without_versions());
     let mut report = String::new();
     for (number, ((call, ours), (_, theirs))) in ours.iter().zip(&theirs).enumerate() {
-        let found = differences(&our_normal.value(&versionless(ours)), &their_normal.value(&versionless(theirs)));
+        let found = differences(&our_normal.value(ours), &their_normal.value(theirs));
         if !found.is_empty() {
             report += &format!("  {}. {call}\n    {}\n", number + 1, found.join("\n    "));
         }

@@ -83,3 +83,8 @@ pub(crate) async fn make_namespace(server: &Server, name: &str) -> Value {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     server.expect(&Call::send("POST", "/api/v1/namespaces", &namespace)).await
 }
+
+/// A custom object of both servers.
+pub(crate) fn incident(name: &str) -> Value {
+    json!({"apiVersion": "example.org/v1", "kind": "Incident", "metadata": {"name": name}, "spec": {"key": "a"}})
+}

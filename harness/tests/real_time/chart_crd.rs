@@ -3,7 +3,7 @@
 use std::{env, path::Path, process::Command};
 
 use harness::{
-    control_plane::{ControlPlane, for_tests},
+    control_plane::{ControlPlane, available_for_tests},
     testing::skip,
 };
 use serde_json::Value;
@@ -20,7 +20,9 @@ struct Cluster {
 impl Cluster {
     async fn start() -> Option<Self> {
         // Says why, if there is none.
-        drop(for_tests().await?);
+        if !available_for_tests() {
+            return None;
+        }
         let helm = env::var_os("HELM").unwrap_or_else(|| "helm".into());
         if !Command::new(&helm).arg("version").output().is_ok_and(|out| out.status.success()) {
             skip("helm not found (HELM=$(scripts/tools helm) builds it)");

@@ -2,12 +2,12 @@
 
 use std::{env, path::Path, process::Command};
 
-use harness::control_plane::{REQUIRED, for_tests};
+use harness::control_plane::{REQUIRED, available_for_tests};
 use serde_json::{Value, json};
 
-#[tokio::test]
-async fn whatever_is_killed_and_paused_within_the_bounds_every_acknowledged_signal_counts_once() {
-    if for_tests().await.is_none() {
+#[test]
+fn whatever_is_killed_and_paused_within_the_bounds_every_acknowledged_signal_counts_once() {
+    if !available_for_tests() {
         return;
     }
     let sim = Path::new(env!("CARGO_BIN_EXE_sim"));

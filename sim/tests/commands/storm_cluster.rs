@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use harness::control_plane::{ControlPlane, for_tests};
+use harness::control_plane::{ControlPlane, available_for_tests, for_tests};
 use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ fn expect_no_namespace(plane: &ControlPlane) {
 #[tokio::test]
 async fn a_storm_removes_the_crd_that_it_made_and_no_other() {
     // Says why, if there is none. Others need theirs, so this test has a control plane of its own.
-    if for_tests().await.is_none() {
+    if !available_for_tests() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
@@ -82,7 +82,7 @@ async fn a_storm_removes_the_crd_that_it_made_and_no_other() {
 
 #[tokio::test]
 async fn a_storm_that_may_not_make_the_crd_leaves_no_namespace() {
-    if for_tests().await.is_none() {
+    if !available_for_tests() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
@@ -112,7 +112,7 @@ fn watched(plane: &ControlPlane, arguments: &[&str], mut shown: impl FnMut(&Chil
 
 #[tokio::test]
 async fn a_storm_that_is_interrupted_removes_what_it_made() {
-    if for_tests().await.is_none() {
+    if !available_for_tests() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();
@@ -130,7 +130,7 @@ async fn a_storm_that_is_interrupted_removes_what_it_made() {
 
 #[tokio::test]
 async fn gateways_shut_down_when_a_storm_ends_by_an_error() {
-    if for_tests().await.is_none() {
+    if !available_for_tests() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap();

@@ -3,7 +3,7 @@
 use gateway::remediation::RemediationRequest;
 use harness::{
     cluster::{Permissions, Stage, objects, remediation_requests},
-    control_plane::{ControlPlane, for_tests},
+    control_plane::{ControlPlane, available_for_tests},
     fleet::predecessors_crd,
     oracles::occurrences,
     testing::{answered, fingerprint},
@@ -16,7 +16,7 @@ use super::world::World;
 #[tokio::test]
 async fn a_storm_of_duplicates_from_three_replicas_is_counted_exactly_under_the_predecessors_crd() {
     // Whether there is any; it is not shared, since others want another CRD of it.
-    if for_tests().await.is_none() {
+    if !available_for_tests() {
         return;
     }
     let plane = ControlPlane::start().await.unwrap_or_else(|error| panic!("no control plane: {error}"));
