@@ -99,7 +99,7 @@ impl LockManager {
             }
         };
         if in_doubt {
-            self.release_in_background(name);
+            self.look_in_background(name);
         }
         outcome.acquisition()
     }
@@ -134,16 +134,41 @@ impl LockManager {
 
     /// Releases the lock `name` off the critical path, with a time budget of its own.
     pub fn release_in_background(&self, name: &LeaseName) {
-        let held = self.give_up(name);
-        let (manager, name, under_way) = (self.clone(), name.clone(), self.shared.releases.token());
-        let release = async move {
+        let Some(held) = self.give_up(name) else { return self.look_in_background(name) };
+        let (manager, name, deadline) = (self.clone(), name.clone(), self.release_deadline());
+        self.in_background(async move {
+            warn_of(&name, manager.release_until(&name, Some(held), deadline).await);
+        });
+    }
+
+    /// Deletes the lease `name` if it is ours although this process does not hold it. One task looks for it, however many
+    /// acquisitions are in doubt: while the API server is away, every one of them is.
+    fn look_in_background(&self, name: &LeaseName) {
+        let deadline = self.release_deadline();
+        if !self.locks().doubt(name, deadline) {
+            return;
+        }
+        let (manager, name) = (self.clone(), name.clone());
+        self.in_background(async move {
             let Shared { context, config, .. } = &*manager.shared;
-            let deadline = context.monotonic() + config.release_timeout;
-            if let Err(error) = manager.release_until(&name, held, deadline).await {
-                tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
+            let mut next = Some(deadline);
+            while let Some(deadline) = next {
+                let looked = manager.release_until(&name, None, deadline).await;
+                next = manager.locks().looked(&name);
+                match next {
+                    Some(_) => context.sleep(context.jitter(config.initial_backoff / 2, config.initial_backoff)).await,
+                    None => warn_of(&name, looked),
+                }
             }
-            drop(under_way);
-        };
+        });
+    }
+
+    fn release_deadline(&self) -> Monotonic {
+        self.shared.context.monotonic() + self.shared.config.release_timeout
+    }
+
+    fn in_background(&self, release: impl Future<Output = ()> + Send + 'static) {
+        let release = self.shared.releases.track_future(release);
         self.shared.context.spawn(release.in_current_span());
     }
 
@@ -209,6 +234,12 @@ impl<'a> Acquiring<'a> {
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         self.manager.locks().ended(self.name);
+    }
+}
+
+fn warn_of(name: &LeaseName, released: Result<(), Error>) {
+    if let Err(error) = released {
+        tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
     }
 }
 

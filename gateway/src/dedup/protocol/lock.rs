@@ -2,7 +2,10 @@
 //!
 //! A doubt here costs a round trip and nothing more: that there is one RemediationRequest is the fence's to keep.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -49,6 +52,9 @@ pub(in crate::dedup) struct Locks {
     others: Observed,
     /// Acquisitions under way.
     acquiring: BTreeMap<LeaseName, usize>,
+    /// Locks that may be ours unheard and are looked for, each by one task; until when to look again after that, if an
+    /// acquisition has ended in doubt since the task began to look.
+    doubts: BTreeMap<LeaseName, Option<Monotonic>>,
 }
 
 #[derive(Debug)]
@@ -61,8 +67,8 @@ struct Held {
 impl Locks {
     /// None yet; `holder` will hold them.
     pub(in crate::dedup) fn new(holder: Holder, config: config::Lock) -> Self {
-        let (held, others, acquiring) = (BTreeMap::new(), Observed::default(), BTreeMap::new());
-        Self { holder, config, held, others, acquiring }
+        let (held, acquiring, doubts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { holder, config, held, others: Observed::default(), acquiring, doubts }
     }
 
     /// The names of those held.
@@ -89,6 +95,30 @@ impl Locks {
     pub(in crate::dedup) fn take(&mut self, name: &LeaseName, now: Now) -> Option<(Preconditions, Duration)> {
         let held = self.held.remove(name)?;
         Some((held.version, now.monotonic.since(held.since)))
+    }
+
+    /// The lock `name` may be ours unheard. Whether the caller has to look for it, until [`Locks::looked`] says that it
+    /// is done; otherwise it is being looked for, and will be once more, until `until` at most.
+    pub(in crate::dedup) fn doubt(&mut self, name: &LeaseName, until: Monotonic) -> bool {
+        match self.doubts.entry(name.clone()) {
+            Entry::Vacant(none) => {
+                none.insert(None);
+                true
+            }
+            Entry::Occupied(mut again) => {
+                again.insert(Some(until));
+                false
+            }
+        }
+    }
+
+    /// The lock `name` was looked for. Until when to look again: what was seen may be older than the last doubt.
+    pub(in crate::dedup) fn looked(&mut self, name: &LeaseName) -> Option<Monotonic> {
+        let again = self.doubts.get_mut(name).and_then(Option::take);
+        if again.is_none() {
+            self.doubts.remove(name);
+        }
+        again
     }
 
     fn hold(&mut self, name: &LeaseName, lease: Lease, now: Now) {

@@ -2,6 +2,7 @@
 
 mod acquisition;
 mod collector;
+mod doubts;
 mod errors;
 mod races;
 mod release;
