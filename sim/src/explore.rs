@@ -1,13 +1,7 @@
 //! `sim explore`: many seeds on all cores, or a share of them on each of many machines; what fails is made small and told
 //! as a replay.
 
-use std::{
-    num::NonZero,
-    ops::Range,
-    path::PathBuf,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{num::NonZero, ops::Range, path::PathBuf, thread, time::Duration};
 
 use harness::{
     baselines::Protocol,
@@ -21,12 +15,14 @@ use crate::{
         options::{CaseArgs, Departures},
     },
     exit,
+    explore::watch::Watched,
     explored::{self, Error, First, Outcome, Seeds},
     fault_profile, protocol,
     verdict::{self, Replay, expect_file, expect_folder},
 };
 
 mod merge;
+mod watch;
 
 /// Options of `sim explore`.
 #[derive(clap::Args)]
@@ -89,9 +85,6 @@ enum Command {
 
 /// Within a minute or two.
 const DEPARTURES: Departures = Departures::Most(2);
-const TICK: Duration = Duration::from_millis(200);
-/// On standard errors that are no terminals, a line every so often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// Explores; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
@@ -120,9 +113,9 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     if !json {
         eprintln!("exploring {share} of {faults} faults under {protocol}, {jobs} at once");
     }
-    let (progress, took) = watch(&campaign, json);
-    let found = progress.found();
-    let outcome = outcome(&campaign, whole, &progress, &found, took);
+    let watched = watch::run(&campaign, json, watch::PATIENCE);
+    let found = watched.progress.found();
+    let outcome = outcome(&campaign, whole, &watched, &found);
     let text = serde_json::to_string(&outcome)?;
     if let Some(path) = &result {
         verdict::write(path, &format!("{text}\n"))?;
@@ -133,8 +126,8 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
         outcome.print(shares.is_some());
     }
     let Some((seed, violation)) = found.seeds.first_key_value() else { return Ok(exit::OK) };
-    // Whoever explores shares, in pods that end, replays what was found elsewhere.
-    if shares.is_none() {
+    // Whoever explores shares, in pods that end, replays what was found elsewhere. What does not end cannot be made small.
+    if shares.is_none() && !watched.given_up.contains(seed) {
         let command = explored::replay(*seed, faults, protocol);
         let replay = Replay { seed: Some(*seed), faults: Some(faults), protocol, command, quiet: json };
         replay.report_smallest(&harness::explore::draw::draw(*seed, faults), violation, &out)?;
@@ -154,7 +147,7 @@ fn share(whole: Seeds, share: Option<(u64, u64)>) -> Result<Seeds, Error> {
     Ok(whole.share(index, shares))
 }
 
-fn outcome(campaign: &Campaign, whole: Seeds, progress: &Progress, found: &Found, took: Duration) -> Outcome {
+fn outcome(campaign: &Campaign, whole: Seeds, Watched { progress, took, .. }: &Watched, found: &Found) -> Outcome {
     let Campaign { seeds: Range { start, .. }, profile, protocol, .. } = *campaign;
     let runs = Progress::count(&progress.runs);
     let seconds = took.as_secs_f64();
@@ -173,27 +166,4 @@ fn outcome(campaign: &Campaign, whole: Seeds, progress: &Progress, found: &Found
         campaign: Some(explored::Campaign::new(whole, explored, seconds, found, profile, protocol)),
         merged: None,
     }
-}
-
-/// Runs the campaign and shows how far it is.
-#[allow(clippy::disallowed_methods, reason = "how fast it goes in real time")]
-fn watch(campaign: &Campaign, quiet: bool) -> (Progress, Duration) {
-    let progress = Progress::default();
-    let began = Instant::now();
-    let all = campaign.seeds.end - campaign.seeds.start;
-    thread::scope(|scope| {
-        let work = scope.spawn(|| campaign.run(&progress));
-        let mut line = crate::progress::Ticker::new(quiet, LINE_EVERY);
-        while !work.is_finished() {
-            thread::sleep(TICK);
-            let (runs, failed) = (Progress::count(&progress.runs), Progress::count(&progress.failed));
-            let rate = runs as f64 / began.elapsed().as_secs_f64();
-            let left = if rate > 0.0 { (all - runs.min(all)) as f64 / rate } else { 0.0 };
-            line.show(&format!(
-                "{runs}/{all} seeds, {rate:.0} schedules/s, {failed} with violations, {left:.0} s left"
-            ));
-        }
-        line.end();
-    });
-    (progress, began.elapsed())
 }

@@ -1,10 +1,10 @@
 //! Many seeds on several cores.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -41,6 +41,7 @@ pub struct Progress {
     pub failed: AtomicU64,
     stop: AtomicBool,
     found: Mutex<Found>,
+    under_way: Mutex<BTreeSet<u64>>,
 }
 
 /// Seeds with a violation that [`Found`] lists at most; all are counted.
@@ -69,6 +70,32 @@ impl Progress {
     /// Ends the campaign after the seeds under way.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Seeds that have begun and not ended.
+    pub fn under_way(&self) -> BTreeSet<u64> {
+        self.lock_under_way().clone()
+    }
+
+    /// Gives `seed` up, which has been running for too long, as a violation of `liveness`, and ends the campaign after the
+    /// other seeds under way. False if it has ended after all. Its thread cannot be stopped: the campaign never returns.
+    pub fn give_up(&self, seed: u64, message: String) -> bool {
+        if !self.end(seed) {
+            return false;
+        }
+        self.note(seed, &[Violation { oracle: "liveness", version: None, message }]);
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.stop();
+        true
+    }
+
+    fn lock_under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether `seed` was under way until now.
+    fn end(&self, seed: u64) -> bool {
+        self.lock_under_way().remove(&seed)
     }
 
     fn note(&self, seed: u64, violations: &[Violation]) {
@@ -107,7 +134,11 @@ impl Campaign {
             if seed >= self.seeds.end {
                 return;
             }
+            progress.lock_under_way().insert(seed);
             let report = run(&draw(seed, self.profile), self.protocol, Mode::Off);
+            if !progress.end(seed) {
+                return;
+            }
             progress.requests.fetch_add(report.requests, Ordering::Relaxed);
             progress.twins.fetch_add(u64::from(report.twins > 0), Ordering::Relaxed);
             progress.note(seed, &report.violations);
