@@ -60,9 +60,9 @@ async fn attempt(
     let mut operation = GET;
     let mut event = Event::Begin;
     loop {
-        core.still(epoch)?;
         let effect = machine.step(event, Now::of(context));
         tracing::trace!(?effect, "attempt");
+        core.still(epoch)?;
         let (before, asked) = (context.monotonic(), view.asked(fingerprint));
         event = match effect {
             Effect::Read(known) => Event::Read(core.read(&mut subscription, known, deadline).await?),

@@ -1,11 +1,13 @@
 //! An etcd that is restored from a backup while replicas run: history goes back, and versions are given out again.
 
-use embedded_apiserver::{Restore, Snapshot};
+use std::time::Duration;
+
+use embedded_apiserver::{Fault, Restore, Snapshot};
 use gateway::dedup::bounds::decision_life;
 use harness::{
     fleet::Fleet,
     replica::{Replica, config},
-    testing::{Logs, delete, end, name_of, rest, send, send_until_accepted, spent, wait, wait_ms},
+    testing::{Logs, delete, end, name_of, rest, script, send, send_until_accepted, spent, wait, wait_ms},
 };
 use rstest::rstest;
 use serde_json::Value;
@@ -143,6 +145,28 @@ async fn a_create_that_is_answered_in_a_version_that_was_passed_already_tells_th
     let (answer, _) = send_until_accepted(&fleet, &replica, "new").await;
     assert!(answer.status.is_success());
     assert_eq!(active(&fleet).len(), 2, "{:#?}", fleet.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_acquired_while_history_goes_back_is_released() {
+    let fleet = Fleet::new(6);
+    let replica = fleet.start(1).await;
+    assert_eq!(send(&fleet, &replica, "before").await.status, 201);
+    rest().await;
+    let slow_answer = Fault { delay_after: Duration::from_millis(500), ..Fault::default() };
+    script(&fleet).on(1, "create", "leases", slow_answer);
+    let late = send(&fleet, &replica, "late");
+    let meanwhile = async {
+        wait_ms(50).await;
+        assert_eq!(fleet.leases().len(), 1, "the lock's lease is there, but its answer is not");
+        let backup = fleet.api.snapshot();
+        assert_eq!(send(&fleet, &replica, "since").await.status, 201);
+        fleet.api.restore(&backup, Restore::BUSY);
+    };
+    let (late, ()) = tokio::join!(late, meanwhile);
+    assert_eq!((late.status.as_u16(), replica.metric(REWOUND)), (503, Some(1.0)), "{late:?}");
+    wait_ms(2_000).await;
+    assert_eq!(fleet.leases(), Vec::<Value>::new());
 }
 
 #[rstest]
