@@ -99,6 +99,8 @@ impl LockManager {
             }
         };
         if in_doubt {
+            // What was held before may be what was replaced without an answer.
+            self.give_up(name);
             self.look_in_background(name);
         }
         outcome.acquisition()
@@ -135,36 +137,32 @@ impl LockManager {
     /// Releases the lock `name` off the critical path, with a time budget of its own.
     pub fn release_in_background(&self, name: &LeaseName) {
         let Some(held) = self.give_up(name) else { return self.look_in_background(name) };
-        let (manager, name, deadline) = (self.clone(), name.clone(), self.release_deadline());
-        self.in_background(async move {
-            warn_of(&name, manager.release_until(&name, Some(held), deadline).await);
-        });
+        let (manager, name) = (self.clone(), name.clone());
+        self.in_background(async move { manager.try_release(&name, Some(held)).await });
     }
 
     /// Deletes the lease `name` if it is ours although this process does not hold it. One task looks for it, however many
-    /// acquisitions are in doubt: while the API server is away, every one of them is.
+    /// acquisitions are in doubt: while the API server refuses connections, every one of them is.
     fn look_in_background(&self, name: &LeaseName) {
-        let deadline = self.release_deadline();
-        if !self.locks().doubt(name, deadline) {
+        if !self.locks().doubt(name) {
             return;
         }
         let (manager, name) = (self.clone(), name.clone());
         self.in_background(async move {
             let Shared { context, config, .. } = &*manager.shared;
-            let mut next = Some(deadline);
-            while let Some(deadline) = next {
-                let looked = manager.release_until(&name, None, deadline).await;
-                next = manager.locks().looked(&name);
-                match next {
-                    Some(_) => context.sleep(context.jitter(config.initial_backoff / 2, config.initial_backoff)).await,
-                    None => warn_of(&name, looked),
-                }
+            manager.try_release(&name, None).await;
+            while !manager.locks().looked(&name) {
+                context.sleep(context.jitter(config.initial_backoff / 2, config.initial_backoff)).await;
+                manager.try_release(&name, None).await;
             }
         });
     }
 
-    fn release_deadline(&self) -> Monotonic {
-        self.shared.context.monotonic() + self.shared.config.release_timeout
+    async fn try_release(&self, name: &LeaseName, held: Option<Preconditions>) {
+        let deadline = self.shared.context.monotonic() + self.shared.config.release_timeout;
+        if let Err(error) = self.release_until(name, held, deadline).await {
+            tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
+        }
     }
 
     fn in_background(&self, release: impl Future<Output = ()> + Send + 'static) {
@@ -234,12 +232,6 @@ impl<'a> Acquiring<'a> {
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
         self.manager.locks().ended(self.name);
-    }
-}
-
-fn warn_of(name: &LeaseName, released: Result<(), Error>) {
-    if let Err(error) = released {
-        tracing::warn!(lease = %name, %error, "a lease could not be released; the collector will delete it");
     }
 }
 

@@ -1,11 +1,8 @@
 //! The lock's rules: what this process holds, what it has seen of others, and what an acquisition or a release does next.
 //!
-//! A doubt here costs a round trip and nothing more: that there is one RemediationRequest is the fence's to keep.
+//! A doubt here costs time and nothing more: that there is one RemediationRequest is the fence's to keep.
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -52,9 +49,9 @@ pub(in crate::dedup) struct Locks {
     others: Observed,
     /// Acquisitions under way.
     acquiring: BTreeMap<LeaseName, usize>,
-    /// Locks that may be ours unheard and are looked for, each by one task; until when to look again after that, if an
-    /// acquisition has ended in doubt since the task began to look.
-    doubts: BTreeMap<LeaseName, Option<Monotonic>>,
+    /// Leases that one task each looks for, since they may be ours unheard; and whether another acquisition has ended in
+    /// doubt since that task began its present look.
+    doubts: BTreeMap<LeaseName, bool>,
 }
 
 #[derive(Debug)]
@@ -97,28 +94,20 @@ impl Locks {
         Some((held.version, now.monotonic.since(held.since)))
     }
 
-    /// The lock `name` may be ours unheard. Whether the caller has to look for it, until [`Locks::looked`] says that it
-    /// is done; otherwise it is being looked for, and will be once more, until `until` at most.
-    pub(in crate::dedup) fn doubt(&mut self, name: &LeaseName, until: Monotonic) -> bool {
-        match self.doubts.entry(name.clone()) {
-            Entry::Vacant(none) => {
-                none.insert(None);
-                true
-            }
-            Entry::Occupied(mut again) => {
-                again.insert(Some(until));
-                false
-            }
-        }
+    /// The lease `name` may be ours unheard. True if the caller has to look for it until [`Locks::looked`] is true; false
+    /// if somebody does, who will look once more.
+    pub(in crate::dedup) fn doubt(&mut self, name: &LeaseName) -> bool {
+        self.doubts.insert(name.clone(), self.doubts.contains_key(name)).is_none()
     }
 
-    /// The lock `name` was looked for. Until when to look again: what was seen may be older than the last doubt.
-    pub(in crate::dedup) fn looked(&mut self, name: &LeaseName) -> Option<Monotonic> {
-        let again = self.doubts.get_mut(name).and_then(Option::take);
-        if again.is_none() {
-            self.doubts.remove(name);
+    /// The lease `name` was looked for. False if it has to be looked for again, since what was seen may be older than the
+    /// last doubt; true if that is all, and the next doubt is another's to look into.
+    pub(in crate::dedup) fn looked(&mut self, name: &LeaseName) -> bool {
+        let again = self.doubts.remove(name) == Some(true);
+        if again {
+            self.doubts.insert(name.clone(), false);
         }
-        again
+        !again
     }
 
     fn hold(&mut self, name: &LeaseName, lease: Lease, now: Now) {
