@@ -92,10 +92,10 @@ impl LockManager {
                 metrics.lock_contention.inc();
                 *in_doubt
             }
-            Outcome::Failed(error) => {
+            Outcome::Failed { error, in_doubt } => {
                 metrics.lock_acquisition_failures.inc();
                 tracing::error!(lease = %name, %error, hint = hint(error), "lock acquisition failed");
-                error.is_ambiguous()
+                *in_doubt
             }
         };
         if in_doubt {
@@ -114,7 +114,10 @@ impl LockManager {
         loop {
             let effect = machine.step(event, &mut self.locks(), Now::of(context));
             event = match effect {
-                Effect::Create(lease) => Event::Created(leases.create(&lease, deadline).await),
+                Effect::Create(lease) => {
+                    let (created, tries) = leases.create(&lease, deadline).await;
+                    Event::Created(created, tries)
+                }
                 Effect::Get => Event::Got(leases.get(name, deadline).await),
                 Effect::Replace(lease) => {
                     let (replaced, tries) = leases.replace(name, &lease, deadline).await;

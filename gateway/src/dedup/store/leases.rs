@@ -28,9 +28,15 @@ impl Leases {
         Self { api: kube::Api::namespaced(kubernetes.client(), namespace).into(), kubernetes }
     }
 
-    pub(in crate::dedup) async fn create(&self, lease: &Lease, deadline: Monotonic) -> Answer<Lease> {
+    /// Creates it; tells how often the request was sent, too.
+    pub(in crate::dedup) async fn create(&self, lease: &Lease, deadline: Monotonic) -> (Answer<Lease>, u32) {
+        let mut tries = 0;
         let params = PostParams::default();
-        self.kubernetes.call(CREATE, deadline, || self.api.create(&params, lease)).await
+        let send = || {
+            tries += 1;
+            self.api.create(&params, lease)
+        };
+        (self.kubernetes.call(CREATE, deadline, send).await, tries)
     }
 
     pub(in crate::dedup) async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Answer<Option<Box<Lease>>> {

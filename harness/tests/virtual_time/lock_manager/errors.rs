@@ -126,6 +126,30 @@ async fn a_take_over_whose_answer_was_lost_leaves_no_lease_that_nobody_knows_to_
     assert_eq!(pod.failures(), 0);
 }
 
+#[rstest]
+#[case::and_then_it_exists(None, Ok(Contended))]
+#[case::and_then_it_is_throttled(Some(Fault::refused(Effect::throttled(30))), Err(()))]
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_first_answer_was_lost_leaves_no_lease_that_nobody_knows_to_hold(
+    #[case] second: Option<Fault>,
+    #[case] expected: Result<Acquisition, ()>,
+) {
+    let world = World::new("lost-create");
+    let (holder, pod) = (world.pod(2), world.pod(1));
+    // It is asked for first, since another held it a moment ago.
+    assert_eq!((holder.acquire().await, pod.acquire().await), (Ok(Acquired), Ok(Contended)));
+    holder.release().await.unwrap();
+    let script = world.script();
+    script.on(1, "create", "leases", after(Effect::unavailable()));
+    if let Some(fault) = second {
+        script.on(1, "create", "leases", fault);
+    }
+    assert_eq!(pod.acquire().await.map_err(|_| ()), expected, "{:?}", world.requests());
+    assert_eq!(world.lease()["spec"]["holderIdentity"], "gateway-pod-1");
+    wait_ms(1_000).await;
+    assert_eq!(world.lease(), Value::Null);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_answer_was_lost_is_released_in_the_background() {
     let world = World::new("ambiguous");

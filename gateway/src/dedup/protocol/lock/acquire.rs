@@ -22,7 +22,8 @@ pub(in crate::dedup) enum Effect {
 #[derive(Debug)]
 pub(in crate::dedup) enum Event {
     Begin,
-    Created(Answer<Lease>),
+    /// With how often the request was sent.
+    Created(Answer<Lease>, u32),
     Got(Answer<Option<Box<Lease>>>),
     /// With how often the request was sent.
     Replaced(Answer<Lease>, u32),
@@ -35,8 +36,8 @@ pub(in crate::dedup) enum Outcome {
     Acquired { from: Option<String> },
     /// Another holds it or was faster; unless `in_doubt`: then it may be ours, too, and has to be released.
     Contended { in_doubt: bool },
-    /// The API server could not be asked. The lock may be ours if the error is ambiguous.
-    Failed(Error),
+    /// The API server could not be asked; the lock may be ours if `in_doubt`.
+    Failed { error: Error, in_doubt: bool },
 }
 
 impl Outcome {
@@ -45,7 +46,7 @@ impl Outcome {
         match self {
             Self::Acquired { .. } => Ok(Acquisition::Acquired),
             Self::Contended { .. } => Ok(Acquisition::Contended),
-            Self::Failed(error) => Err(error),
+            Self::Failed { error, .. } => Err(error),
         }
     }
 }
@@ -58,16 +59,21 @@ pub(in crate::dedup) struct Acquire {
     asked: bool,
     /// Who held the expired lease that is being replaced, if it was another.
     from: Option<String>,
+    /// Whether a write may have taken effect whose answer was lost, if only of the first of its tries.
+    in_doubt: bool,
 }
 
 impl Acquire {
     /// A try for the lock `name`.
     pub(in crate::dedup) const fn new(name: LeaseName) -> Self {
-        Self { name, asked: false, from: None }
+        Self { name, asked: false, from: None, in_doubt: false }
     }
 
     /// The next effect after `event`.
     pub(in crate::dedup) fn step(&mut self, event: Event, locks: &mut Locks, now: Now) -> Effect {
+        if let Event::Created(Err(error), tries) | Event::Replaced(Err(error), tries) = &event {
+            self.in_doubt |= *tries > 1 || error.is_ambiguous();
+        }
         match event {
             Event::Begin => {
                 // A lease of another was there a moment ago (at the try before this one): ask for it rather than for a conflict.
@@ -77,21 +83,20 @@ impl Acquire {
                 }
                 Effect::Create(locks.desired(&self.name, None, now))
             }
-            Event::Created(Err(Error::AlreadyExists(_))) if !self.asked => self.get(),
-            Event::Created(Err(Error::AlreadyExists(_))) => contended(false),
+            Event::Created(Err(Error::AlreadyExists(_)), _) if !self.asked => self.get(),
+            Event::Created(Err(Error::AlreadyExists(_)), _)
+            | Event::Replaced(Err(Error::Conflict(_) | Error::NotFound(_)), _) => contended(self.in_doubt),
             Event::Got(Ok(None)) => {
                 locks.others.forget(self.name.as_str());
                 Effect::Create(locks.desired(&self.name, None, now))
             }
             Event::Got(Ok(Some(lease))) => self.judge(&lease, locks, now),
-            Event::Created(Ok(lease)) | Event::Replaced(Ok(lease), _) => {
+            Event::Created(Ok(lease), _) | Event::Replaced(Ok(lease), _) => {
                 locks.hold(&self.name, lease, now);
                 Effect::Done(Outcome::Acquired { from: self.from.take() })
             }
-            // The conflict may be one with the first try, whose answer was lost.
-            Event::Replaced(Err(Error::Conflict(_) | Error::NotFound(_)), tries) => contended(tries > 1),
-            Event::Created(Err(error)) | Event::Got(Err(error)) | Event::Replaced(Err(error), _) => {
-                Effect::Done(Outcome::Failed(error))
+            Event::Created(Err(error), _) | Event::Replaced(Err(error), _) | Event::Got(Err(error)) => {
+                Effect::Done(Outcome::Failed { error, in_doubt: self.in_doubt })
             }
         }
     }
