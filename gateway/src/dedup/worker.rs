@@ -163,6 +163,11 @@ impl Worker {
             None => record,
         };
         self.past.floor = self.past.floor.max(newest.version);
+        // One that is active comes before one that only suppresses signals, also where it came later.
+        let is_succeeded = viewed.is_some() && all.iter().any(|other| other.uid != newest.uid && other.is_active());
+        if is_succeeded && !newest.is_active() {
+            return None;
+        }
         newest.counts_signals(core.context.now()).then_some(newest)
     }
 

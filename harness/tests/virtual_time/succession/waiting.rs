@@ -140,6 +140,25 @@ async fn a_replica_counts_on_what_its_view_was_told_since_its_own_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn signals_go_to_the_active_one_though_the_one_before_it_has_come_to_suppress_them() {
+    let (fleet, replicas, first) = with_one(2, "suppressed").await;
+    assert_eq!(send(&fleet, &replicas[0], "suppressed").await.status, 202);
+    end(&fleet, &name_of(&first), "Failed").await;
+    wait_ms(100).await;
+    let second = send(&fleet, &replicas[1], "suppressed").await;
+    assert_eq!(second.status, 201);
+    let outcome = json!({ "status": { "completionStatus": { "outcome": "ManualReviewRequired" } } });
+    patch(&fleet, &name_of(&first), "status", outcome).await;
+    wait_ms(100).await;
+    for replica in &replicas {
+        let answer = send(&fleet, replica, "suppressed").await;
+        assert_eq!(answer.body["remediationRequestName"], second.body["remediationRequestName"], "{}", replica.name);
+    }
+    rest().await;
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replica_that_shuts_down_finishes_what_is_under_way_takes_nothing_more_and_then_waits_for_nothing() {
     let (fleet, replicas, script) = one_replica().await;
     // Its worker has nothing to do any more.
