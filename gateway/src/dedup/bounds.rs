@@ -1,8 +1,8 @@
 //! How long it takes until what replicas leave behind is gone, as functions of their configuration: whoever waits for it
 //! waits for so long.
 //!
-//! The bounds hold while a replica runs whose collector reaches an API server that answers within [`REQUEST_TIMEOUT`], and
-//! no more than [`SWEEP_MAX`] leases are left.
+//! The bounds hold while a replica runs whose collector reaches an API server that answers so soon that a sweep takes
+//! [`REQUEST_TIMEOUT`] at most, and no more than [`SWEEP_MAX`] leases are left.
 
 use std::time::Duration;
 

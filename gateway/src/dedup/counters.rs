@@ -1,7 +1,11 @@
 //! Looks after counters: projects what a replica that crashed did not, folds the registers of many boots into one, and
 //! removes counters that nothing counts on any more.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use super::{
     bounds::{REQUEST_TIMEOUT, decision_life},
@@ -20,6 +24,10 @@ use crate::{
 const REGISTERS_MAX: usize = 16;
 /// A count that its status has not said for so long is projected.
 const UNPROJECTED_MAX: Duration = Duration::from_secs(3);
+/// Counters projected at a time.
+const RESCUES_MAX: usize = 1000;
+/// Counters removed in one sweep.
+const REMOVED_MAX: usize = 200;
 /// Raised counts looked at in one sweep: one would do to tell that another version counts.
 const RAISED_MAX: usize = 8;
 
@@ -30,6 +38,8 @@ pub(super) struct Seen {
     ended: Unchanged<String, ResourceVersion>,
     /// Registers of crowded counters, and since when they have not changed.
     registers: Unchanged<(String, BootId), Register>,
+    /// Counters that are being projected.
+    rescues: BTreeMap<String, Weak<()>>,
 }
 
 /// Looks once at all counters.
@@ -47,15 +57,20 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
     seen.registers.retain(|(uid, _)| counters.contains_key(uid));
     judge_raised(core, &raised, &counters).await?;
     core.registers.retain(|uid| view.by_uid(uid).is_some() || counters.contains_key(uid));
+    seen.rescues.retain(|_, under_way| under_way.strong_count() > 0);
+    let mut removed = 0;
     for (uid, counter) in &counters {
         // One of what is gone goes with it.
         let Some(record) = view.by_uid(uid) else { continue };
         fold(core, seen, uid, counter, listed).await;
         if record.counts_signals(context.now()) {
             if Counted::of(counter, &record, context.now()).is_ahead_of(&record) {
-                project_soon(core, uid.clone(), counter.version);
+                project_soon(core, seen, uid.clone(), counter.version);
             }
-        } else if seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view) {
+        } else if seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view)
+            && removed < REMOVED_MAX
+        {
+            removed += 1;
             remove(core, uid, counter, &record).await;
         }
     }
@@ -83,17 +98,22 @@ async fn judge_raised(
 }
 
 /// Projects the counter of the RemediationRequest `uid` if nobody has done so in a while, nor counted on it.
-fn project_soon(core: &Arc<Core>, uid: String, version: ResourceVersion) {
-    let core = Arc::clone(core);
+fn project_soon(core: &Arc<Core>, seen: &mut Seen, uid: String, version: ResourceVersion) {
+    if seen.rescues.contains_key(&uid) || seen.rescues.len() >= RESCUES_MAX {
+        return;
+    }
+    let (core, under_way) = (Arc::clone(core), Arc::new(()));
+    seen.rescues.insert(uid.clone(), Arc::downgrade(&under_way));
     core.context.clone().spawn(async move {
         core.context.sleep(core.context.jitter(UNPROJECTED_MAX, UNPROJECTED_MAX * 2)).await;
-        let (deadline, epoch) = (core.context.monotonic() + REQUEST_TIMEOUT, core.view.epoch());
-        let Ok(Some(counter)) = core.store.counter(&uid, deadline).await else { return };
+        let (now, epoch) = (core.context.monotonic(), core.view.epoch());
+        let Ok(Some(counter)) = core.store.counter(&uid, now + REQUEST_TIMEOUT).await else { return };
         let Some(record) = core.view.by_uid(&uid).filter(|_| counter.version == version) else { return };
         let counted = Counted::of(&counter, &record, core.context.now());
-        if projector::project(&core, epoch, record, counted).await {
+        if projector::project(&core, epoch, record, counted, now).await {
             core.metrics.projections.with_label_values(&["rescued"]).inc();
         }
+        drop(under_way);
     });
 }
 
@@ -112,7 +132,7 @@ async fn remove(core: &Core, uid: &str, counter: &Counter, record: &Record) {
         _ => return,
     };
     if let Some(steps) = patch(&record, Counted::of(counter, &record, context.now()), true) {
-        match projector::write(core, &record, steps).await {
+        match projector::write(core, &record, steps, context.monotonic()).await {
             // The counter is removed in a later sweep.
             Ok(()) | Err(Error::NotFound(_) | Error::Invalid(_) | Error::Conflict(_)) => {}
             Err(error) => tracing::warn!(name = record.name, %error, "the last count could not be written"),

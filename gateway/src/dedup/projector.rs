@@ -5,25 +5,32 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    bounds::REQUEST_TIMEOUT,
+    bounds::{REQUEST_TIMEOUT, decision_life},
     core::Core,
     protocol::projection::{Counted, DELAY, patch},
 };
-use crate::{kubernetes::Error, remediation::Record};
+use crate::{config::REQUEST_LIFE, context::Monotonic, kubernetes::Error, remediation::Record};
 
 /// Tries after which it is left to the collector.
 const TRIES_MAX: u32 = 5;
 
-/// Makes the status of the object of `record` say `counted` at least, trying a few times. Tells whether it does. What was
-/// counted in an `epoch` of the view that is over may have been undone: the collector will see what is there.
-pub(super) async fn project(core: &Core, epoch: u64, mut record: Arc<Record>, mut counted: Counted) -> bool {
+/// Makes the status of the object of `record` say at least `counted`, which was known at `known`, trying a few times. Tells
+/// whether it wrote it. What was counted in an `epoch` of the view that is over may have been undone: the collector will see
+/// what is there.
+pub(super) async fn project(
+    core: &Core,
+    epoch: u64,
+    mut record: Arc<Record>,
+    mut counted: Counted,
+    mut known: Monotonic,
+) -> bool {
     let Core { context, metrics, view, .. } = core;
     for _ in 0..TRIES_MAX {
         if view.epoch() != epoch {
             return false;
         }
-        let Some(steps) = patch(&record, counted, false) else { return true };
-        match write(core, &record, steps).await {
+        let Some(steps) = patch(&record, counted, false) else { return false };
+        match write(core, &record, steps, known).await {
             Ok(()) => return true,
             // Somebody wrote the status meanwhile, or it is gone.
             Err(Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_)) => {
@@ -35,8 +42,9 @@ pub(super) async fn project(core: &Core, epoch: u64, mut record: Arc<Record>, mu
                 context.sleep(context.jitter(DELAY.0, DELAY.1)).await;
             }
         }
+        let before = context.monotonic();
         match newest(core, &record, counted).await {
-            Ok(Some(newest)) => (record, counted) = newest,
+            Ok(Some(newest)) => ((record, counted), known) = (newest, before),
             Ok(None) => return false,
             Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
         }
@@ -67,12 +75,14 @@ async fn newest(core: &Core, record: &Record, counted: Counted) -> Result<Option
     Ok(Some((newest, counted)))
 }
 
-/// Sends `steps`, the patch of the status of the object of `record`, once.
-pub(super) async fn write(core: &Core, record: &Record, steps: Value) -> Result<(), Error> {
-    let Core { store, context, metrics, view, .. } = core;
+/// Sends `steps`, the patch of the status of the object of `record`, once: so soon after what is to be said was `known` that
+/// it takes effect before a collector removes the counter of what has ended meanwhile, and with it who would correct this.
+pub(super) async fn write(core: &Core, record: &Record, steps: Value, known: Monotonic) -> Result<(), Error> {
+    let Core { store, context, metrics, view, config, .. } = core;
     let (before, asked) = (context.monotonic(), view.asked(&record.fingerprint));
-    let written = store.patch_status(&record.name, steps, before + REQUEST_TIMEOUT).await?;
-    if view.agrees(&asked, &written) {
+    let until = (known + (decision_life(&config.view) - REQUEST_LIFE)).min(before + REQUEST_TIMEOUT);
+    let written = store.patch_status(&record.name, steps, until).await?;
+    if view.agrees(&asked, &written) && written.version != record.version {
         view.mark(written.version, before);
     }
     metrics.projections.with_label_values(&["written"]).inc();

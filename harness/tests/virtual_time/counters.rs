@@ -1,8 +1,9 @@
 //! What collectors do for counters: project what a replica that crashed did not, fold the registers of boots that are long gone,
 //! remove what nothing counts on any more.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use embedded_apiserver::{Fault, RequestRecord, Script};
 use gateway::{
     config::Config,
     dedup::bounds::{claim_cleared_within, decision_life},
@@ -10,7 +11,7 @@ use gateway::{
 use harness::{
     fleet::Fleet,
     replica::{Replica, config},
-    testing::{assert_quiet, count_of, end, name_of, only, rest, send, wait},
+    testing::{assert_quiet, count_of, end, name_of, only, rest, script, send, spent, wait},
 };
 use rstest::rstest;
 use serde_json::{Map, Value};
@@ -127,4 +128,91 @@ async fn the_counter_of_what_has_ended_is_removed_once_nothing_can_be_counted_on
     assert_eq!(replicas[0].metric("gateway_counters_collected_total"), Some(1.0));
     assert_eq!(count_of(&only(&fleet)), 3);
     assert_quiet(&fleet);
+}
+
+const RESCUED: &str = "gateway_projections_total{outcome=\"rescued\"}";
+
+#[tokio::test(start_paused = true)]
+async fn what_a_replica_projects_itself_is_not_taken_for_rescued() {
+    let fleet = Fleet::new(43);
+    let replicas = fleet.start_all(2).await;
+    // Some of the sweeps come between a count and its projection.
+    for number in 0..100 {
+        assert!(send(&fleet, &replicas[number % 2], "lively").await.status.is_success());
+        wait(Duration::from_secs(8)).await;
+    }
+    assert_eq!(count_of(&only(&fleet)), 100);
+    assert!(replicas.iter().all(|replica| replica.metric(RESCUED).unwrap_or(0.0) == 0.0));
+    assert_quiet(&fleet);
+}
+
+/// A replica that has counted two signals on one RemediationRequest and told of one, and a script.
+async fn half_told(seed: u64) -> (Fleet, [Replica; 2], Arc<Script>) {
+    let fleet = Fleet::new(seed);
+    let replicas = fleet.start_all(2).await;
+    assert_eq!(send(&fleet, &replicas[0], "untold").await.status, 201);
+    rest().await;
+    let script = script(&fleet);
+    assert_eq!(send(&fleet, &replicas[0], "untold").await.status, 202);
+    (fleet, replicas.try_into().unwrap_or_else(|_| panic!("two")), script)
+}
+
+/// Nothing is done, and that is found out late.
+fn lost_late() -> Fault {
+    Fault { delay_before: Duration::from_secs(14), ..Fault::lost() }
+}
+
+/// When the status was tried to be written.
+fn told_at(fleet: &Fleet) -> Vec<Duration> {
+    let told = |r: &RequestRecord| r.verb == "patch" && r.resource == "remediationrequests/status";
+    spent(fleet).into_iter().filter(told).map(|r| r.elapsed).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_that_cannot_be_projected_is_tried_by_one_task_of_a_replica_at_a_time() {
+    let (fleet, [first, _second], script) = half_told(44).await;
+    script.on(usize::MAX, "patch", "remediationrequests/status", lost_late());
+    first.crash();
+    fleet.api.clear_requests();
+    wait(Duration::from_secs(600)).await;
+    let told = told_at(&fleet).len();
+    assert!((15..=40).contains(&told), "{told} in ten minutes, each of which takes 14 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_count_is_not_projected_when_its_counter_may_have_been_removed_since_it_was_read() {
+    let (fleet, [_first, second], script) = half_told(45).await;
+    second.crash();
+    script.on(usize::MAX, "patch", "remediationrequests/status", lost_late());
+    script.on(usize::MAX, "get", "remediationrequests", lost_late());
+    script.on(usize::MAX, "get", "leases", lost_late());
+    fleet.api.clear_requests();
+    wait(Duration::from_secs(300)).await;
+    let told = told_at(&fleet);
+    let span = *told.last().unwrap() - told[0];
+    assert!(told.len() >= 3 && span < decision_life(&config().view) - Duration::from_secs(60), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_counters_some_are_removed_in_each_sweep() {
+    let fleet = Fleet::new(46);
+    let replicas = fleet.start_all(1).await;
+    for number in 0..250 {
+        for _ in 0..2 {
+            assert!(send(&fleet, &replicas[0], &format!("many-{number}")).await.status.is_success());
+        }
+    }
+    rest().await;
+    for request in fleet.requests() {
+        end(&fleet, &name_of(&request), "Completed").await;
+    }
+    let mut left = vec![250];
+    while *left.last().unwrap() > 0 && left.len() < 100 {
+        wait(config().lock.collect_interval / 2).await;
+        let counters = fleet.counters().len();
+        if left.last() != Some(&counters) {
+            left.push(counters);
+        }
+    }
+    assert_eq!(left, [250, 50, 0]);
 }

@@ -44,8 +44,9 @@ impl Worker {
 
     fn write_status(&self, record: Arc<Record>, counted: Counted) {
         let (core, under_way, epoch) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting), self.epoch);
+        let known = core.context.monotonic();
         self.shared.spawn(async move {
-            projector::project(&core, epoch, record, counted).await;
+            projector::project(&core, epoch, record, counted, known).await;
             drop(under_way);
         });
     }
