@@ -240,7 +240,8 @@ impl Count {
             return Some(Next::End(Outcome::Indeterminate(Cause::WentBack)));
         }
         self.look = match same {
-            Some(record) if record.counts_signals(now.wall) => Look::Counts(record),
+            // What was taken back once is not added any more: the two could not be told apart.
+            Some(record) if self.withdrawn_from.is_none() && record.counts_signals(now.wall) => Look::Counts(record),
             ended => Look::Ended(ended),
         };
         None
@@ -336,8 +337,8 @@ impl Count {
             Added::Yes(_) | Added::Perhaps { tested: Own::Known(Some(_)) } => {
                 return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
             }
-            // What was counted before it begins must be read.
-            Added::No => self.base = None,
+            // What was counted before it begins must be read, from now on.
+            Added::No => (self.base, self.look) = (None, Look::Unknown),
             // It had no effect if the object is still there: a counter goes with its object.
             Added::Perhaps { tested } => {
                 self.look = Look::Unknown;

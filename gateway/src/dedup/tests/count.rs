@@ -144,3 +144,34 @@ async fn what_is_not_found_three_times_is_refused(#[values(Own::NoCounter, Own::
     }
     panic!("{writes} writes: {effect:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_back_in_doubt_is_not_added_to_an_object_that_counts_again() {
+    let found = |record: Record| Event::Object(Ok(Some(Arc::new(record))));
+    let lost = |object| Event::Written { counter: Err(unanswered()), object };
+    let mut machine = batch(Own::NoCounter);
+    machine.step(Event::Begin, now());
+    let added = write(machine.step(found(active("a")), now()));
+    let mut last = machine.step(lost(None), now());
+    let mut writes = vec![added.new.count];
+    for record in [ended(), active("a"), active("a")] {
+        assert!(matches!(last, Effect::Sleep(_)), "{last:?}");
+        assert_eq!(machine.step(Event::Slept, now()), Effect::ReadCounter);
+        assert_eq!(machine.step(Event::Counter(Ok(None)), now()), Effect::ReadObject);
+        let record = Record { version: version(12), ..record };
+        writes.push(write(machine.step(found(record), now())).new.count);
+        last = machine.step(lost(None), now());
+    }
+    assert_eq!(writes, [2, 0, 0, 0], "a later write of the batch would look like one that took it back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_counter_begins_with_is_read_after_it_was_found_that_there_is_none() {
+    let (mut machine, first) = begun();
+    assert_eq!(first.create, None);
+    let object = Some(Ok(Some(Arc::new(active("a")))));
+    let missing = Event::Written { counter: Err(Error::NotFound("none".to_owned())), object };
+    assert_eq!(machine.step(missing, now()), Effect::ReadObject);
+    let found = Event::Object(Ok(Some(Arc::new(active("a")))));
+    assert_eq!(write(machine.step(found, now())).create, Some(1));
+}
