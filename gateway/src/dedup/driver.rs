@@ -101,7 +101,7 @@ async fn attempt(
                 operation = PATCH;
                 let claim = format!("{tag}/{}", machine.claims());
                 let claimed = store.claim(&predecessor, &claim, machine.send_until()).await;
-                core.written(&asked, before, &claimed)?;
+                core.written(&asked, before, Some(predecessor.version), &claimed)?;
                 if matches!(claimed, Err(kubernetes::Error::NotFound(_))) {
                     view.missed(&asked, &predecessor.name);
                 }
@@ -111,7 +111,7 @@ async fn attempt(
                 operation = CREATE;
                 let object = build(signal, &name, &core.namespace, tag, context.now());
                 let (created, tries) = store.create(&object, machine.send_until()).await;
-                core.written(&asked, before, &created)?;
+                core.written(&asked, before, None, &created)?;
                 match created.as_ref().map_err(|error| refusals.note(signal, error)) {
                     Err(Some(error)) => Event::Refused { error, tries },
                     Err(None) => Event::Created(created),
@@ -246,13 +246,23 @@ impl Core {
         if self.view.is_trusted(epoch) { Ok(()) } else { Err(doubtful()) }
     }
 
-    /// Notes what a write, sent at `before`, has made of an object; fails if that does not go with the view.
-    fn written(&self, asked: &Asked, before: Monotonic, answer: &Answer<Arc<Record>>) -> Result<(), Error> {
+    /// Notes what a write, sent at `before`, has made of an object that was `known` in this version; fails if that does not go
+    /// with the view.
+    fn written(
+        &self,
+        asked: &Asked,
+        before: Monotonic,
+        known: Option<ResourceVersion>,
+        answer: &Answer<Arc<Record>>,
+    ) -> Result<(), Error> {
         let Ok(record) = answer else { return Ok(()) };
         if !self.view.agrees(asked, record) {
             return Err(doubtful());
         }
-        self.view.mark(record.version, before);
+        // A version of long ago tells nothing of the view's age.
+        if Some(record.version) != known {
+            self.view.mark(record.version, before);
+        }
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use gateway::{
         lock::Acquisition,
     },
     kubernetes::Error,
-    remediation::{Author, Phase as Running, Record, SUCCESSION_FINALIZER, remediation_request_name},
+    remediation::{Author, Phase as Running, Record, ResourceVersion, SUCCESSION_FINALIZER, remediation_request_name},
 };
 use jiff::Timestamp;
 
@@ -152,10 +152,16 @@ impl Server {
             _ if std::mem::take(&mut self.met) => Err(Error::Conflict(String::new())),
             _ => Ok(Arc::new(Record {
                 finalizers: Box::new([SUCCESSION_FINALIZER.to_owned()]),
+                version: claimed_version(),
                 ..Record::clone(predecessor)
             })),
         }
     }
+}
+
+/// Of an object that was just claimed: later than any that was read.
+fn claimed_version() -> ResourceVersion {
+    ResourceVersion::parse("2").unwrap_or(blank().version)
 }
 
 /// An attempt that has read that these are all there are, without a lock, and its next effect.

@@ -67,6 +67,8 @@ pub struct Attempt {
     sent: Option<String>,
     /// It waits for the predecessor, whose deletion has begun, to go.
     blocked: bool,
+    /// Why the claim that was tried last is not admitted.
+    unclaimable: Option<Error>,
 }
 
 impl Attempt {
@@ -97,6 +99,7 @@ impl Attempt {
             claims: 0,
             sent: None,
             blocked: false,
+            unclaimable: None,
         }
     }
 
@@ -143,16 +146,18 @@ impl Attempt {
                 }
             },
             Event::Lock(acquisition) => self.tried_lock(acquisition, now),
+            Event::Claimed(Ok(predecessor)) if self.is_claimed_before(&predecessor) => {
+                let message = format!("the claim of {} was answered, but changed nothing", predecessor.name);
+                Effect::Done(Err(Failure::Failed(Error::Unexpected(message))))
+            }
             Event::Claimed(Ok(predecessor)) => self.create_after(predecessor),
-            Event::Claimed(Err(Error::Conflict(_))) => {
-                match self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()) {
-                    Some(predecessor) => Effect::Get(predecessor.name.to_string()),
-                    None => self.begin(),
-                }
+            Event::Claimed(Err(Error::Conflict(_))) => self.get_predecessor(),
+            // A terminating object admits no new finalizer; or somebody's policy does not.
+            Event::Claimed(Err(error @ Error::Invalid(_))) => {
+                self.unclaimable = Some(error);
+                self.get_predecessor()
             }
             Event::Claimed(Err(Error::NotFound(_))) | Event::Got(Ok(None)) => self.read(Known::Changed),
-            // A terminating object admits no new finalizer.
-            Event::Claimed(Err(Error::Invalid(_))) => self.await_deletion(now),
             Event::Created(Ok(record)) => self.created(record),
             Event::Created(Err(Error::AlreadyExists(_))) => match &self.plan {
                 Some(plan) => Effect::Get(plan.name.clone()),
@@ -270,6 +275,11 @@ impl Attempt {
         }
     }
 
+    /// Whether `answered` is the version that was to be claimed: then a collector may remove the claim that stands there.
+    fn is_claimed_before(&self, answered: &Record) -> bool {
+        self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()).is_some_and(|p| p.version == answered.version)
+    }
+
     fn create_after(&mut self, predecessor: Arc<Record>) -> Effect {
         let Some(plan) = &mut self.plan else { return self.begin() };
         let was_claimed = plan.predecessor.as_ref().is_some_and(|seen| seen.is_claimed());
@@ -278,6 +288,13 @@ impl Attempt {
         (self.claimed, self.blocked) = (true, false);
         let name = plan.name.clone();
         self.create(name)
+    }
+
+    fn get_predecessor(&mut self) -> Effect {
+        match self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()) {
+            Some(predecessor) => Effect::Get(predecessor.name.to_string()),
+            None => self.begin(),
+        }
     }
 
     fn created(&mut self, record: Arc<Record>) -> Effect {
@@ -305,10 +322,14 @@ impl Attempt {
             return Effect::Done(Ok(Found::InDoubt { claimed: self.claimed_predecessor() }));
         }
         let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
+        let unclaimable = self.unclaimable.take().filter(|_| is_predecessor && !record.terminating);
         let may_suppress = plan.after_newest || !is_predecessor;
         if record.is_active() || may_suppress && record.counts_signals(now.wall) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
             return Effect::Done(Ok(Found::Duplicate { record, claimed }));
+        }
+        if let Some(error) = unclaimable {
+            return Effect::Done(Err(Failure::Failed(error)));
         }
         if is_predecessor || record.terminating {
             return self.carry_out(Plan::after(&self.fingerprint, Some(record), may_suppress), now);

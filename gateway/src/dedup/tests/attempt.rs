@@ -59,6 +59,11 @@ impl Run {
 }
 
 /// So many milliseconds after the attempt began.
+/// `record` in a later version.
+fn later(record: &Record) -> Record {
+    Record { version: version(99), ..record.clone() }
+}
+
 fn at(ms: u64) -> Monotonic {
     Monotonic::default() + Duration::from_millis(ms)
 }
@@ -169,7 +174,7 @@ fn a_predecessor_that_is_not_the_newest_suppresses_nothing() {
     run.step(Event::Claimed(Err(Error::Conflict(String::new()))));
     let reviewed = Record { manual_review: true, ..terminal("p") };
     assert_eq!(run.step(got(reviewed.clone())), Effect::Claim(Arc::new(reviewed.clone())));
-    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(reviewed.clone())))), create_after(Some(&reviewed)));
+    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(later(&reviewed))))), create_after(Some(&reviewed)));
 }
 
 #[test]
@@ -178,7 +183,14 @@ fn a_predecessor_that_was_read_again_is_planned_for_again() {
     run.step(Event::Claimed(Err(Error::Conflict(String::new()))));
     let newer = Record { ordinal: 4, ..claimed("p") };
     assert_eq!(run.step(got(newer.clone())), Effect::Claim(Arc::new(newer.clone())));
-    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(newer.clone())))), create_after(Some(&newer)));
+    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(later(&newer))))), create_after(Some(&newer)));
+}
+
+#[test]
+fn a_claim_that_stored_nothing_is_none() {
+    let (mut run, _) = Run::locked(&[claimed("p")]);
+    let effect = run.step(Event::Claimed(Ok(Arc::new(claimed("p")))));
+    assert!(matches!(effect, Effect::Done(Err(Failure::Failed(Error::Unexpected(_))))), "{effect:?}");
 }
 
 #[rstest]
@@ -206,9 +218,15 @@ fn a_terminating_predecessor_that_was_claimed_before_is_claimed_again() {
 }
 
 #[test]
-fn a_refused_claim_waits_for_the_deletion() {
+fn a_refused_claim_waits_for_the_deletion_if_there_is_one() {
+    let refused = || Error::Invalid("refused".to_owned());
     let (mut run, _) = Run::locked(&[terminal("p")]);
-    assert_eq!(run.step(Event::Claimed(Err(Error::Invalid(String::new())))), await_deletion());
+    assert_eq!(run.step(Event::Claimed(Err(refused()))), Effect::Get("rr-p".to_owned()));
+    let terminating = Record { terminating: true, ..terminal("p") };
+    assert_eq!(run.step(got(terminating)), await_deletion());
+    let (mut run, _) = Run::locked(&[terminal("p")]);
+    run.step(Event::Claimed(Err(refused())));
+    assert_eq!(run.step(got(terminal("p"))), Effect::Done(Err(Failure::Failed(refused()))));
 }
 
 /// What is found under the derived name after 409 AlreadyExists.

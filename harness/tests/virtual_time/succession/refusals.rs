@@ -8,7 +8,7 @@ use harness::{
     load::webhook,
     replica::{Replica, config, metric},
     testing::{
-        STARTS_AT, answered, assert_quiet, count_of, delete, end, lines, name_of, only, post, rest, script, send,
+        Logs, STARTS_AT, answered, assert_quiet, count_of, delete, end, lines, name_of, only, post, rest, script, send,
         spent, storm, wait_ms,
     },
 };
@@ -210,5 +210,27 @@ async fn a_404_of_a_claim_is_believed_only_if_a_consistent_list_agrees(#[case] t
     assert!(send(&fleet, &replicas[0], "claimed").await.status.is_success());
     rest().await;
     assert_eq!(fleet.requests().len(), 2);
+    assert_quiet(&fleet);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_a_policy_does_not_admit_is_told_at_once_and_not_taken_for_a_deletion() {
+    let (fleet, replicas, first) = with_one(1, "unclaimable").await;
+    end(&fleet, &name_of(&first), "Failed").await;
+    rest().await;
+    let script = script(&fleet);
+    let denied =
+        Effect::Status { code: 422, reason: "Invalid", message: "denied request".to_owned(), retry_after_s: None };
+    script.on(usize::MAX, "patch", "remediationrequests", Fault::refused(denied));
+    fleet.api.clear_requests();
+    let (logs, _guard) = Logs::capture();
+    let began = tokio::time::Instant::now();
+    assert_eq!(send(&fleet, &replicas[0], "unclaimable").await.status, 500);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(logs.lines().iter().any(|line| line.text.contains("denied request")), "{:?}", logs.lines());
+    assert!(spent(&fleet).len() <= 6, "{:?}", lines(&spent(&fleet)));
+    script.clear();
+    assert_eq!(send(&fleet, &replicas[0], "unclaimable").await.status, 201);
+    rest().await;
     assert_quiet(&fleet);
 }

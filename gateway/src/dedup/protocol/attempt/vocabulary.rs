@@ -83,7 +83,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// Identity and version of each record, to tell one snapshot from the next.
     pub(in crate::dedup) fn seen(&self) -> Vec<(Box<str>, ResourceVersion)> {
-        self.records.iter().map(|record| (record.uid.clone(), record.version)).collect()
+        let mut seen: Vec<_> = self.records.iter().map(|record| (record.uid.clone(), record.version)).collect();
+        seen.sort_unstable();
+        seen
     }
 }
 

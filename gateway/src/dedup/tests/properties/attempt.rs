@@ -147,7 +147,8 @@ impl Witness {
             Effect::Create(name) => self.check_create(name)?,
             Effect::Get(_) => prop_assert!(matches!(
                 self.last,
-                Event::Created(Err(Error::AlreadyExists(_))) | Event::Claimed(Err(Error::Conflict(_)))
+                Event::Created(Err(Error::AlreadyExists(_)))
+                    | Event::Claimed(Err(Error::Conflict(_) | Error::Invalid(_)))
             )),
             Effect::Done(Ok(found)) => self.check_found(found, now)?,
             Effect::Done(Err(failure)) => return Err(TestCaseError::fail(format!("{failure:?}"))),
