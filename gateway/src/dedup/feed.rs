@@ -177,6 +177,7 @@ impl Feed {
         Ok(())
     }
 
+    /// Takes an event over, unless the view has been dropped, which only a list fills again.
     fn apply(&self, event: WatchEvent<Projected>) -> Result<(), Error> {
         match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
@@ -192,7 +193,9 @@ impl Feed {
             WatchEvent::Bookmark(bookmark) => {
                 let version = version(Some(&bookmark.metadata.resource_version))?;
                 self.0.view.update(|index| {
-                    index.reach(version);
+                    if index.version().is_some() {
+                        index.reach(version);
+                    }
                     Change::default()
                 });
             }

@@ -59,6 +59,8 @@ impl Guard {
         Ok(match () {
             () if before != after => Finding::Open,
             () if listed != after => Finding::ListContradicts,
+            // A view that is dropped when the lists are believed again need not have caught up: bookmarks are rare.
+            () if self.0.view.is_doubtful() => Finding::Agreed,
             () if !caught_up => Finding::Open,
             () if viewed != after => Finding::ViewContradicts,
             () => Finding::Agreed,

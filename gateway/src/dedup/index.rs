@@ -131,7 +131,7 @@ impl Index {
     pub(super) fn apply(&mut self, record: Record) -> Change {
         let mut change = Change::default();
         let version = record.version;
-        if self.is_news(version) {
+        if self.version.is_some() && self.is_news(version) {
             self.learn(record, &mut change);
             self.reach(version);
         }
@@ -142,7 +142,7 @@ impl Index {
     pub(super) fn delete(&mut self, record: Record) -> Change {
         let mut change = Change::default();
         let version = record.version;
-        if self.is_news(version) {
+        if self.version.is_some() && self.is_news(version) {
             let record = Arc::new(record);
             self.forget(&record, &mut change);
             self.reach(version);

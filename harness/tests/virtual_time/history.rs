@@ -6,11 +6,11 @@ use embedded_apiserver::{Fault, Restore, Snapshot};
 use gateway::dedup::bounds::decision_life;
 use harness::{
     fleet::Fleet,
-    replica::{Replica, config},
+    replica::{NAMESPACE, Replica, config},
     testing::{Logs, delete, end, name_of, rest, script, send, send_until_accepted, spent, wait, wait_ms},
 };
 use rstest::rstest;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const REWOUND: &str = "gateway_history_rewound_total";
 
@@ -125,6 +125,25 @@ async fn a_restore_beneath_live_api_servers_makes_replicas_unready_until_those_a
     let expected = if let Since::Created = since { 201 } else { 202 };
     assert_eq!(send(&fleet, &replica, "restored").await.status, expected);
     assert_eq!(active(&fleet).len(), 2, "{:#?}", fleet.requests());
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_are_ready_soon_after_the_api_servers_restart_though_others_write_all_the_time() {
+    let fleet = Fleet::new(7);
+    let replica = fleet.start(1).await;
+    let backup = backed_up(&fleet, &replica, "restored", Since::Succeeded).await;
+    fleet.api.restore(&backup, Restore::UnderLiveApi);
+    wait_ms(60_000).await;
+    assert_eq!(replica.readiness().await.status, 503);
+    fleet.api.restart_api();
+    for number in 0..60 {
+        wait_ms(500).await;
+        fleet.api.seed(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": format!("node-{number}"), "namespace": NAMESPACE },
+        }));
+    }
+    assert_eq!(replica.readiness().await.status, 200, "half a minute later");
 }
 
 #[tokio::test(start_paused = true)]

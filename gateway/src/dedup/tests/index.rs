@@ -89,6 +89,7 @@ fn marks_are_bounded_and_the_newest_count() {
 #[test]
 fn twins_are_noticed_once_when_the_second_becomes_active() {
     let mut index = Index::default();
+    index.replace(vec![], version(0));
     assert!(index.apply(at(active("a"), 1)).twins.is_empty());
     assert!(index.apply(at(terminal("b"), 2)).twins.is_empty());
     let change = index.apply(at(active("c"), 3));
@@ -96,6 +97,18 @@ fn twins_are_noticed_once_when_the_second_becomes_active() {
     assert!(index.apply(at(active("c"), 4)).twins.is_empty());
     index.delete(at(active("a"), 5));
     assert!(index.apply(at(active("c"), 6)).twins.is_empty());
+}
+
+#[test]
+fn an_index_that_was_dropped_is_filled_by_a_list_alone() {
+    let mut index = Index::default();
+    index.replace(vec![at(active("a"), 5)], version(5));
+    index.rewind();
+    index.apply(at(active("a"), 6));
+    index.delete(at(active("b"), 7));
+    assert_eq!((index.len(), index.version()), (0, None));
+    let change = index.replace(vec![at(active("a"), 6)], version(6));
+    assert!(!change.rewound && index.len() == 1);
 }
 
 #[test]
