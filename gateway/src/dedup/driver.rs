@@ -110,10 +110,10 @@ async fn attempt(
             Effect::Create(name) => {
                 operation = CREATE;
                 let object = build(signal, &name, &core.namespace, tag, context.now());
-                let (created, tries) = store.create(&object, machine.send_until()).await;
+                let (created, in_doubt) = store.create(&object, machine.send_until()).await;
                 core.written(&asked, before, None, &created)?;
                 match created.as_ref().map_err(|error| refusals.note(signal, error)) {
-                    Err(Some(error)) => Event::Refused { error, tries },
+                    Err(Some(error)) => Event::Refused { error, in_doubt },
                     Err(None) => Event::Created(created),
                     Ok(_) => {
                         refusals.forget(fingerprint);

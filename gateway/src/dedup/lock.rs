@@ -78,27 +78,23 @@ impl LockManager {
     /// counted and logged once. The lease may have been created all the same: it is then released in the background.
     pub async fn acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
         let under_way = Acquiring::begin(self, name);
-        let outcome = self.try_acquire(name, deadline).await;
+        let mut in_doubt = false;
+        let outcome = self.try_acquire(name, deadline, &mut in_doubt).await;
         drop(under_way);
         let Shared { metrics, .. } = &*self.shared;
-        let in_doubt = match &outcome {
-            Outcome::Acquired { from: None } => false,
+        match &outcome {
+            Outcome::Acquired { from: None } => {}
             Outcome::Acquired { from: Some(from) } => {
                 metrics.lock_takeovers.inc();
                 tracing::info!(lease = %name, from, "expired lease taken over");
-                false
             }
-            Outcome::Contended { in_doubt } => {
-                metrics.lock_contention.inc();
-                *in_doubt
-            }
-            Outcome::Failed { error, in_doubt } => {
+            Outcome::Contended => metrics.lock_contention.inc(),
+            Outcome::Failed(error) => {
                 metrics.lock_acquisition_failures.inc();
                 tracing::error!(lease = %name, %error, hint = hint(error), "lock acquisition failed");
-                *in_doubt
             }
-        };
-        if in_doubt {
+        }
+        if in_doubt && !matches!(outcome, Outcome::Acquired { .. }) {
             // What was held before may be what was replaced without an answer.
             self.give_up(name);
             self.look_in_background(name);
@@ -106,7 +102,8 @@ impl LockManager {
         outcome.acquisition()
     }
 
-    async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic) -> Outcome {
+    /// Notes whether a write is `in_doubt`, if only the first of its tries.
+    async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic, in_doubt: &mut bool) -> Outcome {
         use acquire::{Effect, Event};
         let Shared { leases, context, .. } = &*self.shared;
         let mut machine = Acquire::new(name.clone());
@@ -114,15 +111,9 @@ impl LockManager {
         loop {
             let effect = machine.step(event, &mut self.locks(), Now::of(context));
             event = match effect {
-                Effect::Create(lease) => {
-                    let (created, tries) = leases.create(&lease, deadline).await;
-                    Event::Created(created, tries)
-                }
+                Effect::Create(lease) => Event::Created(leases.create(&lease, deadline, in_doubt).await),
                 Effect::Get => Event::Got(leases.get(name, deadline).await),
-                Effect::Replace(lease) => {
-                    let (replaced, tries) = leases.replace(name, &lease, deadline).await;
-                    Event::Replaced(replaced, tries)
-                }
+                Effect::Replace(lease) => Event::Replaced(leases.replace(name, &lease, deadline, in_doubt).await),
                 Effect::Done(outcome) => return outcome,
             };
         }

@@ -101,16 +101,12 @@ impl Store {
         self.kubernetes.once(WATCH, deadline, self.watched.watch(params, &from.to_string())).await
     }
 
-    /// Creates a RemediationRequest; tells how often the request was sent, too.
-    pub(super) async fn create(&self, object: &RemediationRequest, until: Monotonic) -> (Answer<Arc<Record>>, u32) {
-        let mut tries = 0;
-        let params = PostParams::default();
-        let send = || {
-            tries += 1;
-            self.objects.create(&params, object)
-        };
-        let created = self.kubernetes.call(CREATE, until, send).await;
-        (created.and_then(record), tries)
+    /// Creates a RemediationRequest; tells, too, whether one of the tries is in doubt.
+    pub(super) async fn create(&self, object: &RemediationRequest, until: Monotonic) -> (Answer<Arc<Record>>, bool) {
+        let (params, mut in_doubt) = (PostParams::default(), false);
+        let send = || self.objects.create(&params, object);
+        let created = self.kubernetes.call_noting(CREATE, until, send, &mut in_doubt).await;
+        (created.and_then(record), in_doubt)
     }
 
     /// Claims exactly the version seen of `predecessor`, in the name of `claim`: writer, attempt and number.

@@ -74,7 +74,25 @@ impl Kubernetes {
     ///
     /// # Errors
     /// The last answer, or [`Error::Deadline`].
-    pub async fn call<T, F, Fut>(&self, operation: Operation, deadline: Monotonic, mut request: F) -> Result<T, Error>
+    pub async fn call<T, F, Fut>(&self, operation: Operation, deadline: Monotonic, request: F) -> Result<T, Error>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = kube::Result<T>>,
+    {
+        self.call_noting(operation, deadline, request, &mut false).await
+    }
+
+    /// As [`Kubernetes::call`]; notes whether the request is `in_doubt`: one of its tries may have taken effect and failed.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn call_noting<T, F, Fut>(
+        &self,
+        operation: Operation,
+        deadline: Monotonic,
+        mut request: F,
+        in_doubt: &mut bool,
+    ) -> Result<T, Error>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = kube::Result<T>>,
@@ -86,6 +104,7 @@ impl Kubernetes {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            *in_doubt |= error.is_ambiguous();
             let pause = match &error {
                 Error::Throttled { retry_after, .. } if throttled < THROTTLED_MAX => {
                     throttled += 1;

@@ -163,8 +163,8 @@ impl Attempt {
                 Some(plan) => Effect::Get(plan.name.clone()),
                 None => self.begin(),
             },
-            Event::Refused { error, tries } => {
-                let claimed = self.claimed_first.take().filter(|_| tries == 1);
+            Event::Refused { error, in_doubt } => {
+                let claimed = self.claimed_first.take().filter(|_| !in_doubt);
                 Effect::Done(Err(Failure::Refused { error, claimed }))
             }
             Event::Got(Ok(Some(record))) => self.inspect(record, now),

@@ -28,15 +28,15 @@ impl Leases {
         Self { api: kube::Api::namespaced(kubernetes.client(), namespace).into(), kubernetes }
     }
 
-    /// Creates it; tells how often the request was sent, too.
-    pub(in crate::dedup) async fn create(&self, lease: &Lease, deadline: Monotonic) -> (Answer<Lease>, u32) {
-        let mut tries = 0;
+    /// Creates it; notes whether that is `in_doubt`.
+    pub(in crate::dedup) async fn create(
+        &self,
+        lease: &Lease,
+        deadline: Monotonic,
+        in_doubt: &mut bool,
+    ) -> Answer<Lease> {
         let params = PostParams::default();
-        let send = || {
-            tries += 1;
-            self.api.create(&params, lease)
-        };
-        (self.kubernetes.call(CREATE, deadline, send).await, tries)
+        self.kubernetes.call_noting(CREATE, deadline, || self.api.create(&params, lease), in_doubt).await
     }
 
     pub(in crate::dedup) async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Answer<Option<Box<Lease>>> {
@@ -44,20 +44,17 @@ impl Leases {
         Ok(found.map(Box::new))
     }
 
-    /// Replaces it in exactly the version of `lease`; tells how often the request was sent, too.
+    /// Replaces it in exactly the version of `lease`; notes whether that is `in_doubt`.
     pub(in crate::dedup) async fn replace(
         &self,
         name: &LeaseName,
         lease: &Lease,
         deadline: Monotonic,
-    ) -> (Answer<Lease>, u32) {
-        let mut tries = 0;
+        in_doubt: &mut bool,
+    ) -> Answer<Lease> {
         let params = PostParams::default();
-        let send = || {
-            tries += 1;
-            self.api.replace(name.as_str(), &params, lease)
-        };
-        (self.kubernetes.call(UPDATE, deadline, send).await, tries)
+        let send = || self.api.replace(name.as_str(), &params, lease);
+        self.kubernetes.call_noting(UPDATE, deadline, send, in_doubt).await
     }
 
     /// Deletes exactly this version.

@@ -410,17 +410,17 @@ fn who_is_contradicted_all_the_time_pauses_for_longer_each_time() {
 }
 
 #[rstest]
-#[case::by_the_only_create(terminal("p"), 1, Some(claimed("p")))]
-#[case::by_one_of_two_creates(terminal("p"), 2, None)]
-#[case::where_another_had_claimed_before(claimed("p"), 1, None)]
+#[case::by_the_only_create(terminal("p"), false, Some(later(&claimed("p"))))]
+#[case::while_an_earlier_try_is_in_doubt(terminal("p"), true, None)]
+#[case::where_another_had_claimed_before(claimed("p"), false, None)]
 fn the_claim_for_a_refused_create_is_released_only_if_no_other_can_rely_on_it(
     #[case] predecessor: Record,
-    #[case] tries: u32,
+    #[case] in_doubt: bool,
     #[case] released: Option<Record>,
 ) {
     let (mut run, _) = Run::locked(&[predecessor]);
-    run.step(Event::Claimed(Ok(Arc::new(claimed("p")))));
+    run.step(Event::Claimed(Ok(Arc::new(later(&claimed("p"))))));
     let error = deduplicate::Error::Deadline;
     let expected = Failure::Refused { error: error.clone(), claimed: released.map(Arc::new) };
-    assert_eq!(run.step(Event::Refused { error, tries }), Effect::Done(Err(expected)));
+    assert_eq!(run.step(Event::Refused { error, in_doubt }), Effect::Done(Err(expected)));
 }

@@ -105,8 +105,8 @@ pub enum Event {
     Claimed(Answer<Arc<Record>>),
     /// Answer to [`Effect::Create`].
     Created(Answer<Arc<Record>>),
-    /// The API server refuses the create for good, which was sent so many times; what the signal is answered.
-    Refused { error: deduplicate::Error, tries: u32 },
+    /// The API server refuses the create for good, while an earlier try of it may be `in_doubt`; what the signal is answered.
+    Refused { error: deduplicate::Error, in_doubt: bool },
     /// Answer to [`Effect::Get`].
     Got(Answer<Option<Arc<Record>>>),
 }

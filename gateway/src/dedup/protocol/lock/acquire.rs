@@ -22,11 +22,9 @@ pub(in crate::dedup) enum Effect {
 #[derive(Debug)]
 pub(in crate::dedup) enum Event {
     Begin,
-    /// With how often the request was sent.
-    Created(Answer<Lease>, u32),
+    Created(Answer<Lease>),
     Got(Answer<Option<Box<Lease>>>),
-    /// With how often the request was sent.
-    Replaced(Answer<Lease>, u32),
+    Replaced(Answer<Lease>),
 }
 
 /// How it ended.
@@ -34,10 +32,10 @@ pub(in crate::dedup) enum Event {
 pub(in crate::dedup) enum Outcome {
     /// The lock is ours; it was taken over from this holder, if it had expired in the hands of another.
     Acquired { from: Option<String> },
-    /// Another holds it or was faster; unless `in_doubt`: then it may be ours, too, and has to be released.
-    Contended { in_doubt: bool },
-    /// The API server could not be asked; the lock may be ours if `in_doubt`.
-    Failed { error: Error, in_doubt: bool },
+    /// Another holds it or was faster, unless a write was in doubt: it may be ours, too, then.
+    Contended,
+    /// The API server could not be asked. The lock may be ours if a write was in doubt.
+    Failed(Error),
 }
 
 impl Outcome {
@@ -45,8 +43,8 @@ impl Outcome {
     pub(in crate::dedup) fn acquisition(self) -> Answer<Acquisition> {
         match self {
             Self::Acquired { .. } => Ok(Acquisition::Acquired),
-            Self::Contended { .. } => Ok(Acquisition::Contended),
-            Self::Failed { error, .. } => Err(error),
+            Self::Contended => Ok(Acquisition::Contended),
+            Self::Failed(error) => Err(error),
         }
     }
 }
@@ -59,21 +57,16 @@ pub(in crate::dedup) struct Acquire {
     asked: bool,
     /// Who held the expired lease that is being replaced, if it was another.
     from: Option<String>,
-    /// Whether a write may have taken effect whose answer was lost, if only of the first of its tries.
-    in_doubt: bool,
 }
 
 impl Acquire {
     /// A try for the lock `name`.
     pub(in crate::dedup) const fn new(name: LeaseName) -> Self {
-        Self { name, asked: false, from: None, in_doubt: false }
+        Self { name, asked: false, from: None }
     }
 
     /// The next effect after `event`.
     pub(in crate::dedup) fn step(&mut self, event: Event, locks: &mut Locks, now: Now) -> Effect {
-        if let Event::Created(Err(error), tries) | Event::Replaced(Err(error), tries) = &event {
-            self.in_doubt |= *tries > 1 || error.is_ambiguous();
-        }
         match event {
             Event::Begin => {
                 // A lease of another was there a moment ago (at the try before this one): ask for it rather than for a conflict.
@@ -83,20 +76,20 @@ impl Acquire {
                 }
                 Effect::Create(locks.desired(&self.name, None, now))
             }
-            Event::Created(Err(Error::AlreadyExists(_)), _) if !self.asked => self.get(),
-            Event::Created(Err(Error::AlreadyExists(_)), _)
-            | Event::Replaced(Err(Error::Conflict(_) | Error::NotFound(_)), _) => contended(self.in_doubt),
+            Event::Created(Err(Error::AlreadyExists(_))) if !self.asked => self.get(),
+            Event::Created(Err(Error::AlreadyExists(_)))
+            | Event::Replaced(Err(Error::Conflict(_) | Error::NotFound(_))) => CONTENDED,
             Event::Got(Ok(None)) => {
                 locks.others.forget(self.name.as_str());
                 Effect::Create(locks.desired(&self.name, None, now))
             }
             Event::Got(Ok(Some(lease))) => self.judge(&lease, locks, now),
-            Event::Created(Ok(lease), _) | Event::Replaced(Ok(lease), _) => {
+            Event::Created(Ok(lease)) | Event::Replaced(Ok(lease)) => {
                 locks.hold(&self.name, lease, now);
                 Effect::Done(Outcome::Acquired { from: self.from.take() })
             }
-            Event::Created(Err(error), _) | Event::Replaced(Err(error), _) | Event::Got(Err(error)) => {
-                Effect::Done(Outcome::Failed { error, in_doubt: self.in_doubt })
+            Event::Created(Err(error)) | Event::Replaced(Err(error)) | Event::Got(Err(error)) => {
+                Effect::Done(Outcome::Failed(error))
             }
         }
     }
@@ -114,7 +107,7 @@ impl Acquire {
         }
         let expired = locks.others.is_expired(lease, now, &locks.config);
         if !ours && !expired {
-            return contended(false);
+            return CONTENDED;
         }
         // Ours, but of an incarnation before a restart, expired, or about to be released: a new version makes it ours.
         self.from = (!ours).then(|| holder_of(lease).unwrap_or("nobody").to_owned());
@@ -122,6 +115,4 @@ impl Acquire {
     }
 }
 
-fn contended(in_doubt: bool) -> Effect {
-    Effect::Done(Outcome::Contended { in_doubt })
-}
+const CONTENDED: Effect = Effect::Done(Outcome::Contended);
