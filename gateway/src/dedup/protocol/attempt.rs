@@ -207,7 +207,7 @@ impl Attempt {
             }
             Effect::Claim(_) => {
                 self.claims += 1;
-                self.claimed_first = None;
+                (self.claimed_first, self.unclaimable) = (None, None);
             }
             Effect::Create(_) => self.blocked = false,
             _ => {}

@@ -227,6 +227,12 @@ fn a_refused_claim_waits_for_the_deletion_if_there_is_one() {
     let (mut run, _) = Run::locked(&[terminal("p")]);
     run.step(Event::Claimed(Err(refused())));
     assert_eq!(run.step(got(terminal("p"))), Effect::Done(Err(Failure::Failed(refused()))));
+    let (mut run, _) = Run::locked(&[terminal("p")]);
+    run.step(Event::Claimed(Err(refused())));
+    run.step(Event::Got(Err(Error::Deadline)));
+    assert_eq!(run.see(&[terminal("p")]), Effect::Claim(Arc::new(terminal("p"))));
+    run.step(Event::Claimed(Err(Error::Conflict(String::new()))));
+    assert_eq!(run.step(got(terminal("p"))), Effect::Claim(Arc::new(terminal("p"))), "that refusal is over");
 }
 
 /// What is found under the derived name after 409 AlreadyExists.

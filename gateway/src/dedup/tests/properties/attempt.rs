@@ -13,7 +13,7 @@ use crate::{
         protocol::lock::Acquisition,
         protocol::{
             Now,
-            attempt::{Attempt, Effect, Event, Found, Known, Past, Snapshot},
+            attempt::{Attempt, Effect, Event, Failure, Found, Known, Past, Snapshot},
         },
         tests::{fingerprint, version},
     },
@@ -151,6 +151,9 @@ impl Witness {
                     | Event::Claimed(Err(Error::Conflict(_) | Error::Invalid(_)))
             )),
             Effect::Done(Ok(found)) => self.check_found(found, now)?,
+            Effect::Done(Err(Failure::Failed(Error::Invalid(_)))) => {
+                prop_assert!(matches!(&self.last, Event::Got(Ok(Some(found))) if !found.terminating));
+            }
             Effect::Done(Err(failure)) => return Err(TestCaseError::fail(format!("{failure:?}"))),
         }
         Ok(())
