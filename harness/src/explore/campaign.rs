@@ -80,22 +80,37 @@ impl Progress {
     /// Gives `seed` up, which has been running for too long, as a violation of `liveness`, and ends the campaign after the
     /// other seeds under way. False if it has ended after all. Its thread cannot be stopped: the campaign never returns.
     pub fn give_up(&self, seed: u64, message: String) -> bool {
-        if !self.end(seed) {
-            return false;
+        let given_up = self.end(seed, &[Violation { oracle: "liveness", version: None, message }]);
+        if given_up {
+            self.stop();
         }
-        self.note(seed, &[Violation { oracle: "liveness", version: None, message }]);
-        self.runs.fetch_add(1, Ordering::Relaxed);
-        self.stop();
-        true
+        given_up
     }
 
     fn lock_under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether `seed` was under way until now.
-    fn end(&self, seed: u64) -> bool {
-        self.lock_under_way().remove(&seed)
+    /// Takes the next seed, unless the campaign is to end.
+    fn begin(&self, next: &AtomicU64, end: u64) -> Option<u64> {
+        let mut under_way = self.lock_under_way();
+        if self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        (seed < end && under_way.insert(seed)).then_some(seed)
+    }
+
+    /// Counts `seed` with its `violations`; false if it was not under way any more. Who sees that none is under way sees all
+    /// counted.
+    fn end(&self, seed: u64, violations: &[Violation]) -> bool {
+        let mut under_way = self.lock_under_way();
+        let was_under_way = under_way.remove(&seed);
+        if was_under_way {
+            self.note(seed, violations);
+            self.runs.fetch_add(1, Ordering::Relaxed);
+        }
+        was_under_way
     }
 
     fn note(&self, seed: u64, violations: &[Violation]) {
@@ -129,20 +144,13 @@ impl Campaign {
     }
 
     fn work(&self, next: &AtomicU64, progress: &Progress) {
-        while !progress.stop.load(Ordering::Relaxed) {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= self.seeds.end {
-                return;
-            }
-            progress.lock_under_way().insert(seed);
+        while let Some(seed) = progress.begin(next, self.seeds.end) {
             let report = run(&draw(seed, self.profile), self.protocol, Mode::Off);
-            if !progress.end(seed) {
-                return;
-            }
             progress.requests.fetch_add(report.requests, Ordering::Relaxed);
             progress.twins.fetch_add(u64::from(report.twins > 0), Ordering::Relaxed);
-            progress.note(seed, &report.violations);
-            progress.runs.fetch_add(1, Ordering::Relaxed);
+            if !progress.end(seed, &report.violations) {
+                return;
+            }
             if self.stop_at_first && !report.violations.is_empty() {
                 progress.stop();
             }

@@ -12,7 +12,7 @@ use harness::explore::{Campaign, Progress};
 
 use crate::progress::Ticker;
 
-/// How long a seed may take: a thousand times what it does, on a machine that is slow and busy.
+/// How long a seed may take, which takes some hundredths of a second: longer on a slow machine that is busy.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 const TICK: Duration = Duration::from_millis(200);
 /// On standard errors that are no terminals, a line every so often.
