@@ -11,7 +11,7 @@ use super::{
     bounds::{REQUEST_TIMEOUT, decision_life},
     core::Core,
     projector,
-    protocol::projection::{Counted, patch},
+    protocol::projection::{Counted, Due, patch},
     unchanged::Unchanged,
     versions::Trace,
 };
@@ -26,8 +26,8 @@ const REGISTERS_MAX: usize = 16;
 const UNPROJECTED_MAX: Duration = Duration::from_secs(3);
 /// Counters projected at a time.
 const RESCUES_MAX: usize = 1000;
-/// Counters removed in one sweep.
-const REMOVED_MAX: usize = 200;
+/// Counters that are folded or removed in one sweep: claims wait for the end of it.
+const CLEARED_MAX: usize = 200;
 /// Raised counts looked at in one sweep: one would do to tell that another version counts.
 const RAISED_MAX: usize = 8;
 
@@ -40,6 +40,8 @@ pub(super) struct Seen {
     registers: Unchanged<(String, BootId), Register>,
     /// Counters that are being projected.
     rescues: BTreeMap<String, Weak<()>>,
+    /// The first counter that was left to the next sweep.
+    left: Option<String>,
 }
 
 /// Looks once at all counters.
@@ -58,19 +60,31 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
     judge_raised(core, &raised, &counters).await?;
     core.registers.retain(|uid| view.by_uid(uid).is_some() || counters.contains_key(uid));
     seen.rescues.retain(|_, under_way| under_way.strong_count() > 0);
-    let mut removed = 0;
-    for (uid, counter) in &counters {
+    let mut cleared = 0;
+    let first = seen.left.take().unwrap_or_default();
+    // In turn: what cannot be cleared keeps no other from it.
+    for (uid, counter) in counters.range(first.clone()..).chain(counters.range(..first)) {
         // One of what is gone goes with it.
         let Some(record) = view.by_uid(uid) else { continue };
-        fold(core, seen, uid, counter, listed).await;
-        if record.counts_signals(context.now()) {
-            if Counted::of(counter, &record, context.now()).is_ahead_of(&record) {
-                project_soon(core, seen, uid.clone(), counter.version);
-            }
-        } else if seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view)
-            && removed < REMOVED_MAX
-        {
-            removed += 1;
+        let quiet = quiet_registers(core, seen, uid, counter, listed);
+        let counts = record.counts_signals(context.now());
+        let is_over =
+            !counts && seen.ended.observe(uid.clone(), counter.version, listed) > decision_life(&core.config.view);
+        if counts && Counted::of(counter, &record, context.now()).is_ahead_of(&record) {
+            project_soon(core, seen, uid, counter.version);
+        }
+        if quiet.is_empty() && !is_over {
+            continue;
+        }
+        if cleared == CLEARED_MAX {
+            seen.left.get_or_insert_with(|| uid.clone());
+            continue;
+        }
+        cleared += 1;
+        if !quiet.is_empty() {
+            fold(core, uid, counter, &quiet).await;
+        }
+        if is_over {
             remove(core, uid, counter, &record).await;
         }
     }
@@ -98,11 +112,15 @@ async fn judge_raised(
 }
 
 /// Projects the counter of the RemediationRequest `uid` if nobody has done so in a while, nor counted on it.
-fn project_soon(core: &Arc<Core>, seen: &mut Seen, uid: String, version: ResourceVersion) {
-    if seen.rescues.contains_key(&uid) || seen.rescues.len() >= RESCUES_MAX {
+fn project_soon(core: &Arc<Core>, seen: &mut Seen, uid: &str, version: ResourceVersion) {
+    if seen.rescues.contains_key(uid) {
         return;
     }
-    let (core, under_way) = (Arc::clone(core), Arc::new(()));
+    if seen.rescues.len() >= RESCUES_MAX {
+        seen.left.get_or_insert_with(|| uid.to_owned());
+        return;
+    }
+    let (core, uid, under_way) = (Arc::clone(core), uid.to_owned(), Arc::new(()));
     seen.rescues.insert(uid.clone(), Arc::downgrade(&under_way));
     core.context.clone().spawn(async move {
         core.context.sleep(core.context.jitter(UNPROJECTED_MAX, UNPROJECTED_MAX * 2)).await;
@@ -110,7 +128,7 @@ fn project_soon(core: &Arc<Core>, seen: &mut Seen, uid: String, version: Resourc
         let Ok(Some(counter)) = core.store.counter(&uid, now + REQUEST_TIMEOUT).await else { return };
         let Some(record) = core.view.by_uid(&uid).filter(|_| counter.version == version) else { return };
         let counted = Counted::of(&counter, &record, core.context.now());
-        if projector::project(&core, epoch, record, counted, now).await {
+        if projector::project(&core, epoch, Due { record, counted, known: now }).await {
             core.metrics.projections.with_label_values(&["rescued"]).inc();
         }
         drop(under_way);
@@ -150,10 +168,10 @@ async fn remove(core: &Core, uid: &str, counter: &Counter, record: &Record) {
     }
 }
 
-/// Folds registers that have not changed for longer than any write of theirs can take, but for the newest.
-async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: Duration) {
+/// Of a crowded counter, the registers that have not changed for longer than any write of theirs can take, but for the newest.
+fn quiet_registers(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: Duration) -> Vec<BootId> {
     if counter.registers.len() <= REGISTERS_MAX {
-        return;
+        return Vec::new();
     }
     let longest = decision_life(&core.config.view);
     let newest = counter.newest();
@@ -164,11 +182,13 @@ async fn fold(core: &Core, seen: &mut Seen, uid: &str, counter: &Counter, now: D
             quiet.push(boot.clone());
         }
     }
-    if quiet.is_empty() {
-        return;
-    }
+    quiet
+}
+
+/// Folds `quiet` registers.
+async fn fold(core: &Core, uid: &str, counter: &Counter, quiet: &[BootId]) {
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
-    match core.store.fold(uid, fold_patch(counter, &quiet), deadline).await {
+    match core.store.fold(uid, fold_patch(counter, quiet), deadline).await {
         Ok(_) => core.metrics.registers_folded.inc_by(quiet.len().try_into().unwrap_or(u64::MAX)),
         Err(Error::NotFound(_) | Error::Invalid(_) | Error::Conflict(_)) => {}
         Err(error) => tracing::warn!(uid, %error, "registers could not be folded"),

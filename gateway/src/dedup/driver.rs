@@ -133,6 +133,7 @@ async fn attempt(
             }
             Effect::Done(Ok(found)) => return Ok(found),
             Effect::Done(Err(Failure::Failed(error))) => return Err(failed(operation, &error)),
+            Effect::Done(Err(Failure::Unclaimable(error))) => return Err(failed(PATCH, &error)),
             Effect::Done(Err(Failure::Late { blocked: false })) => return Err(Error::Deadline),
             Effect::Done(Err(Failure::Late { blocked: true })) => {
                 metrics.blocked_by_deletion.inc();

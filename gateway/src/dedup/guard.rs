@@ -39,8 +39,8 @@ impl Guard {
         }
     }
 
-    /// An object that is the same before and after a consistent list was so in between: the list must say so, and a view
-    /// that has come as far as the list.
+    /// An object that is the same before and after a consistent list was so in between: the list must say so, and, unless
+    /// lists are in doubt, a view that has come as far.
     async fn look(&self, name: &str, fingerprint: &Fingerprint) -> Result<Finding, Error> {
         let before = self.get(name).await?;
         let deadline = self.0.context.monotonic() + REQUEST_TIMEOUT;

@@ -57,7 +57,7 @@ pub(super) fn state(record: &Record) -> State {
 /// What a look at an object has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finding {
-    /// Etcd, lists and view say the same.
+    /// Etcd and lists say the same, and so does the view, or it is dropped anyway.
     Agreed,
     /// It changes, the view is not there yet, or the API server could not be asked.
     Open,

@@ -7,24 +7,18 @@ use serde_json::Value;
 use super::{
     bounds::{REQUEST_TIMEOUT, decision_life},
     core::Core,
-    protocol::projection::{Counted, DELAY, patch},
+    protocol::projection::{Counted, DELAY, Due, patch},
 };
 use crate::{config::REQUEST_LIFE, context::Monotonic, kubernetes::Error, remediation::Record};
 
 /// Tries after which it is left to the collector.
 const TRIES_MAX: u32 = 5;
 
-/// Makes the status of the object of `record` say at least `counted`, which was known at `known`, trying a few times. Tells
-/// whether it wrote it. What was counted in an `epoch` of the view that is over may have been undone: the collector will see
-/// what is there.
-pub(super) async fn project(
-    core: &Core,
-    epoch: u64,
-    mut record: Arc<Record>,
-    mut counted: Counted,
-    mut known: Monotonic,
-) -> bool {
+/// Makes the status say at least what is `due`, trying a few times. Tells whether it wrote it. What was counted in an `epoch` of
+/// the view that is over may have been undone: the collector will see what is there.
+pub(super) async fn project(core: &Core, epoch: u64, due: Due) -> bool {
     let Core { context, metrics, view, .. } = core;
+    let Due { mut record, mut counted, mut known } = due;
     for _ in 0..TRIES_MAX {
         if view.epoch() != epoch {
             return false;

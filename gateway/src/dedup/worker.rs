@@ -226,7 +226,7 @@ impl Worker {
         creator.answer(Ok(accepted));
         // The first status tells of it, at once unless more is being counted.
         let now = core.context.monotonic();
-        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now);
+        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now, now);
     }
 
     fn accepted(

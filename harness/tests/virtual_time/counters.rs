@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use embedded_apiserver::{Fault, RequestRecord, Script};
+use embedded_apiserver::{Effect, Fault, RequestInfo, RequestRecord, Script};
 use gateway::{
     config::Config,
     dedup::bounds::{claim_cleared_within, decision_life},
@@ -215,4 +215,28 @@ async fn of_many_counters_some_are_removed_in_each_sweep() {
         }
     }
     assert_eq!(left, [250, 50, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counters_that_cannot_be_removed_keep_no_other_from_it() {
+    let fleet = Fleet::new(47);
+    let replicas = fleet.start_all(1).await;
+    for number in 0..250 {
+        for _ in 0..2 {
+            assert!(send(&fleet, &replicas[0], &format!("stuck-{number}")).await.status.is_success());
+        }
+    }
+    rest().await;
+    let mut by_uid: Vec<(String, String)> =
+        fleet.requests().iter().map(|r| (r["metadata"]["uid"].as_str().unwrap().to_owned(), name_of(r))).collect();
+    by_uid.sort();
+    let stuck: Vec<String> = by_uid.into_iter().map(|(_, name)| name).take(220).collect();
+    script(&fleet).add(usize::MAX, Fault::refused(Effect::internal_error()), move |r: &RequestInfo| {
+        r.verb == "get" && r.resource == "remediationrequests" && stuck.contains(&r.name)
+    });
+    for request in fleet.requests() {
+        end(&fleet, &name_of(&request), "Completed").await;
+    }
+    wait(long_enough(&config()) + 3 * config().lock.collect_interval).await;
+    assert_eq!(fleet.counters().len(), 220);
 }

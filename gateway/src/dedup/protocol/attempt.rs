@@ -307,7 +307,7 @@ impl Attempt {
         self.plan.as_ref()?.predecessor.clone().filter(|_| self.claimed)
     }
 
-    /// Looks at what a 409 was about: the predecessor after a claim, the object of the derived name after a create.
+    /// Looks at what a 409 or 422 was about: the predecessor after a claim, the object of the derived name after a create.
     ///
     /// Nothing of this makes the decision younger: it goes on under the same deadline, or begins again.
     fn inspect(&mut self, record: Arc<Record>, now: Now) -> Effect {
@@ -322,14 +322,16 @@ impl Attempt {
             return Effect::Done(Ok(Found::InDoubt { claimed: self.claimed_predecessor() }));
         }
         let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
-        let unclaimable = self.unclaimable.take().filter(|_| is_predecessor && !record.terminating);
+        // A claim that is renewed adds no finalizer.
+        let is_claimable = !record.terminating || record.is_claimed();
+        let unclaimable = self.unclaimable.take().filter(|_| is_predecessor && is_claimable);
         let may_suppress = plan.after_newest || !is_predecessor;
         if record.is_active() || may_suppress && record.counts_signals(now.wall) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
             return Effect::Done(Ok(Found::Duplicate { record, claimed }));
         }
         if let Some(error) = unclaimable {
-            return Effect::Done(Err(Failure::Failed(error)));
+            return Effect::Done(Err(Failure::Unclaimable(error)));
         }
         if is_predecessor || record.terminating {
             return self.carry_out(Plan::after(&self.fingerprint, Some(record), may_suppress), now);

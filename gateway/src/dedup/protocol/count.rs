@@ -29,7 +29,7 @@ enum Look {
     Unknown,
     /// It counts signals.
     Counts(Arc<Record>),
-    /// It does not (any more); `None` if it is gone.
+    /// It does not (any more), or did not when the batch was taken back; `None` if it is gone.
     Ended(Option<Arc<Record>>),
 }
 

@@ -54,11 +54,29 @@ pub(in crate::dedup) struct Projection {
     pending: Option<Pending>,
 }
 
+/// What is to be projected now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dedup) struct Due {
+    /// The newest version known of what it is counted on.
+    pub(in crate::dedup) record: Arc<Record>,
+    pub(in crate::dedup) counted: Counted,
+    /// When so much had been counted, or before.
+    pub(in crate::dedup) known: Monotonic,
+}
+
+impl From<Pending> for Due {
+    fn from(Pending { record, counted, known, .. }: Pending) -> Self {
+        Self { record, counted, known }
+    }
+}
+
 #[derive(Clone, Debug)]
 struct Pending {
     /// The newest version known of what it is counted on.
     record: Arc<Record>,
     counted: Counted,
+    /// When so much had been counted, or before.
+    known: Monotonic,
     due: Monotonic,
     /// What the status said when it became due: who sees that another raises it waits once more, if it has counted meanwhile.
     status_said: u64,
@@ -67,23 +85,27 @@ struct Pending {
 }
 
 impl Projection {
-    /// Notes that `counted` is to be projected to the object of `record`, at `due` unless something is due already. What was
-    /// to be projected to another object is to be projected now.
+    /// Notes that `counted`, which was asked for at `known`, is to be projected to the object of `record`, at `due` unless
+    /// something is due already. What was to be projected to another object is to be projected now.
     pub(in crate::dedup) fn counted(
         &mut self,
         record: &Arc<Record>,
         counted: Counted,
+        known: Monotonic,
         due: Monotonic,
-    ) -> Option<(Arc<Record>, Counted)> {
-        let fresh =
-            || Pending { record: Arc::clone(record), counted, due, status_said: record.occurrences(), total: 0 };
+    ) -> Option<Due> {
+        let status_said = record.occurrences();
+        let fresh = || Pending { record: Arc::clone(record), counted, known, due, status_said, total: 0 };
         match &mut self.pending {
             Some(pending) if pending.record.uid == record.uid => {
                 pending.record = Arc::clone(record);
+                if counted.total >= pending.counted.total {
+                    pending.known = known;
+                }
                 pending.counted = Counted { total: counted.total.max(pending.counted.total), ..counted };
                 None
             }
-            pending => pending.replace(fresh()).map(|other| (other.record, other.counted)),
+            pending => pending.replace(fresh()).map(Due::from),
         }
     }
 
@@ -111,7 +133,7 @@ impl Projection {
         &mut self,
         viewed: impl FnOnce(&str) -> Option<Arc<Record>>,
         again: Monotonic,
-    ) -> Option<(Arc<Record>, Counted)> {
+    ) -> Option<Due> {
         let mut pending = self.pending.take()?;
         if let Some(viewed) = viewed(&pending.record.uid).filter(|viewed| viewed.version > pending.record.version) {
             pending.record = viewed;
@@ -126,7 +148,7 @@ impl Projection {
             self.pending = Some(pending);
             return None;
         }
-        Some((pending.record, pending.counted))
+        Some(Due::from(pending))
     }
 }
 

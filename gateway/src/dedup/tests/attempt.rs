@@ -58,12 +58,12 @@ impl Run {
     }
 }
 
-/// So many milliseconds after the attempt began.
 /// `record` in a later version.
 fn later(record: &Record) -> Record {
     Record { version: version(99), ..record.clone() }
 }
 
+/// So many milliseconds after the attempt began.
 fn at(ms: u64) -> Monotonic {
     Monotonic::default() + Duration::from_millis(ms)
 }
@@ -226,7 +226,11 @@ fn a_refused_claim_waits_for_the_deletion_if_there_is_one() {
     assert_eq!(run.step(got(terminating)), await_deletion());
     let (mut run, _) = Run::locked(&[terminal("p")]);
     run.step(Event::Claimed(Err(refused())));
-    assert_eq!(run.step(got(terminal("p"))), Effect::Done(Err(Failure::Failed(refused()))));
+    assert_eq!(run.step(got(terminal("p"))), Effect::Done(Err(Failure::Unclaimable(refused()))));
+    let renewed = Record { terminating: true, ..claimed("p") };
+    let (mut run, _) = Run::locked(std::slice::from_ref(&renewed));
+    run.step(Event::Claimed(Err(refused())));
+    assert_eq!(run.step(got(renewed)), Effect::Done(Err(Failure::Unclaimable(refused()))));
     let (mut run, _) = Run::locked(&[terminal("p")]);
     run.step(Event::Claimed(Err(refused())));
     run.step(Event::Got(Err(Error::Deadline)));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{EPOCH, active};
 use crate::{
     context::Monotonic,
-    dedup::protocol::projection::{Counted, Projection, patch},
+    dedup::protocol::projection::{Counted, Due, Projection, patch},
     remediation::{Deduplication, Record},
 };
 
@@ -70,11 +70,11 @@ fn who_sees_that_another_raises_the_count_waits_once_more() {
     let at = |secs| Monotonic::from_start(std::time::Duration::from_secs(secs));
     let mut projection = Projection::default();
     let record = Arc::new(says(Some(2)));
-    assert_eq!(projection.counted(&record, counted(9), at(1)), None);
+    assert_eq!(projection.counted(&record, counted(9), at(0), at(1)), None);
     let raised = || Some(Arc::new(Record { version: super::version(11), ..says(Some(5)) }));
     assert_eq!(projection.take(|_| raised(), at(2)), None);
     assert_eq!(projection.due(), Some(at(2)));
-    assert_eq!(projection.take(|_| raised(), at(3)).map(|(_, counted)| counted.total), Some(9));
+    assert_eq!(projection.take(|_| raised(), at(3)).map(|due| due.counted.total), Some(9));
     assert_eq!(projection.due(), None);
 }
 
@@ -89,19 +89,33 @@ fn who_sees_the_count_raised_again_writes_unless_it_has_counted_meanwhile(
     let mut projection = Projection::default();
     let record = Arc::new(says(Some(2)));
     let raised = |said| Some(Arc::new(Record { version: super::version(11), ..says(Some(said)) }));
-    projection.counted(&record, counted(9), at(1));
+    projection.counted(&record, counted(9), at(0), at(1));
     assert_eq!(projection.take(|_| raised(5), at(2)), None);
-    projection.counted(&record, counted(9 + meanwhile), at(1));
+    projection.counted(&record, counted(9 + meanwhile), at(0), at(1));
     assert_eq!(projection.take(|_| raised(7), at(3)).is_some(), writes);
 }
 
 #[test]
 fn what_was_counted_on_another_object_is_projected_to_that() {
-    let mut projection = Projection::default();
+    let (mut projection, now) = (Projection::default(), Monotonic::default());
     let (first, second) = (Arc::new(active("a")), Arc::new(active("b")));
-    assert_eq!(projection.counted(&first, counted(9), Monotonic::default()), None);
-    let other = projection.counted(&second, counted(1), Monotonic::default());
-    assert_eq!(other.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("a".into(), 9)));
-    let taken = projection.take(|_| None, Monotonic::default());
-    assert_eq!(taken.map(|(record, counted)| (record.uid.clone(), counted.total)), Some(("b".into(), 1)));
+    assert_eq!(projection.counted(&first, counted(9), now, now), None);
+    let uid_and_total = |due: Due| (due.record.uid.clone(), due.counted.total);
+    let other = projection.counted(&second, counted(1), now, now);
+    assert_eq!(other.map(uid_and_total), Some(("a".into(), 9)));
+    assert_eq!(projection.take(|_| None, now).map(uid_and_total), Some(("b".into(), 1)));
+}
+
+#[test]
+fn what_is_projected_is_as_old_as_the_largest_count() {
+    let at = |secs| Monotonic::from_start(std::time::Duration::from_secs(secs));
+    let record = Arc::new(active("a"));
+    for (second, known) in [(8, 1), (9, 2), (10, 2)] {
+        let mut projection = Projection::default();
+        projection.counted(&record, counted(9), at(1), at(1));
+        projection.counted(&record, counted(second), at(2), at(2));
+        projection.postpone(at(3));
+        let due = projection.take(|_| None, at(4)).unwrap();
+        assert_eq!((due.counted.total, due.known), (second.max(9), at(known)));
+    }
 }

@@ -17,6 +17,7 @@ use super::{
     Worker,
 };
 use crate::{
+    context::Monotonic,
     remediation::{Counter, Record},
     trace::{self, Kind},
 };
@@ -53,7 +54,7 @@ impl Worker {
         core.registers.remember(&target.uid, machine.own());
         self.pace.counted(now, core.context.monotonic(), core.config.commit.min_linger);
         match outcome {
-            count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter),
+            count::Outcome::Counted { record, counter } => self.counted(batch, record, &counter, now),
             count::Outcome::TargetClosed { newest, taken_back } => {
                 if taken_back {
                     core.metrics.counts_taken_back.inc();
@@ -87,7 +88,7 @@ impl Worker {
         }
     }
 
-    fn counted(&mut self, batch: VecDeque<Box<Pending>>, record: Arc<Record>, counter: &Counter) {
+    fn counted(&mut self, batch: VecDeque<Box<Pending>>, record: Arc<Record>, counter: &Counter, known: Monotonic) {
         let core = &self.shared.core;
         let counted = Counted::of(counter, &record, core.context.now());
         let Counted { total, first_seen, last_seen } = counted;
@@ -99,7 +100,7 @@ impl Worker {
             pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, occurrence, first_seen, last_seen)));
         }
         let soon = self.soon();
-        self.note(&record, counted, soon);
+        self.note(&record, counted, known, soon);
         self.past.floor = self.past.floor.max(record.version);
         self.known = Some(record);
     }

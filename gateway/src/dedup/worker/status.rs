@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     super::{
         projector,
-        protocol::projection::{Counted, DELAY, Projection},
+        protocol::projection::{Counted, DELAY, Due, Projection},
     },
     Worker,
 };
@@ -18,10 +18,10 @@ impl Worker {
         context.monotonic() + context.jitter(DELAY.0, DELAY.1)
     }
 
-    /// Has `counted` projected at `due`. What was counted on another object is projected now.
-    pub(super) fn note(&mut self, record: &Arc<Record>, counted: Counted, due: Monotonic) {
-        if let Some((other, counted)) = self.projection.counted(record, counted, due) {
-            self.write_status(other, counted);
+    /// Has `counted`, which was asked for at `known`, projected at `due`. What was counted on another object is projected now.
+    pub(super) fn note(&mut self, record: &Arc<Record>, counted: Counted, known: Monotonic, due: Monotonic) {
+        if let Some(other) = self.projection.counted(record, counted, known, due) {
+            self.write_status(other);
         }
     }
 
@@ -37,16 +37,15 @@ impl Worker {
         if is_under_way && !at_once {
             return self.projection.postpone(again);
         }
-        if let Some((record, counted)) = self.projection.take(|uid| core.view.by_uid(uid), again) {
-            self.write_status(record, counted);
+        if let Some(due) = self.projection.take(|uid| core.view.by_uid(uid), again) {
+            self.write_status(due);
         }
     }
 
-    fn write_status(&self, record: Arc<Record>, counted: Counted) {
+    fn write_status(&self, due: Due) {
         let (core, under_way, epoch) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting), self.epoch);
-        let known = core.context.monotonic();
         self.shared.spawn(async move {
-            projector::project(&core, epoch, record, counted, known).await;
+            projector::project(&core, epoch, due).await;
             drop(under_way);
         });
     }

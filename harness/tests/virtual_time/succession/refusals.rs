@@ -227,7 +227,14 @@ async fn a_claim_that_a_policy_does_not_admit_is_told_at_once_and_not_taken_for_
     let began = tokio::time::Instant::now();
     assert_eq!(send(&fleet, &replicas[0], "unclaimable").await.status, 500);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert!(logs.lines().iter().any(|line| line.text.contains("denied request")), "{:?}", logs.lines());
+    assert!(
+        logs.lines()
+            .iter()
+            .any(|line| line.text.contains("patch remediationrequests: invalid: ")
+                && line.text.contains("denied request")),
+        "{:?}",
+        logs.lines()
+    );
     assert!(spent(&fleet).len() <= 6, "{:?}", lines(&spent(&fleet)));
     script.clear();
     assert_eq!(send(&fleet, &replicas[0], "unclaimable").await.status, 201);

@@ -67,6 +67,8 @@ pub enum Failure {
     /// The API server refuses to create it; the claim is to be released at once, if no create can be under way that relies on
     /// it, of others or of an earlier try. Any other is left to a collector.
     Refused { error: deduplicate::Error, claimed: Option<Arc<Record>> },
+    /// The API server does not admit the claim.
+    Unclaimable(Error),
     /// The Kubernetes API failed.
     Failed(Error),
 }

@@ -151,8 +151,9 @@ impl Witness {
                     | Event::Claimed(Err(Error::Conflict(_) | Error::Invalid(_)))
             )),
             Effect::Done(Ok(found)) => self.check_found(found, now)?,
-            Effect::Done(Err(Failure::Failed(Error::Invalid(_)))) => {
-                prop_assert!(matches!(&self.last, Event::Got(Ok(Some(found))) if !found.terminating));
+            Effect::Done(Err(Failure::Unclaimable(_))) => {
+                let is_claimable = |found: &Record| !found.terminating || found.is_claimed();
+                prop_assert!(matches!(&self.last, Event::Got(Ok(Some(found))) if is_claimable(found)));
             }
             Effect::Done(Err(failure)) => return Err(TestCaseError::fail(format!("{failure:?}"))),
         }
