@@ -141,7 +141,8 @@ impl MetadataCache {
         // A different object of the same name must not be used: following it would be a guess that could split the incident.
         let suits = |metadata: &Arc<Metadata>| match purpose {
             Purpose::Owner(uid) => uid.is_none_or(|uid| uid == metadata.uid),
-            Purpose::Scope => true,
+            // That it lacked the label once is no answer: it may have it by now.
+            Purpose::Scope => metadata.managed,
         };
         let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
         match stale {

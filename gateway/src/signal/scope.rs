@@ -23,12 +23,21 @@ pub(crate) async fn check(
     let namespace = Some(&resolved.namespace).filter(|name| !name.is_empty());
     let owner = ObjectKey::of(resolved).filter(|owner| Some(owner) != named);
     let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
+    let mut failed = None;
     for key in carriers.into_iter().flatten() {
-        let answer = cache.get_if_permitted(&key, Purpose::Scope, deadline).await?;
-        let known = answer.and_then(|answer| answer.current.or(answer.last_known));
-        if known.is_some_and(|metadata| metadata.managed) {
-            return Ok(());
+        match cache.get_if_permitted(&key, Purpose::Scope, deadline).await {
+            Ok(answer) => {
+                let known = answer.and_then(|answer| answer.current.or(answer.last_known));
+                if known.is_some_and(|metadata| metadata.managed) {
+                    return Ok(());
+                }
+            }
+            // Another of them may be known to carry the label.
+            Err(error) => failed = failed.or(Some(error)),
         }
+    }
+    if let Some(error) = failed {
+        return Err(error);
     }
     // A kind of the operator's is known by what its sender has named.
     let key = ObjectKey::of(resolved).or_else(|| named.filter(|key| key.resource() == *resolved).cloned());

@@ -251,6 +251,30 @@ async fn a_scope_that_cannot_be_looked_up_is_no_rejection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_not_managed_when_last_seen_is_not_rejected_for_it_while_the_api_fails() {
+    let world = World::new(Scope::default());
+    world.put("api/v1/namespaces/shop", None, false);
+    world.put("apis/apps/v1/namespaces/shop/deployments/checkout", None, false);
+    let checkout = || unresolved_of(&[("deployment", "checkout")]);
+    assert!(matches!(world.resolve(checkout()).await, Err(ResolveError::OutOfScope { .. })));
+    world.context.sleep(TTL).await;
+    world.set_mood(Mood::Fails(500));
+    let error = world.resolve(checkout()).await.unwrap_err();
+    assert!(matches!(error, ResolveError::Kubernetes { ref object, .. } if object == "Namespace shop"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_managed_when_last_seen_is_accepted_while_its_namespace_cannot_be_looked_up() {
+    let world = World::new(Scope::default());
+    world.put("api/v1/namespaces/shop", None, false);
+    world.put("apis/apps/v1/namespaces/shop/deployments/checkout", None, true);
+    assert!(world.resolve(unresolved_of(&[("deployment", "checkout")])).await.is_ok());
+    world.context.sleep(TTL).await;
+    world.set_mood(Mood::Fails(500));
+    assert!(world.resolve(unresolved_of(&[("deployment", "checkout")])).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too() {
     let rack = TargetKind {
         group: "example.com".to_owned(),
