@@ -101,16 +101,19 @@ impl Intake {
         }
         let webhook = &webhook;
         let turns = self.turns(webhook, deadline);
-        let items = turns.map(|turn| self.item(turn, deadline)).buffered(CONCURRENT_ALERTS);
+        // As they end: those behind one that waits for long must not wait for it.
+        let items = turns.enumerate().map(|(place, turn)| self.item(turn, deadline).map(move |item| (place, item)));
         let mut rejected = 0;
-        let items = items.map(|mut item| {
+        let items = items.buffer_unordered(CONCURRENT_ALERTS).map(|(place, mut item)| {
             if let Item::Rejected(rejection) = &mut item {
                 rejected += 1;
                 abridge(rejection, rejected);
             }
-            item
+            (place, item)
         });
-        Ok(items.collect().await)
+        let mut items: Vec<(usize, Item)> = items.collect().await;
+        items.sort_unstable_by_key(|(place, _)| *place);
+        Ok(items.into_iter().map(|(_, item)| item).collect())
     }
 
     fn turns<'a>(&'a self, webhook: &'a Received<'a>, deadline: Monotonic) -> BoxStream<'a, Turn> {

@@ -10,7 +10,7 @@ use std::{
 
 use harness::{
     load::webhook,
-    testing::{STARTS_AT, count_of, lease_of, name_of, only, post, rest, script},
+    testing::{STARTS_AT, count_of, delete, end, lease_of, name_of, only, patch, post, rest, script},
 };
 use rstest::rstest;
 use serde_json::json;
@@ -64,6 +64,21 @@ async fn a_resolved_alert_does_not_count_on_an_active_remediation_request() {
     assert_eq!(post(&replica, envelope(&[firing()])).await.status, 201);
     assert_eq!(post(&replica, envelope(&[alert("still", "resolved").to_string()])).await.status, 200);
     assert_eq!(count_of(&only(&fleet)), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_waits_for_a_deletion_keeps_none_of_its_webhook_from_being_worked_on() {
+    let (fleet, replica) = start().await;
+    assert_eq!(post(&replica, envelope(&[alert("held-0", "firing").to_string()])).await.status, 201);
+    rest().await;
+    let held = name_of(&only(&fleet));
+    end(&fleet, &held, "Failed").await;
+    patch(&fleet, &held, "", json!({ "metadata": { "finalizers": ["example.com/held"] } })).await;
+    delete(&fleet, &held).await;
+    let alerts: Vec<String> = (0..100).map(|i| alert(&format!("held-{i}"), "firing").to_string()).collect();
+    let answer = post(&replica, envelope(&alerts)).await;
+    assert!(answer.status.is_server_error(), "{}", answer.status);
+    assert_eq!(fleet.requests().len(), 1 + 99);
 }
 
 #[tokio::test(start_paused = true)]
