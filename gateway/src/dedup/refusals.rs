@@ -125,14 +125,15 @@ fn content(signal: &Signal) -> u64 {
 }
 
 /// What a 403 says that is about the gateway or its namespace, not about what is to be created: Kubernetes' own words for a
-/// quota (`resourcequota`), a missing right (RBAC) or token, a namespace that is deleted, and admission that only starts.
-const PASSING: [&str; 7] = [
+/// quota (`resourcequota`), a missing right (RBAC) or token, a namespace or CRD that is deleted, and admission that only starts.
+const PASSING: [&str; 8] = [
     "exceeded quota",
     "insufficient quota",
     "status unknown for quota",
     "cannot create resource",
     "Unauthorized",
     "because it is being terminated",
+    "custom resource definition is terminating",
     "not yet ready to handle request",
 ];
 
@@ -250,6 +251,9 @@ mod tests {
     #[case::token("Unauthorized")]
     #[case::token_by_a_proxy("Unauthorized: sign in first")]
     #[case::starting("remediationrequests.kubernaut.ai is forbidden: not yet ready to handle request")]
+    #[case::crd(
+        "remediationrequests.kubernaut.ai \"rr-1\" is forbidden: create not allowed while custom resource definition is terminating"
+    )]
     #[case::namespace("unable to create new content in namespace shop because it is being terminated")]
     fn what_is_about_the_gateway_is_not_final(#[case] said: &str) {
         let (_, is_final) = reason(&kubernetes::Error::Forbidden(said.to_owned())).unwrap();
