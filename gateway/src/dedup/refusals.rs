@@ -125,17 +125,19 @@ fn content(signal: &Signal) -> u64 {
 }
 
 /// What a 403 says that is about the gateway or its namespace, not about what is to be created: Kubernetes' own words for a
-/// quota (`resourcequota`), a missing right (RBAC) or token, a namespace or CRD that is deleted, and admission that only starts.
-const PASSING: [&str; 8] = [
+/// quota (`resourcequota`), a missing right (RBAC) or token, a namespace that is deleted, and admission that only starts.
+const PASSING: [&str; 7] = [
     "exceeded quota",
     "insufficient quota",
     "status unknown for quota",
     "cannot create resource",
     "Unauthorized",
     "because it is being terminated",
-    "custom resource definition is terminating",
     "not yet ready to handle request",
 ];
+
+/// What a 403 says of a CRD that is deleted, before Kubernetes 1.34 a 405.
+const CRD_TERMINATING: &str = "create not allowed while custom resource definition is terminating";
 
 /// What a 403 of a policy says, which may quote anything after it.
 const DENIED: [&str; 2] = ["denied the request", "denied request"];
@@ -143,6 +145,15 @@ const DENIED: [&str; 2] = ["denied the request", "denied request"];
 /// What a sender is told of a refusal, and whether it is final; `None` of any other failure. What the API said goes to the log.
 fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
     match error {
+        kubernetes::Error::Forbidden(said) | kubernetes::Error::BadRequest(said)
+            if said.contains(CRD_TERMINATING) && !is_denied(said) =>
+        {
+            Some((
+                "the Kubernetes API stores no RemediationRequest while their CRD is being deleted; an operator has to apply it \
+                 again, see the gateway's log",
+                false,
+            ))
+        }
         // To lose alerts for it would be to lose them by the thousand, until somebody mends it.
         kubernetes::Error::Forbidden(said) if is_passing(said) => Some((
             "the Kubernetes API does not permit another RemediationRequest (403): a quota, or the gateway's own rights; an \
@@ -169,8 +180,15 @@ fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
 }
 
 fn is_passing(said: &str) -> bool {
-    let says = |words: &[&str]| words.iter().any(|words| said.contains(words));
-    says(&PASSING) && !says(&DENIED)
+    says(said, &PASSING) && !is_denied(said)
+}
+
+fn is_denied(said: &str) -> bool {
+    says(said, &DENIED)
+}
+
+fn says(said: &str, any: &[&str]) -> bool {
+    any.iter().any(|words| said.contains(words))
 }
 
 #[cfg(test)]
@@ -251,13 +269,24 @@ mod tests {
     #[case::token("Unauthorized")]
     #[case::token_by_a_proxy("Unauthorized: sign in first")]
     #[case::starting("remediationrequests.kubernaut.ai is forbidden: not yet ready to handle request")]
-    #[case::crd(
-        "remediationrequests.kubernaut.ai \"rr-1\" is forbidden: create not allowed while custom resource definition is terminating"
-    )]
     #[case::namespace("unable to create new content in namespace shop because it is being terminated")]
     fn what_is_about_the_gateway_is_not_final(#[case] said: &str) {
         let (_, is_final) = reason(&kubernetes::Error::Forbidden(said.to_owned())).unwrap();
         assert!(!is_final);
+    }
+
+    #[rstest::rstest]
+    #[case::since_kubernetes_1_34(kubernetes::Error::Forbidden, "remediationrequests \"rr-1\" is forbidden: ", false)]
+    #[case::before(kubernetes::Error::BadRequest, "", false)]
+    #[case::words_of_a_policy(kubernetes::Error::Forbidden, "admission webhook \"p\" denied the request: ", true)]
+    fn a_crd_that_is_being_deleted_is_no_policy(
+        #[case] error: fn(String) -> kubernetes::Error,
+        #[case] before: &str,
+        #[case] expected: bool,
+    ) {
+        let said = "create not allowed while custom resource definition is terminating";
+        let (_, is_final) = reason(&error(format!("{before}{said}"))).unwrap();
+        assert_eq!(is_final, expected);
     }
 
     #[tokio::test(start_paused = true)]

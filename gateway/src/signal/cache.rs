@@ -113,7 +113,7 @@ impl MetadataCache {
     /// What is known of `key`, asked of the API if the cache does not know it well enough for `purpose`.
     ///
     /// # Errors
-    /// If the API fails in another way than 404, and the object has never been seen.
+    /// If the API fails in another way than 404, and the object has never been seen, or for [`Purpose::Scope`] not with the label.
     pub(crate) async fn get(
         &self,
         key: &ObjectKey,
@@ -171,6 +171,11 @@ impl MetadataCache {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The newest that `key` was ever seen to be, without asking for it.
+    pub(crate) fn last_known(&self, key: &ObjectKey) -> Option<Arc<Metadata>> {
+        self.lock().entries.get(key)?.last_known.clone()
     }
 
     /// Whether there is an object `key`.

@@ -25,15 +25,19 @@ pub(crate) async fn check(
     let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
     let mut failed = None;
     for key in carriers.into_iter().flatten() {
-        match cache.get_if_permitted(&key, Purpose::Scope, deadline).await {
-            Ok(answer) => {
-                let known = answer.and_then(|answer| answer.current.or(answer.last_known));
-                if known.is_some_and(|metadata| metadata.managed) {
-                    return Ok(());
+        let known = match failed {
+            None => match cache.get_if_permitted(&key, Purpose::Scope, deadline).await {
+                Ok(answer) => answer.and_then(|answer| answer.current.or(answer.last_known)),
+                Err(error) => {
+                    failed = Some(error);
+                    None
                 }
-            }
-            // Another of them may be known to carry the label.
-            Err(error) => failed = failed.or(Some(error)),
+            },
+            // One look-up that fails is enough, but another of them may be known to carry the label.
+            Some(_) => cache.last_known(&key),
+        };
+        if known.is_some_and(|metadata| metadata.managed) {
+            return Ok(());
         }
     }
     if let Some(error) = failed {

@@ -259,8 +259,10 @@ async fn what_was_not_managed_when_last_seen_is_not_rejected_for_it_while_the_ap
     assert!(matches!(world.resolve(checkout()).await, Err(ResolveError::OutOfScope { .. })));
     world.context.sleep(TTL).await;
     world.set_mood(Mood::Fails(500));
+    drop(world.requests());
     let error = world.resolve(checkout()).await.unwrap_err();
     assert!(matches!(error, ResolveError::Kubernetes { ref object, .. } if object == "Namespace shop"), "{error}");
+    assert_eq!(world.requests(), ["/api/v1/namespaces/shop"]);
 }
 
 #[tokio::test(start_paused = true)]
