@@ -18,7 +18,12 @@ pub(super) const EXPIRED_DURATIONS: u32 = 2;
 
 /// The longest from reading the view to the effect of a request decided on it (protocol: *D*).
 pub fn decision_life(view: &View) -> Duration {
-    view.freshness + view.attempt_timeout + REQUEST_LIFE
+    decided_within(view) + REQUEST_LIFE
+}
+
+/// The longest from what is known to the sending of a request decided on it.
+pub(super) fn decided_within(view: &View) -> Duration {
+    view.freshness + view.attempt_timeout
 }
 
 /// Between two looks of a collector at the same object: a pause, and the list of leases.

@@ -247,8 +247,7 @@ impl Core {
         if self.view.is_trusted(epoch) { Ok(()) } else { Err(doubtful()) }
     }
 
-    /// Notes what a write, sent at `before`, has made of an object that was `known` in this version; fails if that does not go
-    /// with the view.
+    /// Notes what a write has made of an object; fails if that does not go with the view. See [`super::view::View::agrees_with_write`].
     fn written(
         &self,
         asked: &Asked,
@@ -256,15 +255,10 @@ impl Core {
         known: Option<ResourceVersion>,
         answer: &Answer<Arc<Record>>,
     ) -> Result<(), Error> {
-        let Ok(record) = answer else { return Ok(()) };
-        if !self.view.agrees(asked, record) {
-            return Err(doubtful());
+        match answer {
+            Ok(record) if !self.view.agrees_with_write(asked, before, known, record) => Err(doubtful()),
+            _ => Ok(()),
         }
-        // A version of long ago tells nothing of the view's age.
-        if Some(record.version) != known {
-            self.view.mark(record.version, before);
-        }
-        Ok(())
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    bounds::{REQUEST_TIMEOUT, decision_life},
+    bounds::{REQUEST_TIMEOUT, decided_within},
     core::Core,
     protocol::projection::{Counted, DELAY, Due, patch},
 };
-use crate::{config::REQUEST_LIFE, context::Monotonic, kubernetes::Error, remediation::Record};
+use crate::{context::Monotonic, kubernetes::Error, remediation::Record};
 
 /// Tries after which it is left to the collector.
 const TRIES_MAX: u32 = 5;
@@ -74,11 +74,9 @@ async fn newest(core: &Core, record: &Record, counted: Counted) -> Result<Option
 pub(super) async fn write(core: &Core, record: &Record, steps: Value, known: Monotonic) -> Result<(), Error> {
     let Core { store, context, metrics, view, config, .. } = core;
     let (before, asked) = (context.monotonic(), view.asked(&record.fingerprint));
-    let until = (known + (decision_life(&config.view) - REQUEST_LIFE)).min(before + REQUEST_TIMEOUT);
+    let until = (known + decided_within(&config.view)).min(before + REQUEST_TIMEOUT);
     let written = store.patch_status(&record.name, steps, until).await?;
-    if view.agrees(&asked, &written) && written.version != record.version {
-        view.mark(written.version, before);
-    }
+    view.agrees_with_write(&asked, before, Some(record.version), &written);
     metrics.projections.with_label_values(&["written"]).inc();
     Ok(())
 }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::View;
 use crate::{
+    context::Monotonic,
     dedup::history::{Asked, Consequence, Finding, Suspects},
     remediation::{Fingerprint, Record, ResourceVersion},
 };
@@ -34,6 +35,22 @@ impl View {
             self.contradicted(asked, &record.name);
         }
         continued && self.is_trusted(asked.epoch)
+    }
+
+    /// As [`View::agrees`], for what a write of our own, sent at `before`, has made of an object that was `known` in this version.
+    /// It proves the view's age, unless nothing was stored: a version of long ago tells nothing of that.
+    pub(in crate::dedup) fn agrees_with_write(
+        &self,
+        asked: &Asked,
+        before: Monotonic,
+        known: Option<ResourceVersion>,
+        written: &Record,
+    ) -> bool {
+        let agrees = self.agrees(asked, written);
+        if agrees && Some(written.version) != known {
+            self.mark(written.version, before);
+        }
+        agrees
     }
 
     /// As [`View::agrees`], for what a GET of `name` has shown: nothing where there is no such object.
