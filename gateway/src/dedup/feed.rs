@@ -14,7 +14,6 @@ use kube::api::{ListParams, WatchEvent, WatchParams};
 
 use super::{
     core::Core,
-    index::Change,
     store::{list_version, version},
     view::readable,
 };
@@ -177,7 +176,6 @@ impl Feed {
         Ok(())
     }
 
-    /// Takes an event over, unless the view has been dropped, which only a list fills again.
     fn apply(&self, event: WatchEvent<Projected>) -> Result<(), Error> {
         match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
@@ -192,12 +190,7 @@ impl Feed {
             }
             WatchEvent::Bookmark(bookmark) => {
                 let version = version(Some(&bookmark.metadata.resource_version))?;
-                self.0.view.update(|index| {
-                    if index.version().is_some() {
-                        index.reach(version);
-                    }
-                    Change::default()
-                });
+                self.0.view.update(|index| index.bookmark(version));
             }
             WatchEvent::Error(status) => return Err(classify(kube::Error::Api(status))),
         }

@@ -131,7 +131,7 @@ impl Index {
     pub(super) fn apply(&mut self, record: Record) -> Change {
         let mut change = Change::default();
         let version = record.version;
-        if self.version.is_some() && self.is_news(version) {
+        if self.is_news(version) {
             self.learn(record, &mut change);
             self.reach(version);
         }
@@ -142,7 +142,7 @@ impl Index {
     pub(super) fn delete(&mut self, record: Record) -> Change {
         let mut change = Change::default();
         let version = record.version;
-        if self.version.is_some() && self.is_news(version) {
+        if self.is_news(version) {
             let record = Arc::new(record);
             self.forget(&record, &mut change);
             self.reach(version);
@@ -150,11 +150,17 @@ impl Index {
         change
     }
 
+    /// Applies a bookmark.
+    pub(super) fn bookmark(&mut self, version: ResourceVersion) -> Change {
+        if self.is_news(version) {
+            self.reach(version);
+        }
+        Change::default()
+    }
+
     /// Notes that all events up to `version` have been delivered.
     pub(super) fn reach(&mut self, version: ResourceVersion) {
-        if self.is_news(version) || self.version == Some(version) {
-            self.version = Some(version);
-        }
+        self.version = self.version.max(Some(version));
         while let Some(&(marked, at)) = self.marks.front()
             && Some(marked) <= self.version
         {
@@ -181,8 +187,9 @@ impl Index {
         self.marks.insert(at, (version, before));
     }
 
+    /// Whether an event of `version` goes on from what is known: only a list fills an index that was dropped.
     fn is_news(&self, version: ResourceVersion) -> bool {
-        self.version.is_none_or(|known| version > known)
+        self.version.is_some_and(|known| version > known)
     }
 
     fn learn(&mut self, mut record: Record, change: &mut Change) {
