@@ -144,10 +144,12 @@ impl LockManager {
         let (manager, name) = (self.clone(), name.clone());
         self.in_background(async move {
             let Shared { context, config, .. } = &*manager.shared;
-            manager.try_release(&name, None).await;
-            while !manager.locks().looked(&name) {
-                context.sleep(context.jitter(config.initial_backoff / 2, config.initial_backoff)).await;
+            loop {
                 manager.try_release(&name, None).await;
+                if manager.locks().looked(&name) {
+                    return;
+                }
+                context.sleep(context.jitter(config.initial_backoff / 2, config.initial_backoff)).await;
             }
         });
     }

@@ -164,8 +164,8 @@ impl Worker {
         };
         self.past.floor = self.past.floor.max(newest.version);
         // One that is active comes before one that only suppresses signals, also where it came later.
-        let is_succeeded = viewed.is_some() && all.iter().any(|other| other.uid != newest.uid && other.is_active());
-        if is_succeeded && !newest.is_active() {
+        let is_active_beside = |other: &Arc<Record>| other.uid != newest.uid && other.is_active();
+        if viewed.is_some() && !newest.is_active() && all.iter().any(is_active_beside) {
             return None;
         }
         newest.counts_signals(core.context.now()).then_some(newest)

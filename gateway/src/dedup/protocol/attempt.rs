@@ -146,7 +146,8 @@ impl Attempt {
                 }
             },
             Event::Lock(acquisition) => self.tried_lock(acquisition, now),
-            Event::Claimed(Ok(predecessor)) if self.is_claimed_before(&predecessor) => {
+            // A collector may remove the claim that stands there.
+            Event::Claimed(Ok(predecessor)) if self.predecessor().is_some_and(|p| p.version == predecessor.version) => {
                 let message = format!("the claim of {} was answered, but changed nothing", predecessor.name);
                 Effect::Done(Err(Failure::Failed(Error::Unexpected(message))))
             }
@@ -268,16 +269,15 @@ impl Attempt {
         self.plan = Some(plan);
         self.claimed = false;
         match predecessor {
-            // Its deletion has begun and nobody claimed it before: it cannot be claimed any more.
-            Some(predecessor) if predecessor.terminating && !predecessor.is_claimed() => self.await_deletion(now),
+            Some(predecessor) if !is_claimable(&predecessor) => self.await_deletion(now),
             Some(predecessor) => Effect::Claim(predecessor),
             None => self.create(name),
         }
     }
 
-    /// Whether `answered` is the version that was to be claimed: then a collector may remove the claim that stands there.
-    fn is_claimed_before(&self, answered: &Record) -> bool {
-        self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()).is_some_and(|p| p.version == answered.version)
+    /// The plan's.
+    fn predecessor(&self) -> Option<&Arc<Record>> {
+        self.plan.as_ref()?.predecessor.as_ref()
     }
 
     fn create_after(&mut self, predecessor: Arc<Record>) -> Effect {
@@ -291,7 +291,7 @@ impl Attempt {
     }
 
     fn get_predecessor(&mut self) -> Effect {
-        match self.plan.as_ref().and_then(|plan| plan.predecessor.as_ref()) {
+        match self.predecessor() {
             Some(predecessor) => Effect::Get(predecessor.name.to_string()),
             None => self.begin(),
         }
@@ -304,7 +304,7 @@ impl Attempt {
 
     /// The predecessor in the version that this attempt's own claim made.
     fn claimed_predecessor(&self) -> Option<Arc<Record>> {
-        self.plan.as_ref()?.predecessor.clone().filter(|_| self.claimed)
+        self.predecessor().filter(|_| self.claimed).cloned()
     }
 
     /// Looks at what a 409 or 422 was about: the predecessor after a claim, the object of the derived name after a create.
@@ -322,9 +322,7 @@ impl Attempt {
             return Effect::Done(Ok(Found::InDoubt { claimed: self.claimed_predecessor() }));
         }
         let is_predecessor = plan.predecessor.as_ref().is_some_and(|p| p.uid == record.uid);
-        // A claim that is renewed adds no finalizer.
-        let is_claimable = !record.terminating || record.is_claimed();
-        let unclaimable = self.unclaimable.take().filter(|_| is_predecessor && is_claimable);
+        let unclaimable = self.unclaimable.take().filter(|_| is_predecessor && is_claimable(&record));
         let may_suppress = plan.after_newest || !is_predecessor;
         if record.is_active() || may_suppress && record.counts_signals(now.wall) {
             let claimed = self.claimed_predecessor().filter(|predecessor| predecessor.uid != record.uid);
@@ -354,4 +352,9 @@ impl Attempt {
     fn is_ours(&self, record: &Record) -> bool {
         record.created_by == Some(self.author)
     }
+}
+
+/// Whether it admits a claim: one whose deletion has begun admits no new finalizer, and a claim that is renewed adds none.
+fn is_claimable(record: &Record) -> bool {
+    !record.terminating || record.is_claimed()
 }
