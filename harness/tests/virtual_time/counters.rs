@@ -193,16 +193,22 @@ async fn a_count_is_not_projected_when_its_counter_may_have_been_removed_since_i
     assert!(told.len() >= 3 && span < decision_life(&config().view) - Duration::from_secs(60), "{told:?}");
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_many_counters_some_are_removed_in_each_sweep() {
-    let fleet = Fleet::new(46);
-    let replicas = fleet.start_all(1).await;
+/// 250 RemediationRequests with a counter each, and their replica.
+async fn many(seed: u64) -> (Fleet, Replica) {
+    let fleet = Fleet::new(seed);
+    let replica = fleet.start(1).await;
     for number in 0..250 {
         for _ in 0..2 {
-            assert!(send(&fleet, &replicas[0], &format!("many-{number}")).await.status.is_success());
+            assert!(send(&fleet, &replica, &format!("many-{number}")).await.status.is_success());
         }
     }
     rest().await;
+    (fleet, replica)
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_counters_some_are_removed_in_each_sweep() {
+    let (fleet, _replica) = many(46).await;
     for request in fleet.requests() {
         end(&fleet, &name_of(&request), "Completed").await;
     }
@@ -219,14 +225,7 @@ async fn of_many_counters_some_are_removed_in_each_sweep() {
 
 #[tokio::test(start_paused = true)]
 async fn counters_that_cannot_be_removed_keep_no_other_from_it() {
-    let fleet = Fleet::new(47);
-    let replicas = fleet.start_all(1).await;
-    for number in 0..250 {
-        for _ in 0..2 {
-            assert!(send(&fleet, &replicas[0], &format!("stuck-{number}")).await.status.is_success());
-        }
-    }
-    rest().await;
+    let (fleet, _replica) = many(47).await;
     let mut by_uid: Vec<(String, String)> =
         fleet.requests().iter().map(|r| (r["metadata"]["uid"].as_str().unwrap().to_owned(), name_of(r))).collect();
     by_uid.sort();
