@@ -17,7 +17,7 @@ use super::{
     target,
     vocabulary::Vocabulary,
 };
-use crate::remediation::TargetResource;
+use crate::{remediation::TargetResource, rfc1123::is_subdomain};
 
 /// What an alert may be about.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +114,11 @@ struct Reading<'a> {
 impl Reading<'_> {
     fn label(&self, label: &str) -> Option<&str> {
         self.labels.get(label).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// What `label` names, if an object can be called so.
+    fn name(&self, label: &str) -> Option<String> {
+        self.label(label).filter(|name| is_subdomain(name)).map(str::to_owned)
     }
 
     /// An alert of node-exporter: about its machine, whatever else it names.
@@ -217,8 +222,8 @@ impl Reading<'_> {
             (Some(Exporter::KubeStateMetrics), _) if mention.exported || is_its_own => Some(Ground::Subject),
             (Some(Exporter::KubeStateMetrics), Some(namespace)) => Some(Ground::UnlessThePlace {
                 namespace: namespace.to_owned(),
-                service: self.label("service").map(str::to_owned),
-                pod: self.label("pod").map(str::to_owned),
+                service: self.name("service"),
+                pod: self.name("pod"),
             }),
             _ if mention.exported => Some(Ground::IfItExists),
             _ => None,

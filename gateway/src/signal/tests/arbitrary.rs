@@ -10,7 +10,7 @@ use super::{
 use crate::{
     config::{Cluster, Config, Matchers, Scope, Signals, TargetKind},
     rfc1123::is_subdomain,
-    signal::{Parsed, Rules, alertmanager},
+    signal::{Parsed, ResolveError, Rules, alertmanager},
 };
 
 fn label() -> impl Strategy<Value = String> {
@@ -89,8 +89,14 @@ fn labels() -> impl Strategy<Value = Labels> {
     let crowd = vec(select(vec!["shop", "web", "web-0"]), subjects.len()).prop_map(move |values| {
         subjects.into_iter().zip(values).map(|(label, value)| (label.to_owned(), value.to_owned())).collect()
     });
+    // A node, and where it was measured.
+    let measured = (value(), value()).prop_map(|(service, pod)| {
+        let of = [("job", "kube-state-metrics"), ("namespace", "shop"), ("node", "worker-1")];
+        let of = of.map(|(label, value)| (label.to_owned(), value.to_owned()));
+        of.into_iter().chain([("service".to_owned(), service), ("pod".to_owned(), pod)]).collect()
+    });
     let any = proptest::collection::btree_map(label(), value(), 0..12);
-    prop_oneof![6 => any, 1 => machine, 1 => crowd]
+    prop_oneof![6 => any, 1 => machine, 1 => crowd, 1 => measured]
 }
 
 /// Any section `signal` that a gateway starts with.
@@ -140,6 +146,7 @@ proptest! {
             world.put_checkout();
             world.put_node("worker-1", &["10.0.0.1", "fd00::1"]);
             world.put("api/v1/namespaces/shop", None, false);
+            let is_well = moods.is_empty();
             for (text, mood) in moods {
                 let mood = [Mood::Well, Mood::Fails(403), Mood::Fails(500), Mood::Hangs][usize::from(mood)];
                 world.set_mood_of(text, mood);
@@ -156,10 +163,14 @@ proptest! {
                     is_subdomain(&target.name) && target.namespace.len() <= 63 && target.kind.len() <= 63 && !target.kind.is_empty()
                 };
                 prop_assert!(is_ours(&unresolved.signal.target), "{:?}", unresolved.signal.target);
-                if let Ok(signal) = world.resolve(*unresolved).await {
-                    prop_assert!(is_ours(&signal.target), "{:?}", signal.target);
-                    prop_assert!(signal.original_payload.len() <= signals.max_payload_bytes);
-                    prop_assert!(signal.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 64 * 1024);
+                match world.resolve(*unresolved).await {
+                    Ok(signal) => {
+                        prop_assert!(is_ours(&signal.target), "{:?}", signal.target);
+                        prop_assert!(signal.original_payload.len() <= signals.max_payload_bytes);
+                        prop_assert!(signal.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= 64 * 1024);
+                    }
+                    Err(ResolveError::OutOfScope { .. }) => prop_assert!(require_managed_label),
+                    Err(error) => prop_assert!(!is_well, "no label is a reason to answer 500: {}", error),
                 }
                 let requests = world.requests();
                 prop_assert!(requests.len() <= MAX_REQUESTS, "{:#?}", requests);

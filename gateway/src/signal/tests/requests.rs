@@ -60,6 +60,8 @@ fn gets(asked: &[String]) -> usize {
 #[case::workload(&[("namespace", "shop"), ("deployment", "gone")], "Deployment shop/gone", 0, 0)]
 #[case::node_beside_its_exporter(&[("job", "kube-state-metrics"), ("service", "kube-state-metrics"), ("namespace", "shop"), ("node", "worker-1")], "Node /worker-1", 2, 0)]
 #[case::node_beside_a_namespace(&[("job", "kube-state-metrics"), ("service", "x"), ("pod", "kube-state-metrics-0"), ("namespace", "shop"), ("node", "worker-1")], "Alert shop/0123456789abcdef", 3, 0)]
+#[case::node_beside_what_no_service_is_called(&[("job", "kube-state-metrics"), ("service", "Payment API"), ("namespace", "shop"), ("node", "worker-1")], "Alert shop/0123456789abcdef", 1, 0)]
+#[case::node_beside_what_no_pod_is_called(&[("job", "kube-state-metrics"), ("pod", "a/log?watch=1&"), ("namespace", "shop"), ("node", "worker-1")], "Alert shop/0123456789abcdef", 1, 0)]
 #[case::node_by_address(&[("job", "node-exporter"), ("instance", "10.0.0.1:9100")], "Node /worker-1", 1, 0)]
 #[case::custom(&[("namespace", "shop"), ("vm", "a")], "VirtualMachine shop/a", 0, 0)]
 #[case::custom_and_a_pod(&[("namespace", "shop"), ("vm", "a"), ("pod", POD)], "Deployment shop/checkout", 3, 2)]
