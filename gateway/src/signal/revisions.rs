@@ -98,7 +98,7 @@ async fn list(
                          grant `list` on replicasets"
                     );
                 }
-                break;
+                return Ok(controllers(newest));
             }
             list => list?,
         };
@@ -114,8 +114,17 @@ async fn list(
             }
         }
         if !turn_page(&mut page, &list.metadata) {
-            break;
+            return Ok(controllers(newest));
         }
     }
-    Ok(Arc::new(newest.into_iter().map(|(stem, (_, controller))| (stem, controller)).collect()))
+    tracing::warn!(
+        namespace,
+        "too many ReplicaSets: some deleted pods get incidents of their own; lower `revisionHistoryLimit`"
+    );
+    Ok(controllers(newest))
+}
+
+/// Without what tells which is newest.
+fn controllers<Age>(newest: BTreeMap<String, (Age, Controller)>) -> Arc<BTreeMap<String, Controller>> {
+    Arc::new(newest.into_iter().map(|(stem, (_, controller))| (stem, controller)).collect())
 }

@@ -134,6 +134,20 @@ async fn what_is_not_permitted_is_done_without_and_told_once_until_it_is(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_list_of_replicasets_is_too_long_to_hold_is_done_without_and_told() {
+    let (warnings, _guard) = Warnings::capture();
+    let world = world();
+    for at in 0..5000 {
+        let deployment = format!("app-{at}");
+        let controller = Some(("apps/v1", "Deployment", deployment.as_str()));
+        world.put(&format!("apis/apps/v1/namespaces/shop/replicasets/{deployment}-6c9d4f7b8"), controller, false);
+    }
+    assert_eq!(world.target_of(&CANARY).await, "Pod shop/canary-5b4f6d-zzzzz");
+    let warnings = warnings.take();
+    assert!(warnings.len() == 1 && warnings[0].contains("too many ReplicaSets"), "{warnings:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_kind_that_may_not_be_read_is_told_once_for_all_its_objects_and_again_after_it_was_permitted() {
     let (warnings, _guard) = Warnings::capture();
     let world = world();
