@@ -10,17 +10,24 @@ const WORDS: [&str; 6] = ["password", "secret", "token", "apikey", "credential",
 
 /// `value` of the key `name`, without secrets: user and password of an address, and the values of keys that are called so.
 pub(super) fn masked(name: &str, value: &Value) -> Value {
-    let last = name.rsplit('.').next().unwrap_or_default().to_lowercase();
-    let secret = !last.ends_with("file") && WORDS.iter().any(|word| last.contains(word));
+    let is_secret = is_secret(name);
     match value {
-        Value::String(text) if secret && !text.is_empty() => Value::String(MASK.to_owned()),
+        Value::String(text) if is_secret && !text.is_empty() => Value::String(MASK.to_owned()),
         Value::String(text) => Value::String(masked_text(text)),
-        Value::Array(list) if secret => list.iter().map(|_| Value::String(MASK.to_owned())).collect(),
+        Value::Bool(_) | Value::Number(_) if is_secret => Value::String(MASK.to_owned()),
+        Value::Array(list) if is_secret => list.iter().map(|_| Value::String(MASK.to_owned())).collect(),
         Value::Array(list) => list.iter().map(|value| masked(name, value)).collect(),
-        Value::Object(map) if secret => map.keys().map(|key| (key.clone(), Value::String(MASK.to_owned()))).collect(),
+        Value::Object(map) if is_secret => {
+            map.keys().map(|key| (key.clone(), Value::String(MASK.to_owned()))).collect()
+        }
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), masked(key, value))).collect(),
         other => other.clone(),
     }
+}
+
+/// Whether the key `name` holds a secret, or is within one that does.
+pub(super) fn is_secret(name: &str) -> bool {
+    name.to_lowercase().split('.').any(|part| !part.ends_with("file") && WORDS.iter().any(|word| part.contains(word)))
 }
 
 /// `text`; if it is an address with a user or a password, without them.
@@ -71,6 +78,8 @@ mod tests {
     #[case::nested("a", json!({"b": {"password": "hunter2"}}), json!({"b": {"password": "***"}}))]
     #[case::nested_in_a_list("a", json!([{"secret": "hunter2"}, 5]), json!([{"secret": "***"}, 5]))]
     #[case::list_of_secrets("a.tokens", json!(["hunter2"]), json!(["***"]))]
+    #[case::number("a.headers.x-api-key", json!(8_675_309), json!("***"))]
+    #[case::within_headers("a.headers.x-file", json!("hunter2"), json!("***"))]
     #[case::unset("a.password", json!(null), json!(null))]
     fn secrets_are_masked_and_all_else_is_left_as_it_is(
         #[case] name: &str,

@@ -111,6 +111,8 @@ fn problem(name: &str, steps: &[Step], message: &str, root: &Value, all: &[Key])
         (Some("a whole number"), _, Some(Value::Number(number))) if number.is_u64() => message.to_owned(),
         (Some(allowed), Some(shown), _) => format!("`{shown}` is not {allowed}"),
         (Some(allowed), None, Some(_)) => format!("it is not {allowed}"),
+        // The message of the one who read it has the value.
+        (None, _, Some(_)) if secret::is_secret(name) => "it is not text: put it into quotes".to_owned(),
         _ => message.to_owned(),
     };
     let hint = example_for(name, &message, all);

@@ -85,6 +85,10 @@ fn the_environment_overrides_the_file_and_reaches_optional_keys() {
 #[case::unknown_key("server: {listenAddress: x}", "server.listenAddress: unknown field")]
 #[case::unknown_section("sever: {}", "sever: unknown field")]
 #[case::wrong_type("server: {maxBodyBytes: many}", "server.maxBodyBytes: `many` is not a whole number")]
+#[case::secret_number(
+    "tracing: {headers: {x-api-key: 8675309}}",
+    "tracing.headers.x-api-key: it is not text: put it into quotes"
+)]
 #[case::bad_address("server: {listenAddr: localhost}", "server.listenAddr: ")]
 #[case::bad_duration("lock: {waitTimeout: 5}", "lock.waitTimeout: ")]
 #[case::duration_without_unit("lock: {waitTimeout: \"5\"}", "lock.waitTimeout: `5` is not a valid duration")]
