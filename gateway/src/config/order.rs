@@ -44,6 +44,16 @@ fn check_order(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
             *probe_interval + *watch_timeout
         )
     });
+    // A counter is created on what was read at most this long ago.
+    let decided = view.freshness + view.attempt_timeout;
+    p.require(kubernetes.1 <= decided, || {
+        let (key, value) = kubernetes;
+        format!(
+            "{key}: {value:?} is more than the sum of view.freshness ({:?}) and view.attemptTimeout ({:?}): a counter could \
+             be created after it was removed; set it to at most {decided:?}",
+            view.freshness, view.attempt_timeout
+        )
+    });
     p.at_most(attempt, kubernetes, ": an attempt cannot outlast its signal");
     p.less(("view.catchUp", view.catch_up), attempt, ": an attempt would end before its view has caught up");
     p.require(lock.duration > attempt.1 + LEASE_MARGIN, || {
@@ -111,6 +121,27 @@ mod tests {
         assert_eq!(with(30), Ok(()));
         let said = "server.kubernetesRequestTimeout: 31s is more than 30s: a request could take effect after the gateway has given it up";
         assert_eq!(with(31), Err(said.to_owned()));
+    }
+
+    #[test]
+    fn a_signal_does_not_wait_longer_than_a_decision_may_be_old() {
+        let with = |seconds: u64| {
+            let mut config = Config::default();
+            config.server.kubernetes_request_timeout = Duration::from_secs(seconds);
+            config.server.write_timeout = Duration::from_secs(60);
+            config.server.drain_timeout = Duration::from_secs(60);
+            config.lock.wait_timeout = Duration::from_secs(1);
+            config.view.probe_interval = Duration::from_secs(1);
+            config.view.watch_timeout = Duration::from_secs(1);
+            config.view.catch_up = Duration::from_secs(1);
+            config.view.attempt_timeout = Duration::from_secs(2);
+            config.view.freshness = Duration::from_secs(3);
+            config.validate().map_err(|error| error.to_string())
+        };
+        assert_eq!(with(5), Ok(()));
+        let said = "server.kubernetesRequestTimeout: 6s is more than the sum of view.freshness (3s) and view.attemptTimeout \
+                    (2s): a counter could be created after it was removed; set it to at most 5s";
+        assert_eq!(with(6), Err(said.to_owned()));
     }
 
     #[test]
