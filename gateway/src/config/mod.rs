@@ -39,6 +39,7 @@ pub use identity::Identity;
 pub use load::Loaded;
 pub use matchers::{InvalidMatchers, Matchers};
 pub use order::REQUEST_LIFE;
+pub(crate) use order::decided_within;
 pub use origin::{Files, Origin};
 pub(crate) use read::bounded as read_file;
 pub use read::text as read_text;

@@ -13,6 +13,11 @@ pub const REQUEST_LIFE: Duration = Duration::from_secs(60);
 /// A lease outlives the attempt it protects by more than this, so that its release, not its expiry, ends it.
 const LEASE_MARGIN: Duration = Duration::from_secs(1);
 
+/// The longest from what is known to the sending of a request decided on it.
+pub(crate) fn decided_within(view: &View) -> Duration {
+    view.freshness + view.attempt_timeout
+}
+
 /// Checks each time of `lock` and `view` alone, then what must not last longer than what.
 pub(super) fn check(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
     p.whole_seconds("lock.duration", lock.duration);
@@ -45,7 +50,7 @@ fn check_order(p: &mut Problems, lock: &Lock, view: &View, server: &Server) {
         )
     });
     // A counter is created on what was read at most this long ago.
-    let decided = view.freshness + view.attempt_timeout;
+    let decided = decided_within(view);
     p.require(kubernetes.1 <= decided, || {
         let (key, value) = kubernetes;
         format!(
@@ -84,6 +89,15 @@ mod tests {
         config.validate().map_err(|error| error.to_string())
     }
 
+    /// The defaults, but for the request timeout, and time enough around it.
+    fn with_request_timeout(seconds: u64) -> Config {
+        let mut config = Config::default();
+        config.server.kubernetes_request_timeout = Duration::from_secs(seconds);
+        config.server.write_timeout = Duration::from_secs(60);
+        config.server.drain_timeout = Duration::from_secs(60);
+        config
+    }
+
     /// The shortest and the longest, in milliseconds, that goes with the defaults of the others; what is said beyond them.
     #[rstest]
     #[case("view", "freshness", 70_001, 3_600_000, "view.freshness: ")]
@@ -111,13 +125,7 @@ mod tests {
 
     #[test]
     fn a_request_is_given_up_before_nobody_expects_it_any_more() {
-        let with = |seconds: u64| {
-            let mut config = Config::default();
-            config.server.kubernetes_request_timeout = Duration::from_secs(seconds);
-            config.server.write_timeout = Duration::from_secs(60);
-            config.server.drain_timeout = Duration::from_secs(60);
-            config.validate().map_err(|error| error.to_string())
-        };
+        let with = |seconds: u64| with_request_timeout(seconds).validate().map_err(|error| error.to_string());
         assert_eq!(with(30), Ok(()));
         let said = "server.kubernetesRequestTimeout: 31s is more than 30s: a request could take effect after the gateway has given it up";
         assert_eq!(with(31), Err(said.to_owned()));
@@ -126,10 +134,7 @@ mod tests {
     #[test]
     fn a_signal_does_not_wait_longer_than_a_decision_may_be_old() {
         let with = |seconds: u64| {
-            let mut config = Config::default();
-            config.server.kubernetes_request_timeout = Duration::from_secs(seconds);
-            config.server.write_timeout = Duration::from_secs(60);
-            config.server.drain_timeout = Duration::from_secs(60);
+            let mut config = with_request_timeout(seconds);
             config.lock.wait_timeout = Duration::from_secs(1);
             config.view.probe_interval = Duration::from_secs(1);
             config.view.watch_timeout = Duration::from_secs(1);

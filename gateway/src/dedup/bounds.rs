@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{protocol::projection::DELAY, refusals::BELIEVED};
-use crate::config::{Config, REQUEST_LIFE, View};
+use crate::config::{Config, REQUEST_LIFE, View, decided_within};
 
 /// Leases looked at per sweep at most; further ones wait for the next.
 pub(super) const SWEEP_MAX: u32 = 1000;
@@ -19,11 +19,6 @@ pub(super) const EXPIRED_DURATIONS: u32 = 2;
 /// The longest from reading the view to the effect of a request decided on it (protocol: *D*).
 pub fn decision_life(view: &View) -> Duration {
     decided_within(view) + REQUEST_LIFE
-}
-
-/// The longest from what is known to the sending of a request decided on it.
-pub(super) fn decided_within(view: &View) -> Duration {
-    view.freshness + view.attempt_timeout
 }
 
 /// Between two looks of a collector at the same object: a pause, and the list of leases.

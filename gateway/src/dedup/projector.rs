@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
-    bounds::{REQUEST_TIMEOUT, decided_within},
+    bounds::REQUEST_TIMEOUT,
     core::Core,
     protocol::projection::{Counted, DELAY, Due, patch},
 };
-use crate::{context::Monotonic, kubernetes::Error, remediation::Record};
+use crate::{config::decided_within, context::Monotonic, kubernetes::Error, remediation::Record};
 
 /// Tries after which it is left to the collector.
 const TRIES_MAX: u32 = 5;
