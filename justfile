@@ -28,7 +28,7 @@ check:
 
 # Licenses, sources and second versions of dependencies
 deny:
-    "$(scripts/tools cargo-deny)" --locked check bans licenses sources
+    scripts/dependencies record
 
 # All that must pass before a change lands; installs what it needs but Rust and Go (Debian, root)
 ci:

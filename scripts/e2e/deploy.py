@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 
 import kube
+import local_image
 from checks import Failed
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,11 +37,20 @@ def image(name, reference, folder, *options):
     return archive
 
 
-def images(ready, folder):
-    """The archives of the gateway and of sim: in the folder `ready` if there is one, else built into `folder`."""
-    if ready:
-        return [ready / "gateway.tar", ready / "sim.tar"]
-    return [image("gateway", IMAGE, folder), image("sim", kube.SIM_IMAGE, folder)]
+def gateway_image(options, folder):
+    """The archive of the gateway: a ready one if the options say where, else built into `folder`."""
+    if options.images:
+        return options.images / "gateway.tar"
+    return image("gateway", IMAGE, folder, "--profile", options.profile)
+
+
+def sim_image(options, folder):
+    """The archive of sim, in the same way; of a program that is there already if the options name one."""
+    if options.images:
+        return options.images / "sim.tar"
+    if options.sim:
+        return local_image.write({"sim": options.sim}, kube.SIM_IMAGE, folder / "sim.tar", Entrypoint=["/bin/sim"])
+    return image("sim", kube.SIM_IMAGE, folder, "--profile", options.profile)
 
 
 def load_images(ctr, archives):

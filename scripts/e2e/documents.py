@@ -256,17 +256,17 @@ def alone(options):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         checks.step("building images and tools")
-        archives = deploy.images(options.images, folder)[:1]
+        archive = deploy.gateway_image(options, folder)
         helm = deploy.tool("helm")
         checks.step("starting the cluster")
         deploy.script(cluster, "up")
         kube.use(cluster)
-        deploy.load_images([cluster, "ctr"], archives)
+        deploy.load_images([cluster, "ctr"], [archive])
         kube.kubectl("create", "namespace", kube.NAMESPACE)
         kube.kubectl("create", "namespace", "shop")
         deploy.install(helm, folder, deploy.values(1))
         checks.step("what the documents say")
-        walk(checks, cluster, folder, helm, archives[0], None)
+        walk(checks, cluster, folder, helm, archive, None)
     except Failed as error:
         checks.check("the run could be carried out to its end", False, str(error))
     finally:
@@ -284,6 +284,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="only whether every command is accounted for")
     parser.add_argument("--keep", action="store_true", help="leave the cluster as it is at the end")
     parser.add_argument("--images", type=pathlib.Path, help="a folder with gateway.tar, instead of building it")
+    parser.add_argument("--profile", default="dist", help="the Cargo profile that it is built with")
     options = parser.parse_args()
     if not options.check:
         sys.exit(alone(options))
