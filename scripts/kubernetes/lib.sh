@@ -26,8 +26,9 @@ build_binary() {
   echo "building $name …" >&2
   (while sleep 30; do echo "  $name: $((SECONDS - began)) s so far" >&2; done) &
   ticker=$!
-  # A name of its own until it is whole: a build that is cut off leaves nothing that looks finished.
-  if ! (cd "$modules/$module" && CGO_ENABLED=0 GOFLAGS=-mod=readonly \
+  # A name of its own until it is whole: a build that is cut off leaves nothing that looks finished. With GOGC the compiler takes
+  # a tenth less time and some hundred megabytes more.
+  if ! (cd "$modules/$module" && CGO_ENABLED=0 GOFLAGS=-mod=readonly GOGC=400 \
     go build -trimpath -tags "$tags" -ldflags "-s -w $ldflags" -o "$cache/.$name.$$" "$package"); then
     stop_ticker "$ticker"
     rm -f "$cache/.$name.$$"
