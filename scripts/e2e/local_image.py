@@ -4,22 +4,13 @@ import pathlib
 import platform
 import re
 import shutil
-import subprocess
 import sys
 
-from checks import Failed
+import kube
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "releases"))
 
 import oci
-
-
-def libraries(program):
-    """Those that the loader finds for a program, and the loader itself."""
-    done = subprocess.run(["ldd", program], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise Failed(f"ldd does not know what {program} loads: {(done.stdout + done.stderr).strip()}")
-    return [pathlib.Path(library) for library in re.findall(r"(/\S+) \(0x", done.stdout)]
 
 
 def files(programs):
@@ -28,7 +19,8 @@ def files(programs):
     for name, path in programs.items():
         program = pathlib.Path(path).resolve()
         found[f"bin/{name}"] = program
-        found |= {str(library).lstrip("/"): library for library in libraries(program)}
+        for library in re.findall(r"(/\S+) \(0x", kube.run("ldd", program)):
+            found[library.lstrip("/")] = pathlib.Path(library)
     return [(name, path.read_bytes(), 0o755) for name, path in sorted(found.items())]
 
 

@@ -3,7 +3,7 @@
 use std::{
     fs, panic,
     sync::{
-        LazyLock,
+        Once,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
 };
@@ -22,15 +22,18 @@ mod event;
 mod http;
 
 /// Panics of this process: a gateway's tasks are not the test's.
-static PANICS: LazyLock<&AtomicUsize> = LazyLock::new(|| {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |panic| {
-        COUNT.fetch_add(1, SeqCst);
-        before(panic);
-    }));
-    &COUNT
-});
+static PANICS: AtomicUsize = AtomicUsize::new(0);
+
+fn count_panics() {
+    static COUNTED: Once = Once::new();
+    COUNTED.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            PANICS.fetch_add(1, SeqCst);
+            before(panic);
+        }));
+    });
+}
 
 #[rstest]
 #[case::alertmanager("alertmanager", alertmanager::check)]
@@ -39,6 +42,7 @@ static PANICS: LazyLock<&AtomicUsize> = LazyLock::new(|| {
 #[case::event("event", event::check)]
 #[case::http("http", http::check)]
 fn what_fuzzing_begins_with_passes_its_check(#[case] target: &str, #[case] check: fn(&[u8])) {
+    count_panics();
     let panics = PANICS.load(SeqCst);
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/").to_owned() + target;
     let mut inputs = fs::read_dir(&corpus).expect("a corpus").peekable();
