@@ -1,12 +1,15 @@
 //! What every worker of one gateway instance shares: the API, the view, the lock, the writer's identity.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use tokio_util::task::TaskTracker;
 
 use super::{
-    bounds::refusal_forgotten_within, lock::LockManager, protocol::count::WRITES_MAX, refusals::Refusals,
-    registers::Registers, store::Store, versions::Versions, view::View,
+    bounds::refusal_forgotten_within, inbox::Inboxes, lock::LockManager, protocol::count::WRITES_MAX,
+    refusals::Refusals, registers::Registers, store::Store, versions::Versions, view::View,
 };
 use crate::{config::Config, context::Context, kubernetes::Kubernetes, metrics::Metrics, remediation::BootId};
 
@@ -27,6 +30,11 @@ pub(super) struct Core {
     pub(super) writer: String,
     pub(super) store: Store,
     pub(super) registers: Registers,
+    pub(super) inboxes: Inboxes,
+    /// No more signals are taken.
+    draining: AtomicBool,
+    /// Workers, and what they started: awaited at shutdown.
+    pub(super) tasks: TaskTracker,
     attempts: AtomicU64,
     sequences: AtomicU64,
 }
@@ -54,12 +62,36 @@ impl Core {
             sequences: AtomicU64::new(1),
             store: Store::new(kubernetes, namespace, boot),
             registers: Registers::default(),
+            inboxes: Inboxes::default(),
+            draining: AtomicBool::new(false),
+            tasks: TaskTracker::new(),
             context,
             metrics,
             config,
             lock,
             writer,
         }
+    }
+
+    /// Whether no more signals are taken.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes no more signals: workers end when they have answered those that wait.
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.inboxes.shut();
+        self.tasks.close();
+    }
+
+    /// Starts a task that a shutdown waits for.
+    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
+        let token = self.tasks.token();
+        self.context.spawn(async move {
+            task.await;
+            drop(token);
+        });
     }
 
     /// A tag that no other attempt of any process has.

@@ -17,25 +17,17 @@
 //! is not admitted; [`collector`] and [`counters`] clear what crashed replicas leave behind, within the [`bounds`]; [`core`] is
 //! what all share.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use tokio_util::task::TaskTracker;
 
 use self::{
     bounds::other_version_forgotten_after,
     core::Core,
     feed::Feed,
     guard::Guard,
-    inbox::{Full, Inboxes, Pending},
+    inbox::{Full, Pending},
     lock::{Holder, LockManager},
-    shared::Shared,
     worker::Worker,
 };
 use crate::{
@@ -64,7 +56,6 @@ mod projector;
 pub mod protocol;
 mod refusals;
 mod registers;
-mod shared;
 mod store;
 mod unchanged;
 mod versions;
@@ -80,7 +71,7 @@ pub use protocol::decision::{Outlook, outlook};
 /// The deduplication of one gateway instance; cheap to clone.
 #[derive(Clone)]
 pub struct Deduplicator {
-    shared: Arc<Shared>,
+    core: Arc<Core>,
 }
 
 impl Deduplicator {
@@ -104,21 +95,15 @@ impl Deduplicator {
             config.lock.clone(),
         );
         let core = Core::new(context, metrics, kubernetes, config, pod_namespace, lock, pod_name);
-        let shared = Shared {
-            core: Arc::new(core),
-            inboxes: Inboxes::default(),
-            draining: AtomicBool::new(false),
-            tasks: TaskTracker::new(),
-        };
-        Self { shared: Arc::new(shared) }
+        Self { core: Arc::new(core) }
     }
 }
 
 impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
         async move {
-            let Shared { core, inboxes, .. } = &*self.shared;
-            if self.shared.is_draining() {
+            let core = &self.core;
+            if core.is_draining() {
                 return Err(busy("this replica is shutting down"));
             }
             if core.versions.is_beside() {
@@ -126,9 +111,9 @@ impl Deduplicate for Deduplicator {
             }
             let fingerprint = signal.fingerprint.clone();
             let (pending, answer) = Pending::new(signal, deadline);
-            match inboxes.send(pending, core.config.commit.max_queue) {
+            match core.inboxes.send(pending, core.config.commit.max_queue) {
                 Ok(None) => {}
-                Ok(Some(inbox)) => self.shared.spawn(Worker::new(Arc::clone(&self.shared), fingerprint, inbox).run()),
+                Ok(Some(inbox)) => core.spawn(Worker::new(Arc::clone(core), fingerprint, inbox).run()),
                 Err(Full) => return Err(busy("too many signals of this resource are waiting")),
             }
             match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
@@ -142,7 +127,7 @@ impl Deduplicate for Deduplicator {
 
     /// Starts the tasks that feed the view and collect what crashed replicas left behind.
     fn start(&self) {
-        let core = &self.shared.core;
+        let core = &self.core;
         core.context.spawn(Feed(Arc::clone(core)).run());
         core.context.spawn(Feed(Arc::clone(core)).probe());
         core.context.spawn(collector::run(Arc::clone(core)));
@@ -153,11 +138,11 @@ impl Deduplicate for Deduplicator {
 
     /// Waits until the view is synchronised.
     fn synced(&self) -> BoxFuture<'_, ()> {
-        self.shared.core.view.synced().boxed()
+        self.core.view.synced().boxed()
     }
 
     fn obstacles(&self) -> Vec<Obstacle> {
-        let Core { view, versions, .. } = &*self.shared.core;
+        let Core { view, versions, .. } = &*self.core;
         vec![
             Obstacle {
                 condition: "history",
@@ -172,11 +157,9 @@ impl Deduplicate for Deduplicator {
     /// Ends once all locks and claims are released, too.
     fn shut_down(&self, deadline: Monotonic) -> BoxFuture<'_, bool> {
         async move {
-            let Shared { core, inboxes, draining, tasks } = &*self.shared;
-            draining.store(true, Ordering::Release);
-            inboxes.shut();
-            tasks.close();
-            if core.context.timeout_at(deadline, tasks.wait()).await.is_err() {
+            let core = &self.core;
+            core.drain();
+            if core.context.timeout_at(deadline, core.tasks.wait()).await.is_err() {
                 return false;
             }
             core.lock.release_all();

@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use self::pace::Pace;
 use super::{
     claims,
+    core::Core,
     deduplicate::{Accepted, Error, Outcome},
     driver,
     inbox::{Inbox, Pending},
@@ -19,7 +20,6 @@ use super::{
         decision::is_older_twin,
         projection::{Counted, Projection},
     },
-    shared::Shared,
 };
 use crate::remediation::{Fingerprint, LeaseName, Record, TargetResource};
 
@@ -31,7 +31,7 @@ mod status;
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(super) struct Worker {
-    shared: Arc<Shared>,
+    core: Arc<Core>,
     fingerprint: Fingerprint,
     lease: LeaseName,
     inbox: Inbox,
@@ -50,10 +50,10 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, fingerprint: Fingerprint, inbox: Inbox) -> Self {
+    pub(super) fn new(core: Arc<Core>, fingerprint: Fingerprint, inbox: Inbox) -> Self {
         Self {
             lease: LeaseName::of(&fingerprint),
-            shared,
+            core,
             fingerprint,
             inbox,
             waiting: VecDeque::new(),
@@ -74,8 +74,8 @@ impl Worker {
                 // What it takes to serve is given back: most workers wait, and there are many.
                 self.serve().boxed().await;
             }
-            let now = self.shared.core.context.monotonic();
-            let is_over = self.shared.is_draining() && self.inbox.is_empty() && self.waiting.is_empty();
+            let now = self.core.context.monotonic();
+            let is_over = self.core.is_draining() && self.inbox.is_empty() && self.waiting.is_empty();
             if self.projection.due().is_some_and(|due| due <= now) {
                 self.project(false);
             }
@@ -94,12 +94,12 @@ impl Worker {
 
     /// Ends if nothing waits; tells whether it has ended.
     fn close(&self) -> bool {
-        self.shared.inboxes.close(&self.fingerprint, &self.inbox)
+        self.core.inboxes.close(&self.fingerprint, &self.inbox)
     }
 
     /// Takes out of the inbox what fits into a batch.
     fn gather(&mut self) {
-        while self.waiting.len() < self.shared.core.config.commit.max_batch {
+        while self.waiting.len() < self.core.config.commit.max_batch {
             let Ok(pending) = self.inbox.try_recv() else { return };
             self.waiting.push_back(pending);
         }
@@ -107,7 +107,7 @@ impl Worker {
 
     /// Waits for the next signal, or until a projection is due, or for long enough; tells whether nothing is left to do.
     async fn wait(&mut self) -> bool {
-        let context = &self.shared.core.context;
+        let context = &self.core.context;
         let due = self.projection.due();
         let until = due.unwrap_or_else(|| context.monotonic() + IDLE);
         match context.timeout_at(until, self.inbox.recv()).await {
@@ -123,8 +123,8 @@ impl Worker {
     /// One turn: find the RemediationRequest, then count on it.
     async fn serve(&mut self) {
         // Before the look at what is known: what others write meanwhile is seen.
-        self.shared.core.context.sleep_until(self.pace.next_batch()).await;
-        let epoch = self.shared.core.view.epoch();
+        self.core.context.sleep_until(self.pace.next_batch()).await;
+        let epoch = self.core.view.epoch();
         if self.epoch != epoch {
             (self.epoch, self.known, self.past) = (epoch, None, Past::default());
             self.projection = Projection::default();
@@ -147,7 +147,7 @@ impl Worker {
 
     /// What is known to count signals now, the newer of the view's and this worker's knowledge.
     fn target(&mut self) -> Option<Arc<Record>> {
-        let core = &self.shared.core;
+        let core = &self.core;
         let record = self.known.take()?;
         let all = core.view.of(&self.fingerprint);
         let viewed = all.iter().find(|other| other.uid == record.uid);
@@ -173,7 +173,7 @@ impl Worker {
 
     /// Finds or creates the RemediationRequest of the signal that has waited longest, and answers that if it created it.
     async fn find(&mut self) -> Result<Option<Arc<Record>>, Error> {
-        let core = &self.shared.core;
+        let core = &self.core;
         let Some(head) = self.waiting.front_mut() else { return Ok(None) };
         let tag = head.tag.get_or_insert_with(|| core.next_tag()).clone();
         let (signal, deadline, span) = (Arc::clone(&head.signal), head.deadline, head.span.clone());
@@ -209,7 +209,7 @@ impl Worker {
         let Some(creator) = self.waiting.pop_front() else { return };
         self.pace.got_on();
         let received = creator.signal.received_time;
-        let core = &self.shared.core;
+        let core = &self.core;
         core.metrics.crds_created.with_label_values(&[creator.signal.source.as_str(), "created"]).inc();
         let (alert, TargetResource { kind, name, namespace, .. }) = (&creator.signal.name, &creator.signal.target);
         creator.span.in_scope(|| {
@@ -237,7 +237,7 @@ impl Worker {
         first_occurrence: Timestamp,
         last_occurrence: Timestamp,
     ) -> Accepted {
-        let namespace = self.shared.core.namespace.clone();
+        let namespace = self.core.namespace.clone();
         let (name, uid) = (record.name.to_string(), Some(record.uid.to_string()));
         let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
         Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
@@ -245,14 +245,14 @@ impl Worker {
 
     fn release_claim(&self, claimed: Option<Arc<Record>>) {
         if let Some(predecessor) = claimed {
-            claims::release_in_background(&self.shared.core, predecessor);
+            claims::release_in_background(&self.core, predecessor);
         }
     }
 
     /// A failure of the API fails all that wait: each for itself would only find out the same. A refusal may be about what one of
     /// them says. A deadline fails those whose own has come.
     fn fail_waiting(&mut self, error: &Error) {
-        let now = self.shared.core.context.monotonic();
+        let now = self.core.context.monotonic();
         let everyone = matches!(error, Error::Kubernetes(_));
         if everyone {
             while let Ok(pending) = self.inbox.try_recv() {
@@ -274,7 +274,7 @@ impl Worker {
             Error::Refused { .. } => "refused",
             Error::Deadline => "deadline",
         };
-        let failures = self.shared.core.metrics.crd_creation_errors.with_label_values(&[kind]);
+        let failures = self.core.metrics.crd_creation_errors.with_label_values(&[kind]);
         for pending in batch {
             failures.inc();
             pending.answer(Err(error.clone()));

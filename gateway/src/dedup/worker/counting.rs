@@ -25,7 +25,7 @@ use crate::{
 impl Worker {
     /// Counts on `target` what waits.
     pub(super) async fn count(&mut self, target: Arc<Record>) {
-        let core = &self.shared.core;
+        let core = &self.core;
         let batch = std::mem::take(&mut self.waiting);
         let now = core.context.monotonic();
         let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
@@ -89,7 +89,7 @@ impl Worker {
     }
 
     fn counted(&mut self, batch: VecDeque<Box<Pending>>, record: Arc<Record>, counter: &Counter, known: Monotonic) {
-        let core = &self.shared.core;
+        let core = &self.core;
         let counted = Counted::of(counter, &record, core.context.now());
         let Counted { total, first_seen, last_seen } = counted;
         self.pace.got_on();

@@ -14,7 +14,7 @@ use crate::{context::Monotonic, remediation::Record};
 impl Worker {
     /// When a count of now is projected.
     pub(super) fn soon(&self) -> Monotonic {
-        let context = &self.shared.core.context;
+        let context = &self.core.context;
         context.monotonic() + context.jitter(DELAY.0, DELAY.1)
     }
 
@@ -27,7 +27,7 @@ impl Worker {
 
     /// Brings the status up if it is due; `at_once` if this worker ends.
     pub(super) fn project(&mut self, at_once: bool) {
-        let core = &self.shared.core;
+        let core = &self.core;
         let is_undone = self.epoch != core.view.epoch();
         if is_undone || self.projection.record().is_some_and(|record| core.view.knows_gone(record)) {
             return self.projection = Projection::default();
@@ -43,8 +43,8 @@ impl Worker {
     }
 
     fn write_status(&self, due: Due) {
-        let (core, under_way, epoch) = (Arc::clone(&self.shared.core), Arc::clone(&self.projecting), self.epoch);
-        self.shared.spawn(async move {
+        let (core, under_way, epoch) = (Arc::clone(&self.core), Arc::clone(&self.projecting), self.epoch);
+        self.core.spawn(async move {
             projector::project(&core, epoch, due).await;
             drop(under_way);
         });
