@@ -1,4 +1,6 @@
-//! Which of an alert's candidates is it: the first that exists.
+//! What a signal is about: the first of its candidates that exists, or the last owner of that.
+
+use jiff::Timestamp;
 
 use super::{
     cache::{MetadataCache, Purpose},
@@ -7,8 +9,9 @@ use super::{
     kind::{Kind, KindRef},
     nodes::Nodes,
     object::{Object, ObjectKey},
+    owner::{self, Chain, Outcome},
 };
-use crate::context::Monotonic;
+use crate::{context::Monotonic, remediation::TargetResource};
 
 /// What was found out about a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,43 @@ pub(crate) enum Sight {
     NotLookedUp,
 }
 
-/// What an alert is about.
+/// What a signal is about, and how that was found out: for those who act on it, and for those who ask why.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decision {
+    pub(crate) choice: Choice,
+    /// What its sender names, if that can be asked for.
+    pub(crate) named: Option<ObjectKey>,
+    /// From what its sender names to the last owner of it.
+    pub(crate) chain: Chain,
+}
+
+impl Decision {
+    /// Decides by names alone, as for a signal from another cluster.
+    pub(crate) fn unseen(candidates: &Candidates, now: Timestamp) -> Self {
+        let choice = Choice::unseen(candidates);
+        let mut chain = Chain { resources: vec![choice.object(candidates).resource()], outcome: Outcome::Naming };
+        let candidate = choice.candidate(candidates);
+        if let Some((candidate, Object::Known(key))) = candidate.map(|candidate| (candidate, &candidate.object))
+            && let Some(owner) = owner::by_name(key, candidate.controller.as_ref(), now)
+        {
+            chain.resources.push(owner.resource());
+        }
+        let named = candidate.and_then(|candidate| candidate.object.key()).cloned();
+        Self { choice, named, chain }
+    }
+
+    /// What its sender names.
+    pub(crate) fn original(&self) -> Option<&TargetResource> {
+        self.chain.resources.first()
+    }
+
+    /// What it is about.
+    pub(crate) fn target(&self) -> Option<&TargetResource> {
+        self.chain.resources.last()
+    }
+}
+
+/// What its sender names.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
     /// One for each candidate.
@@ -47,11 +86,30 @@ pub(crate) enum Chosen {
     Itself,
 }
 
-/// Chooses without looking: the subject's voice is believed.
-pub(crate) fn unseen(candidates: &Candidates) -> Choice {
-    let stands = candidates.list.iter().position(|candidate| candidate.ground != Ground::IfItExists);
-    let chosen = stands.map_or(Chosen::Itself, Chosen::Candidate);
-    Choice { sights: vec![Sight::Unseen; candidates.list.len()], chosen }
+impl Choice {
+    /// Chooses without looking: the subject's voice is believed.
+    fn unseen(candidates: &Candidates) -> Self {
+        let stands = candidates.list.iter().position(|candidate| candidate.ground != Ground::IfItExists);
+        let chosen = stands.map_or(Chosen::Itself, Chosen::Candidate);
+        Self { sights: vec![Sight::Unseen; candidates.list.len()], chosen }
+    }
+
+    /// The candidate that was chosen.
+    pub(crate) fn candidate<'a>(&self, candidates: &'a Candidates) -> Option<&'a Candidate> {
+        match self.chosen {
+            Chosen::Candidate(place) => candidates.list.get(place),
+            Chosen::NodeByAddress(_) | Chosen::Itself => None,
+        }
+    }
+
+    /// What was chosen.
+    pub(crate) fn object(&self, candidates: &Candidates) -> Object {
+        match (&self.chosen, self.candidate(candidates)) {
+            (_, Some(candidate)) => candidate.object.clone(),
+            (Chosen::NodeByAddress(key), _) => Object::Known(key.clone()),
+            (Chosen::Candidate(_) | Chosen::Itself, None) => Object::Unknown(candidates.itself.clone()),
+        }
+    }
 }
 
 /// Chooses by what exists.

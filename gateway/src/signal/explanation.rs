@@ -4,8 +4,7 @@ use serde::Serialize;
 
 use super::{
     candidates::{Candidate, Candidates, Ground},
-    choice::{Chosen, Sight},
-    decision::Decision,
+    choice::{Chosen, Decision, Sight},
     mentions::SetAside,
     owner::Outcome,
 };

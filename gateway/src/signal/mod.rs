@@ -13,7 +13,6 @@ mod cache;
 mod candidates;
 mod choice;
 mod controller;
-mod decision;
 mod error;
 pub mod event;
 mod explanation;
@@ -31,7 +30,6 @@ mod rejection;
 mod resolve;
 mod revisions;
 mod rules;
-mod scope;
 mod strict;
 pub mod target;
 #[cfg(test)]

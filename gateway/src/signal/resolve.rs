@@ -11,18 +11,16 @@ use std::{
 use serde_json::json;
 
 use super::{
-    cache::MetadataCache,
-    choice,
-    decision::Decision,
+    cache::{MANAGED_LABEL, MetadataCache, Purpose},
+    choice::{self, Decision},
     error::ResolveError,
     explanation::{Explanation, Looked},
     naming,
     nodes::Nodes,
-    object::Object,
+    object::{Object, ObjectKey},
     owner::{self, Chain, Outcome, Sources},
     revisions::Revisions,
     rules::{Place, Rules},
-    scope,
     unresolved::UnresolvedSignal,
 };
 use crate::{
@@ -119,12 +117,12 @@ impl Resolver {
             return Ok(Decision::unseen(candidates, now));
         }
         let choice = choice::choose(candidates, cache, nodes.as_ref(), deadline).await?;
-        let named = Decision::named(&choice, candidates);
+        let named = choice.object(candidates);
         let Object::Known(key) = named else {
             let chain = Chain { resources: vec![named.resource()], outcome: Outcome::None };
             return Ok(Decision { choice, named: None, chain });
         };
-        let told = Decision::candidate(&choice, candidates).and_then(|candidate| candidate.controller.as_ref());
+        let told = choice.candidate(candidates).and_then(|candidate| candidate.controller.as_ref());
         let others = candidates.list.len().saturating_sub(1);
         let guesses = naming::MAX_GUESSES.saturating_sub(others);
         let chain = owner::follow(Sources { cache, revisions, guesses, now, deadline }, &key, told).await?;
@@ -135,10 +133,15 @@ impl Resolver {
         Ok(Decision { choice, named: Some(key), chain })
     }
 
-    /// Checks that what `decision` found may be acted on.
+    /// Checks that what `decision` found may be acted on: its namespace, what its sender has named, or the last owner of that
+    /// carries `kubernaut.ai/managed=true`.
+    ///
+    /// The namespace is asked first: its answer serves all signals of the namespace. Of an object that is gone, the labels
+    /// that it had when last seen count. A kind that this gateway does not know, or may not read, is in scope by its namespace
+    /// only.
     ///
     /// # Errors
-    /// [`ResolveError::OutOfScope`], or the failure of the API.
+    /// [`ResolveError::OutOfScope`] with the commands that change it, or the failure of the API.
     pub(crate) async fn check_scope(
         &self,
         unresolved: &UnresolvedSignal,
@@ -150,15 +153,67 @@ impl Resolver {
         }
         let target = decision.target().unwrap_or(&unresolved.signal.target);
         if unresolved.place == Place::OtherCluster {
-            let cluster = unresolved.signal.cluster_id.as_deref().unwrap_or_default();
-            return Err(scope::other_cluster(target, cluster));
+            return Err(elsewhere(target, unresolved.signal.cluster_id.as_deref().unwrap_or_default()));
         }
-        scope::check(&self.inner.cache, decision.named.as_ref(), target, deadline).await
+        let (cache, named) = (&self.inner.cache, decision.named.as_ref());
+        let namespace = Some(&target.namespace).filter(|name| !name.is_empty());
+        let owner = ObjectKey::of(target).filter(|owner| Some(owner) != named);
+        let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
+        let mut failed = None;
+        for key in carriers.into_iter().flatten() {
+            let known = match failed {
+                None => match cache.get_if_permitted(&key, Purpose::Scope, deadline).await {
+                    Ok(answer) => answer.and_then(|answer| answer.current.or(answer.last_known)),
+                    Err(error) => {
+                        failed = Some(error);
+                        None
+                    }
+                },
+                // One look-up that fails is enough, but another of them may be known to carry the label.
+                Some(_) => cache.last_known(&key),
+            };
+            if known.is_some_and(|metadata| metadata.managed) {
+                return Ok(());
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        // A kind of the operator's is known by what its sender has named.
+        let key = ObjectKey::of(target).or_else(|| named.filter(|key| key.resource() == *target).cloned());
+        Err(unmanaged(target, key.as_ref()))
     }
 
     #[cfg(test)]
     pub(crate) fn remembered(&self) -> usize {
         self.inner.cache.len()
+    }
+}
+
+/// What is told of a resource in another cluster, whose labels cannot be seen from here.
+fn elsewhere(target: &TargetResource, cluster: &str) -> ResolveError {
+    let TargetResource { namespace, name, kind, .. } = target;
+    let place = if namespace.is_empty() { String::new() } else { format!(" in namespace {namespace}") };
+    ResolveError::OutOfScope {
+        message: format!(
+            "{kind} {name}{place} is in cluster {cluster}, where this gateway cannot see whether it is managed \
+             (hint: send its alerts to a gateway in that cluster, or set scope.requireManagedLabel to false)"
+        ),
+    }
+}
+
+fn unmanaged(target: &TargetResource, key: Option<&ObjectKey>) -> ResolveError {
+    let TargetResource { namespace, name, kind, .. } = target;
+    let own = key.map(|key| {
+        let resource = &key.kind.plural;
+        let option = if namespace.is_empty() { String::new() } else { format!(" --namespace {namespace}") };
+        format!("`kubectl label {resource} {name}{option} {MANAGED_LABEL}=true`")
+    });
+    let whole = (!namespace.is_empty()).then(|| format!("`kubectl label namespace {namespace} {MANAGED_LABEL}=true`"));
+    let commands: Vec<String> = own.into_iter().chain(whole).collect();
+    let place = if namespace.is_empty() { "the cluster".to_owned() } else { format!("namespace {namespace}") };
+    ResolveError::OutOfScope {
+        message: format!("{kind} {name} in {place} is not managed (hint: {})", commands.join(" or ")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     candidates::Candidates,
-    decision::Decision,
+    choice::Decision,
     explanation::{Explanation, Looked},
     rules::Place,
 };
