@@ -62,7 +62,10 @@ async fn attempt(
     loop {
         let effect = machine.step(event, Now::of(context));
         tracing::trace!(?effect, "attempt");
-        core.still(epoch)?;
+        // What was known does not hold any more, or nothing may be created.
+        if !view.is_trusted(epoch) {
+            return Err(doubtful());
+        }
         let (before, asked) = (context.monotonic(), view.asked(fingerprint));
         event = match effect {
             Effect::Read(known) => Event::Read(core.read(&mut subscription, known, deadline).await?),
@@ -240,11 +243,6 @@ impl Core {
             return Err(doubtful());
         }
         Ok((Snapshot { records, listed: true }, version))
-    }
-
-    /// Fails if what was known in `epoch` does not hold any more, or nothing may be created.
-    fn still(&self, epoch: u64) -> Result<(), Error> {
-        if self.view.is_trusted(epoch) { Ok(()) } else { Err(doubtful()) }
     }
 
     /// Notes what a write has made of an object; fails if that does not go with the view. See [`super::view::View::agrees_with_write`].

@@ -86,15 +86,10 @@ impl Worker {
             if !self.waiting.is_empty() || !self.inbox.is_empty() {
                 continue;
             }
-            if self.wait().await && self.close() {
+            if self.wait().await && self.core.inboxes.close(&self.fingerprint, &self.inbox) {
                 return;
             }
         }
-    }
-
-    /// Ends if nothing waits; tells whether it has ended.
-    fn close(&self) -> bool {
-        self.core.inboxes.close(&self.fingerprint, &self.inbox)
     }
 
     /// Takes out of the inbox what fits into a batch.

@@ -82,10 +82,7 @@ async fn not_found(Extension(info): Extension<RequestInfo>) -> Response {
 }
 
 async fn receive(shared: &Shared, source: Source, info: &RequestInfo, request: Request) -> Response {
-    match process(shared, source, info, request).await {
-        Ok(answer) => answer.respond(info),
-        Err(problem) => problem.respond(info),
-    }
+    process(shared, source, info, request).await.unwrap_or_else(Answer::Problem).respond(info)
 }
 
 async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: Request) -> Result<Answer, Problem> {

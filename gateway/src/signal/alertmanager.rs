@@ -120,7 +120,56 @@ impl Received<'_> {
         strict::check(text, None)?;
         let alert: Alert = strict::read(text)?;
         let name = limits::line(alert.labels.get("alertname").map(String::as_str), MAX_NAME_BYTES, UNNAMED);
-        read_alert(text, alert, name.clone(), self).map_err(|rejection| rejection.named(name))
+        self.signal(text, alert, name.clone()).map_err(|rejection| rejection.named(name))
+    }
+
+    fn signal(&self, text: &str, alert: Alert, name: String) -> Result<Parsed, Rejection> {
+        let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = alert;
+        if labels.values().all(String::is_empty) {
+            return Err(Rejection::new(
+                reason::MISSING_FIELD,
+                "labels: the alert has none, so it cannot be identified",
+            ));
+        }
+        let rules = self.rules;
+        let firing_time = time::firing("startsAt", present(starts_at.as_deref()), self.now)?;
+        if let Some(ends_at) = present(ends_at.as_deref()) {
+            time::parse("endsAt", ends_at)?;
+        }
+        if is_resolved(status.as_deref().or(self.status.as_deref()))? {
+            return Ok(Parsed::Ignored(Ignored::Resolved));
+        }
+        let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
+        let target = candidates.unseen();
+        if let Some(matchers) = rules.ignored_by(&labels) {
+            let (matchers, namespace) = (matchers.to_string(), target.namespace);
+            return Ok(Parsed::Ignored(Ignored::Matched { matchers, alert: name, namespace }));
+        }
+        // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
+        let label = rules.cluster_label();
+        let cluster = self.cluster.as_deref().or_else(|| present(labels.get(label).map(String::as_str)));
+        if let Some(cluster) = cluster {
+            check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
+        }
+        let (cluster_id, place) = rules.cluster(cluster);
+        let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
+        let mut provider_data = self.provider.clone();
+        provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
+        let signal = Signal {
+            fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
+            name,
+            severity,
+            source: Source::Prometheus,
+            target,
+            cluster_id,
+            firing_time,
+            received_time: self.now,
+            labels: Entries::Labels.fit(labels, &mut provider_data),
+            annotations: Entries::Annotations.fit(annotations.unwrap_or_default(), &mut provider_data),
+            provider_data,
+            original_payload: limits::payload(text, rules.max_payload_bytes()),
+        };
+        Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
     }
 }
 
@@ -165,52 +214,6 @@ pub fn open<'a>(body: &'a [u8], now: Timestamp, rules: &'a Rules) -> Result<Rece
     // Rounds towards zero, and what is too large to the greatest.
     let truncated_alerts = (truncated_alerts as u64).min(TRUNCATED_ALERTS_MAX);
     Ok(Received { rules, status, cluster, provider: provider(texts), now, alerts, truncated_alerts })
-}
-
-fn read_alert(text: &str, alert: Alert, name: String, webhook: &Received<'_>) -> Result<Parsed, Rejection> {
-    let Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint } = alert;
-    if labels.values().all(String::is_empty) {
-        return Err(Rejection::new(reason::MISSING_FIELD, "labels: the alert has none, so it cannot be identified"));
-    }
-    let rules = webhook.rules;
-    let firing_time = time::firing("startsAt", present(starts_at.as_deref()), webhook.now)?;
-    if let Some(ends_at) = present(ends_at.as_deref()) {
-        time::parse("endsAt", ends_at)?;
-    }
-    if is_resolved(status.as_deref().or(webhook.status.as_deref()))? {
-        return Ok(Parsed::Ignored(Ignored::Resolved));
-    }
-    let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);
-    let target = candidates.unseen();
-    if let Some(matchers) = rules.ignored_by(&labels) {
-        let (matchers, namespace) = (matchers.to_string(), target.namespace);
-        return Ok(Parsed::Ignored(Ignored::Matched { matchers, alert: name, namespace }));
-    }
-    // In a group of several clusters none is common to all, but the incident must not depend on the grouping.
-    let label = rules.cluster_label();
-    let cluster = webhook.cluster.as_deref().or_else(|| present(labels.get(label).map(String::as_str)));
-    if let Some(cluster) = cluster {
-        check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
-    }
-    let (cluster_id, place) = rules.cluster(cluster);
-    let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
-    let mut provider_data = webhook.provider.clone();
-    provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
-    let signal = Signal {
-        fingerprint: Fingerprint::of_target(cluster_id.as_deref(), &target),
-        name,
-        severity,
-        source: Source::Prometheus,
-        target,
-        cluster_id,
-        firing_time,
-        received_time: webhook.now,
-        labels: Entries::Labels.fit(labels, &mut provider_data),
-        annotations: Entries::Annotations.fit(annotations.unwrap_or_default(), &mut provider_data),
-        provider_data,
-        original_payload: limits::payload(text, rules.max_payload_bytes()),
-    };
-    Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
 }
 
 /// Templates and scripts send `""` for what is not there.
