@@ -13,7 +13,7 @@ use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
-use kube::api::PostParams;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -189,8 +189,7 @@ async fn review_token(
     let api: Api<TokenReview> = kube::Api::all(kubernetes.client()).into();
     let spec = TokenReviewSpec { token, ..TokenReviewSpec::default() };
     let review = TokenReview { spec, ..TokenReview::default() };
-    let params = PostParams::default();
-    let review = kubernetes.call(REVIEW_TOKEN, deadline, || api.create(&params, &review)).await?;
+    let review = kubernetes.call(REVIEW_TOKEN, deadline, || api.create(&review)).await?;
     let status = review.status.unwrap_or_default();
     let authenticated = status.authenticated == Some(true) && status.error.as_deref().unwrap_or_default().is_empty();
     Ok(status.user.filter(|_| authenticated))
@@ -213,7 +212,6 @@ async fn review_access(
         ..SubjectAccessReviewSpec::default()
     };
     let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-    let params = PostParams::default();
-    let review = kubernetes.call(REVIEW_ACCESS, deadline, || api.create(&params, &review)).await?;
+    let review = kubernetes.call(REVIEW_ACCESS, deadline, || api.create(&review)).await?;
     Ok(review.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
 }

@@ -23,7 +23,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<u8, runtime::Error> {
     let config = Config::load(None, gateway::config::env::all()?)?;
     let identity = Identity::load(gateway::config::env::all()?)?;
-    let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+    let (client, _) = cluster::connect(config.server.kubernetes_request_timeout).await?;
     let mut interrupt = Interrupt::listen().map_err(runtime::Error::Termination)?;
     let listeners = Listeners::bind(&config.server).await?;
     let gateway = args.protocol.gateway(config, identity, client, Context::system())?;

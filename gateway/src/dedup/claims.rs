@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::Instrument as _;
-
 use super::{bounds::REQUEST_TIMEOUT, core::Core};
 use crate::{kubernetes::Error, remediation::Record};
 
@@ -12,19 +10,9 @@ const TRIES: u32 = 5;
 /// Before the second try; doubled for each further one.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Releases, off the critical path, the claim on a predecessor whose successor is known to exist.
-pub(super) fn release_in_background(core: &Arc<Core>, claimed: Arc<Record>) {
-    let (core, under_way, context) = (Arc::clone(core), core.releases.token(), core.context.clone());
-    let release = async move {
-        release(&core, claimed).await;
-        drop(under_way);
-    };
-    context.spawn(release.in_current_span());
-}
-
 /// Removes a claim whose successor is known to exist, although others write the object meanwhile, as long as nobody has
 /// claimed it anew.
-async fn release(core: &Core, claimed: Arc<Record>) {
+pub(super) async fn release(core: Arc<Core>, claimed: Arc<Record>) {
     let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
     let mut record = claimed;
     let mut pause = PAUSE;

@@ -45,7 +45,8 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
     let leases = list.items;
     match list.metadata.continue_.as_deref().unwrap_or_default() {
         "" => others.renewed(&leases).iter().for_each(|name| core.versions.note(Trace::Locked, name)),
-        _ => others.forget(),
+        // Not all leases could be looked at.
+        _ => *others = Locks::default(),
     }
     let names: Vec<&str> = leases.iter().filter_map(|lease| lease.metadata.name.as_deref()).collect();
     observed.retain(&names);

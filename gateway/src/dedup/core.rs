@@ -2,7 +2,10 @@
 
 use std::{
     future::Future,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio_util::task::TaskTracker;
@@ -11,7 +14,13 @@ use super::{
     bounds::refusal_forgotten_within, inbox::Inboxes, lock::LockManager, protocol::count::WRITES_MAX,
     refusals::Refusals, registers::Registers, store::Store, versions::Versions, view::View,
 };
-use crate::{config::Config, context::Context, kubernetes::Kubernetes, metrics::Metrics, remediation::BootId};
+use crate::{
+    config::{Config, Identity},
+    context::Context,
+    kubernetes::Kubernetes,
+    metrics::Metrics,
+    remediation::BootId,
+};
 
 /// See the module's documentation.
 pub(super) struct Core {
@@ -20,10 +29,8 @@ pub(super) struct Core {
     pub(super) config: Config,
     pub(super) namespace: String,
     pub(super) view: View,
-    pub(super) versions: Versions,
+    pub(super) versions: Arc<Versions>,
     pub(super) lock: LockManager,
-    /// Claims being released in the background: a shutdown waits for them.
-    pub(super) releases: TaskTracker,
     /// Creates that were refused.
     pub(super) refusals: Refusals,
     /// `<pod>/<boot id>`.
@@ -31,9 +38,7 @@ pub(super) struct Core {
     pub(super) store: Store,
     pub(super) registers: Registers,
     pub(super) inboxes: Inboxes,
-    /// No more signals are taken.
-    draining: AtomicBool,
-    /// Workers, and what they started: awaited at shutdown.
+    /// Workers, and what they started: awaited at shutdown. Closed once no more signals are taken.
     pub(super) tasks: TaskTracker,
     attempts: AtomicU64,
     sequences: AtomicU64,
@@ -45,25 +50,23 @@ impl Core {
         metrics: Metrics,
         kubernetes: Kubernetes,
         config: Config,
-        namespace: &str,
-        lock: LockManager,
-        pod_name: &str,
+        identity: &Identity,
     ) -> Self {
         let boot = BootId::new(context.random());
-        let writer = format!("{pod_name}/{boot}");
-        let versions = Versions::new(metrics.clone());
+        let writer = format!("{}/{boot}", identity.pod_name);
+        let (api, namespace) = (kubernetes.clone(), &identity.pod_namespace);
+        let lock = LockManager::new(api, context.clone(), metrics.clone(), identity, config.lock.clone());
+        let versions = Arc::new(Versions::new(metrics.clone()));
         Self {
-            view: View::new(metrics.clone(), versions.clone()),
+            view: View::new(metrics.clone(), Arc::clone(&versions)),
             versions,
-            releases: TaskTracker::new(),
             refusals: Refusals::new(context.clone(), refusal_forgotten_within(&config)),
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             attempts: AtomicU64::new(1),
             sequences: AtomicU64::new(1),
             store: Store::new(kubernetes, namespace, boot),
             registers: Registers::default(),
             inboxes: Inboxes::default(),
-            draining: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             context,
             metrics,
@@ -75,23 +78,18 @@ impl Core {
 
     /// Whether no more signals are taken.
     pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.tasks.is_closed()
     }
 
     /// Takes no more signals: workers end when they have answered those that wait.
     pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
-        self.inboxes.shut();
         self.tasks.close();
+        self.inboxes.shut();
     }
 
     /// Starts a task that a shutdown waits for.
     pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(&self, task: F) {
-        let token = self.tasks.token();
-        self.context.spawn(async move {
-            task.await;
-            drop(token);
-        });
+        self.context.spawn(self.tasks.track_future(task));
     }
 
     /// A tag that no other attempt of any process has.

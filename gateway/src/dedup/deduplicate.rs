@@ -104,6 +104,13 @@ pub enum Error {
     Deadline,
 }
 
+impl Error {
+    /// Kept waiting, for this `reason`; to be tried again in so many seconds.
+    pub(super) const fn busy(reason: &'static str, secs: u64) -> Self {
+        Self::Busy { reason, retry_after: Duration::from_secs(secs) }
+    }
+}
+
 impl From<&kubernetes::Error> for Error {
     fn from(error: &kubernetes::Error) -> Self {
         match error {

@@ -140,8 +140,7 @@ async fn attempt(
             Effect::Done(Err(Failure::Late { blocked: false })) => return Err(Error::Deadline),
             Effect::Done(Err(Failure::Late { blocked: true })) => {
                 metrics.blocked_by_deletion.inc();
-                let reason = "the previous RemediationRequest of this resource is being deleted";
-                return Err(Error::Busy { reason, retry_after: Duration::from_secs(5) });
+                return Err(Error::busy("the previous RemediationRequest of this resource is being deleted", 5));
             }
             Effect::Done(Err(Failure::Refused { error, claimed })) => {
                 // Before the lock is released: the next one is then the first to claim, too.
@@ -155,9 +154,6 @@ async fn attempt(
         };
     }
 }
-
-/// What a batch is refused as.
-pub(super) const COUNT: Operation = Operation { verb: "patch", resource: "leases" };
 
 /// Counts a batch on `target`, each request until `deadline` at most.
 pub(super) async fn count(core: &Core, machine: &mut Count, target: &Arc<Record>, deadline: Monotonic) -> Outcome {
@@ -207,7 +203,7 @@ impl Core {
     /// consistent list by field selector: never from a full one.
     async fn read(
         &self,
-        subscription: &mut Subscription,
+        subscription: &mut Subscription<'_>,
         known: Known,
         deadline: Monotonic,
     ) -> Result<Snapshot, Error> {
@@ -270,8 +266,5 @@ pub(super) fn failed(Operation { verb, resource }: Operation, error: &kubernetes
 
 /// What is known of history, or the API server's lists, cannot be relied on at the moment.
 fn doubtful() -> Error {
-    Error::Busy {
-        reason: "the history of RemediationRequests went back, or the API servers contradict etcd",
-        retry_after: Duration::from_secs(5),
-    }
+    Error::busy("the history of RemediationRequests went back, or the API servers contradict etcd", 5)
 }

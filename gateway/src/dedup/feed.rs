@@ -18,7 +18,6 @@ use super::{
     view::readable,
 };
 use crate::{
-    context::Monotonic,
     kubernetes::{Error, classify, turn_page},
     remediation::{Projected, ResourceVersion},
 };
@@ -140,11 +139,9 @@ impl Feed {
             let version = list_version(&page.metadata)?;
             records.extend(page.items.into_iter().filter_map(readable));
             if !turn_page(&mut params, &page.metadata) {
-                let mut epoch = 0;
-                self.0.view.update(|index| {
+                let epoch = self.0.view.update(|index| {
                     let change = index.replace(records, version);
                     index.mark(version, before);
-                    epoch = index.epoch();
                     change
                 });
                 return Ok((version, epoch));
@@ -185,7 +182,7 @@ impl Feed {
             }
             WatchEvent::Deleted(object) => {
                 if let Some(record) = readable(object) {
-                    self.0.view.update(|index| index.delete(record));
+                    self.0.view.update(|index| index.delete(&record));
                 }
             }
             WatchEvent::Bookmark(bookmark) => {
@@ -208,7 +205,8 @@ impl Feed {
                 continue;
             }
             let (epoch, stood) = (self.0.view.epoch(), self.0.view.version());
-            match self.newest_version(before + REQUEST_TIMEOUT).await {
+            let page = self.0.store.page(&ListParams::default().limit(1), before + REQUEST_TIMEOUT).await;
+            match page.and_then(|page| list_version(&page.metadata)) {
                 Ok(version) if self.0.view.heard(epoch, stood, version) => self.0.view.mark(version, before),
                 Ok(_) => {}
                 Err(error) => tracing::debug!(%error, "the view's age could not be proved"),
@@ -227,9 +225,5 @@ impl Feed {
         let found = self.0.store.object(&newest.name, deadline).await?;
         self.0.view.agrees_with_get(&asked, &newest.name, found.as_deref());
         Ok(())
-    }
-
-    async fn newest_version(&self, deadline: Monotonic) -> Result<ResourceVersion, Error> {
-        list_version(&self.0.store.page(&ListParams::default().limit(1), deadline).await?.metadata)
     }
 }

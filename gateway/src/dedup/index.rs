@@ -111,8 +111,8 @@ impl Index {
         let is_continued_by = |record: &Record| continues(self.version, known(record).as_deref(), record);
         let continued = self.version <= Some(version) && records.iter().all(is_continued_by);
         let mut change = if continued { Change::default() } else { self.rewind() };
-        let listed: BTreeMap<&str, ()> = records.iter().map(|r| (&*r.uid, ())).collect();
-        let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains_key(&*r.uid)).cloned().collect();
+        let listed: BTreeSet<&str> = records.iter().map(|r| &*r.uid).collect();
+        let gone: Vec<Arc<Record>> = self.all().filter(|r| !listed.contains(&*r.uid)).cloned().collect();
         for record in gone {
             // Between the two lists it may have changed before it went: its last state is not known.
             self.forget(&record, &mut change);
@@ -129,33 +129,27 @@ impl Index {
 
     /// Applies an Added or Modified event.
     pub(super) fn apply(&mut self, record: Record) -> Change {
-        let mut change = Change::default();
-        let version = record.version;
-        if self.is_news(version) {
-            self.learn(record, &mut change);
-            self.reach(version);
-        }
-        change
+        self.follow(record.version, |index, change| index.learn(record, change))
     }
 
     /// Applies a Deleted event, which carries the last state under the version of the deletion.
-    pub(super) fn delete(&mut self, record: Record) -> Change {
-        let mut change = Change::default();
-        let version = record.version;
-        if self.is_news(version) {
-            let record = Arc::new(record);
-            self.forget(&record, &mut change);
-            self.reach(version);
-        }
-        change
+    pub(super) fn delete(&mut self, record: &Record) -> Change {
+        self.follow(record.version, |index, change| index.forget(record, change))
     }
 
     /// Applies a bookmark.
     pub(super) fn bookmark(&mut self, version: ResourceVersion) -> Change {
-        if self.is_news(version) {
+        self.follow(version, |_, _| {})
+    }
+
+    /// Follows an event of `version`, if it goes on from what is known: only a list fills an index that was dropped.
+    fn follow(&mut self, version: ResourceVersion, event: impl FnOnce(&mut Self, &mut Change)) -> Change {
+        let mut change = Change::default();
+        if self.version.is_some_and(|known| version > known) {
+            event(self, &mut change);
             self.reach(version);
         }
-        Change::default()
+        change
     }
 
     /// Notes that all events up to `version` have been delivered.
@@ -185,11 +179,6 @@ impl Index {
         }
         let at = self.marks.partition_point(|(marked, _)| *marked <= version);
         self.marks.insert(at, (version, before));
-    }
-
-    /// Whether an event of `version` goes on from what is known: only a list fills an index that was dropped.
-    fn is_news(&self, version: ResourceVersion) -> bool {
-        self.version.is_some_and(|known| version > known)
     }
 
     fn learn(&mut self, mut record: Record, change: &mut Change) {
@@ -230,7 +219,7 @@ impl Index {
         change.fingerprints.push(fingerprint);
     }
 
-    fn forget(&mut self, record: &Arc<Record>, change: &mut Change) {
+    fn forget(&mut self, record: &Record, change: &mut Change) {
         let fingerprint = &record.fingerprint;
         self.by_uid.remove(&*record.uid);
         self.raised.remove(&record.uid);

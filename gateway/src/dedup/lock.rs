@@ -1,34 +1,30 @@
 //! The lock: a Lease per key, acquired and released by any replica.
 //!
 //! The lock makes it cheap that one replica creates a RemediationRequest; it cannot make it true, because a holder may
-//! wake up after its lease has expired. The fence does that. What to do next is decided in [`super::protocol::lock`].
+//! wake up after its lease has expired. The fence does that. What follows from a lease that is there is decided in [`super::protocol::lock`].
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use kube::api::Preconditions;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use super::{
-    protocol::{
-        Now,
-        lock::{
-            Locks,
-            acquire::{self, Acquire, Outcome},
-            release::{self, Release},
-        },
-    },
+    protocol::{Answer, Now, lock::Locks},
     store::leases::Leases,
 };
 use crate::{
-    config,
+    config::{self, Identity},
     context::{Context, Monotonic},
     kubernetes::{Error, Kubernetes},
     metrics::Metrics,
     remediation::LeaseName,
 };
 
-pub use super::protocol::lock::{Acquisition, Holder};
+pub use super::protocol::lock::Acquisition;
 
 /// Acquires and releases locks of one namespace under one identity; cheap to clone.
 #[derive(Clone)]
@@ -42,22 +38,21 @@ struct Shared {
     metrics: Metrics,
     config: config::Lock,
     locks: Mutex<Locks>,
-    /// Releases in the background.
+    /// Releases in the background, of claims too.
     releases: TaskTracker,
 }
 
 impl LockManager {
-    /// Locks are leases in `namespace`.
+    /// Locks are leases in the namespace of the pod of `identity`, which holds them.
     pub fn new(
         kubernetes: Kubernetes,
         context: Context,
         metrics: Metrics,
-        namespace: &str,
-        holder: Holder,
+        identity: &Identity,
         config: config::Lock,
     ) -> Self {
-        let locks = Mutex::new(Locks::new(holder, config.clone()));
-        let leases = Leases::new(kubernetes, namespace);
+        let locks = Mutex::new(Locks::new(identity.clone(), config.clone()));
+        let leases = Leases::new(kubernetes, &identity.pod_namespace);
         let releases = TaskTracker::new();
         Self { shared: Arc::new(Shared { leases, context, metrics, config, locks, releases }) }
     }
@@ -77,45 +72,75 @@ impl LockManager {
     /// If the API server could not be asked; that another holds the lock, or was faster, is no error. Each error is
     /// counted and logged once. The lease may have been created all the same: it is then released in the background.
     pub async fn acquire(&self, name: &LeaseName, deadline: Monotonic) -> Result<Acquisition, Error> {
-        let under_way = Acquiring::begin(self, name);
+        self.locks().begun(name);
+        let under_way = Acquiring(self, name);
         let mut in_doubt = false;
         let outcome = self.try_acquire(name, deadline, &mut in_doubt).await;
         drop(under_way);
         let Shared { metrics, .. } = &*self.shared;
         match &outcome {
-            Outcome::Acquired { from: None } => {}
-            Outcome::Acquired { from: Some(from) } => {
+            Ok((Acquisition::Acquired, None)) => {}
+            Ok((Acquisition::Acquired, Some(from))) => {
                 metrics.lock_takeovers.inc();
                 tracing::info!(lease = %name, from, "expired lease taken over");
             }
-            Outcome::Contended => metrics.lock_contention.inc(),
-            Outcome::Failed(error) => {
+            Ok((Acquisition::Contended, _)) => metrics.lock_contention.inc(),
+            Err(error) => {
                 metrics.lock_acquisition_failures.inc();
                 tracing::error!(lease = %name, %error, hint = hint(error), "lock acquisition failed");
             }
         }
-        if in_doubt && !matches!(outcome, Outcome::Acquired { .. }) {
+        if in_doubt && !matches!(outcome, Ok((Acquisition::Acquired, _))) {
             // What was held before may be what was replaced without an answer.
             self.give_up(name);
             self.look_in_background(name);
         }
-        outcome.acquisition()
+        outcome.map(|(acquisition, _)| acquisition)
     }
 
-    /// Notes whether a write is `in_doubt`, if only the first of its tries.
-    async fn try_acquire(&self, name: &LeaseName, deadline: Monotonic, in_doubt: &mut bool) -> Outcome {
-        use acquire::{Effect, Event};
+    /// Sends three requests at most. Notes whether a write is `in_doubt`, if only the first of its tries. With the lock comes whom
+    /// it was taken over from, if it had expired in the hands of another.
+    async fn try_acquire(
+        &self,
+        name: &LeaseName,
+        deadline: Monotonic,
+        in_doubt: &mut bool,
+    ) -> Answer<(Acquisition, Option<String>)> {
         let Shared { leases, context, .. } = &*self.shared;
-        let mut machine = Acquire::new(name.clone());
-        let mut event = Event::Begin;
-        loop {
-            let effect = machine.step(event, &mut self.locks(), Now::of(context));
-            event = match effect {
-                Effect::Create(lease) => Event::Created(leases.create(&lease, deadline, in_doubt).await),
-                Effect::Get => Event::Got(leases.get(name, deadline).await),
-                Effect::Replace(lease) => Event::Replaced(leases.replace(name, &lease, deadline, in_doubt).await),
-                Effect::Done(outcome) => return outcome,
-            };
+        // Rather than for a conflict.
+        let ask_first = self.locks().was_there(name, Now::of(context));
+        if !ask_first && self.create(name, deadline, in_doubt).await? {
+            return Ok((Acquisition::Acquired, None));
+        }
+        let Some(lease) = leases.get(name, deadline).await? else {
+            self.locks().forget(name);
+            let is_ours = self.create(name, deadline, in_doubt).await?;
+            return Ok((if is_ours { Acquisition::Acquired } else { Acquisition::Contended }, None));
+        };
+        let judgement = self.locks().judge(name, &lease, Now::of(context));
+        let (desired, from) = match judgement {
+            ControlFlow::Break(decided) => return Ok((decided, None)),
+            ControlFlow::Continue(desired) => desired,
+        };
+        match leases.replace(name, &desired, deadline, in_doubt).await {
+            Err(Error::Conflict(_) | Error::NotFound(_)) => Ok((Acquisition::Contended, None)),
+            replaced => {
+                self.locks().hold(name, replaced?, Now::of(context));
+                Ok((Acquisition::Acquired, from))
+            }
+        }
+    }
+
+    /// Creates the lease `name`; false if there is one.
+    async fn create(&self, name: &LeaseName, deadline: Monotonic, in_doubt: &mut bool) -> Answer<bool> {
+        let Shared { leases, context, .. } = &*self.shared;
+        let desired = self.locks().desired(name, None, Now::of(context));
+        match leases.create(&desired, deadline, in_doubt).await {
+            Err(Error::AlreadyExists(_)) => Ok(false),
+            created => {
+                self.locks().hold(name, created?, Now::of(context));
+                Ok(true)
+            }
         }
     }
 
@@ -161,7 +186,8 @@ impl LockManager {
         }
     }
 
-    fn in_background(&self, release: impl Future<Output = ()> + Send + 'static) {
+    /// Runs `release`, of a lock or a claim, off the critical path: a shutdown waits for it.
+    pub(super) fn in_background(&self, release: impl Future<Output = ()> + Send + 'static) {
         let release = self.shared.releases.track_future(release);
         self.shared.context.spawn(release.in_current_span());
     }
@@ -174,27 +200,35 @@ impl LockManager {
         Some(held)
     }
 
-    async fn release_until(
-        &self,
-        name: &LeaseName,
-        held: Option<Preconditions>,
-        deadline: Monotonic,
-    ) -> Result<(), Error> {
-        use release::{Effect, Event};
-        let Shared { leases, context, config, .. } = &*self.shared;
-        let mut machine = Release::new(name.clone(), held, config, deadline);
-        let mut event = Event::Begin;
+    async fn release_until(&self, name: &LeaseName, held: Option<Preconditions>, deadline: Monotonic) -> Answer<()> {
+        let Shared { context, config, .. } = &*self.shared;
+        let mut backoff = config.initial_backoff;
         loop {
-            let effect = machine.step(event, &self.locks(), Now::of(context));
-            event = match effect {
-                Effect::Get => Event::Got(leases.get(name, deadline).await),
-                Effect::Delete(version) => Event::Deleted(leases.delete(name.as_str(), version, deadline).await),
-                Effect::Pause(pause) => {
-                    context.sleep(context.jitter(pause / 2, pause)).await;
-                    Event::Begin
-                }
-                Effect::Done(result) => return result,
-            };
+            let Err(error) = self.release_once(name, held.clone(), deadline).await else { return Ok(()) };
+            if context.monotonic() + backoff >= deadline {
+                return Err(error);
+            }
+            context.sleep(context.jitter(backoff / 2, backoff)).await;
+            backoff = (backoff * 2).min(config.max_backoff);
+        }
+    }
+
+    /// Deletes the lease in the version that was `held`. Without one it is a lease that this process does not know to hold: of an
+    /// incarnation before a restart, or of a create whose answer was lost.
+    async fn release_once(&self, name: &LeaseName, held: Option<Preconditions>, deadline: Monotonic) -> Answer<()> {
+        let Shared { leases, .. } = &*self.shared;
+        let version = match held {
+            Some(version) => version,
+            None => {
+                let Some(lease) = leases.get(name, deadline).await? else { return Ok(()) };
+                let Some(version) = self.locks().unheard(name, lease)? else { return Ok(()) };
+                version
+            }
+        };
+        match leases.delete(name.as_str(), version, deadline).await {
+            // That it is gone, or another's by now, is success.
+            Err(Error::NotFound(_) | Error::Conflict(_)) => Ok(()),
+            deleted => deleted,
         }
     }
 
@@ -213,21 +247,11 @@ impl LockManager {
 }
 
 /// Notes that an acquisition is under way, until dropped.
-struct Acquiring<'a> {
-    manager: &'a LockManager,
-    name: &'a LeaseName,
-}
-
-impl<'a> Acquiring<'a> {
-    fn begin(manager: &'a LockManager, name: &'a LeaseName) -> Self {
-        manager.locks().begun(name);
-        Self { manager, name }
-    }
-}
+struct Acquiring<'a>(&'a LockManager, &'a LeaseName);
 
 impl Drop for Acquiring<'_> {
     fn drop(&mut self) {
-        self.manager.locks().ended(self.name);
+        self.0.locks().ended(self.1);
     }
 }
 

@@ -27,7 +27,6 @@ use self::{
     feed::Feed,
     guard::Guard,
     inbox::{Full, Pending},
-    lock::{Holder, LockManager},
     worker::Worker,
 };
 use crate::{
@@ -84,18 +83,7 @@ impl Deduplicator {
         config: Config,
         identity: &Identity,
     ) -> Self {
-        let Identity { pod_name, pod_namespace, pod_uid } = identity;
-        let holder = Holder { identity: pod_name.clone(), pod_uid: pod_uid.clone() };
-        let lock = LockManager::new(
-            kubernetes.clone(),
-            context.clone(),
-            metrics.clone(),
-            pod_namespace,
-            holder,
-            config.lock.clone(),
-        );
-        let core = Core::new(context, metrics, kubernetes, config, pod_namespace, lock, pod_name);
-        Self { core: Arc::new(core) }
+        Self { core: Arc::new(Core::new(context, metrics, kubernetes, config, identity)) }
     }
 }
 
@@ -104,17 +92,17 @@ impl Deduplicate for Deduplicator {
         async move {
             let core = &self.core;
             if core.is_draining() {
-                return Err(busy("this replica is shutting down"));
+                return Err(Error::busy("this replica is shutting down", 1));
             }
             if core.versions.is_beside() {
-                return Err(busy(TWO_VERSIONS));
+                return Err(Error::busy(TWO_VERSIONS, 1));
             }
             let fingerprint = signal.fingerprint.clone();
             let (pending, answer) = Pending::new(signal, deadline);
             match core.inboxes.send(pending, core.config.commit.max_queue) {
                 Ok(None) => {}
                 Ok(Some(inbox)) => core.spawn(Worker::new(Arc::clone(core), fingerprint, inbox).run()),
-                Err(Full) => return Err(busy("too many signals of this resource are waiting")),
+                Err(Full) => return Err(Error::busy("too many signals of this resource are waiting", 1)),
             }
             match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
                 Ok(Ok(result)) => result,
@@ -133,7 +121,7 @@ impl Deduplicate for Deduplicator {
         core.context.spawn(collector::run(Arc::clone(core)));
         core.context.spawn(Guard(Arc::clone(core)).run());
         let Core { versions, context, config, .. } = &**core;
-        context.spawn(versions.clone().run(context.clone(), other_version_forgotten_after(config)));
+        context.spawn(Arc::clone(versions).run(context.clone(), other_version_forgotten_after(config)));
     }
 
     /// Waits until the view is synchronised.
@@ -163,7 +151,7 @@ impl Deduplicate for Deduplicator {
                 return false;
             }
             core.lock.release_all();
-            while !core.lock.is_idle() || !core.releases.is_empty() {
+            while !core.lock.is_idle() {
                 if core.context.monotonic() >= deadline {
                     return false;
                 }
@@ -182,7 +170,3 @@ const TWO_VERSIONS: &str = "another version of the gateway is running in this na
 const ANSWER_GRACE: Duration = Duration::from_millis(100);
 /// Between two looks at whether a shutdown is done.
 const DRAIN_POLL: Duration = Duration::from_millis(5);
-
-fn busy(reason: &'static str) -> Error {
-    Error::Busy { reason, retry_after: Duration::from_secs(1) }
-}

@@ -63,16 +63,12 @@ impl Observed {
         let known = self.seen.get(&name).filter(|seen| seen.version == *version).map(|seen| seen.since);
         let since = known.unwrap_or(now);
         self.seen.insert(name, Seen { version: version.clone(), since, looked: now });
-        self.shrink();
-        SignedDuration::try_from(now.since(since)).unwrap_or(SignedDuration::MAX)
-    }
-
-    fn shrink(&mut self) {
-        while self.seen.len() > OBSERVED_MAX {
-            let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.since).map(|(name, _)| name.clone());
-            let Some(oldest) = oldest else { return };
-            self.seen.remove(&oldest);
+        if self.seen.len() > OBSERVED_MAX
+            && let Some((oldest, _)) = self.seen.iter().min_by_key(|(_, seen)| seen.since)
+        {
+            self.seen.remove(&oldest.clone());
         }
+        SignedDuration::try_from(now.since(since)).unwrap_or(SignedDuration::MAX)
     }
 }
 

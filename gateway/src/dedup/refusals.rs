@@ -144,33 +144,30 @@ const DENIED: [&str; 2] = ["denied the request", "denied request"];
 
 /// What a sender is told of a refusal, and whether it is final; `None` of any other failure. What the API said goes to the log.
 fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
+    use kubernetes::Error::{BadRequest, Forbidden, Invalid};
     match error {
-        kubernetes::Error::Forbidden(said) | kubernetes::Error::BadRequest(said)
-            if said.contains(CRD_TERMINATING) && !is_denied(said) =>
-        {
-            Some((
-                "the Kubernetes API stores no RemediationRequest while their CRD is being deleted; an operator has to apply it \
-                 again, see the gateway's log",
-                false,
-            ))
-        }
+        Forbidden(said) | BadRequest(said) if says(said, &[CRD_TERMINATING]) => Some((
+            "the Kubernetes API stores no RemediationRequest while their CRD is being deleted; an operator has to apply it \
+             again, see the gateway's log",
+            false,
+        )),
         // To lose alerts for it would be to lose them by the thousand, until somebody mends it.
-        kubernetes::Error::Forbidden(said) if is_passing(said) => Some((
+        Forbidden(said) if says(said, &PASSING) => Some((
             "the Kubernetes API does not permit another RemediationRequest (403): a quota, or the gateway's own rights; an \
              operator has to fix that, see the gateway's log",
             false,
         )),
-        kubernetes::Error::Forbidden(_) => Some((
+        Forbidden(_) => Some((
             "the Kubernetes API does not admit the RemediationRequest (403): a policy; an operator has to fix that, see the \
              gateway's log",
             true,
         )),
-        kubernetes::Error::Invalid(_) => Some((
+        Invalid(_) => Some((
             "the Kubernetes API does not admit the RemediationRequest (422): a policy or the CRD; an operator has to fix \
              that, see the gateway's log",
             true,
         )),
-        kubernetes::Error::BadRequest(_) => Some((
+        BadRequest(_) => Some((
             "the Kubernetes API cannot use the RemediationRequest (400 or 413): a webhook or a proxy before it; an operator \
              has to fix that, see the gateway's log",
             true,
@@ -179,16 +176,10 @@ fn reason(error: &kubernetes::Error) -> Option<(&'static str, bool)> {
     }
 }
 
-fn is_passing(said: &str) -> bool {
-    says(said, &PASSING) && !is_denied(said)
-}
-
-fn is_denied(said: &str) -> bool {
-    says(said, &DENIED)
-}
-
-fn says(said: &str, any: &[&str]) -> bool {
-    any.iter().any(|words| said.contains(words))
+/// Whether it says any of `words`, and not that a policy denied it.
+fn says(said: &str, words: &[&str]) -> bool {
+    let contains = |any: &[&str]| any.iter().any(|words| said.contains(words));
+    contains(words) && !contains(&DENIED)
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::Stream;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
-    api::{
-        DeleteParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions, WatchEvent, WatchParams,
-    },
+    api::{ListParams, ObjectList, Patch, PatchParams, Preconditions, WatchEvent, WatchParams},
     core::{ListMeta, PartialObjectMeta},
 };
 use serde_json::Value;
@@ -32,11 +30,7 @@ pub(super) const PATCH: Operation = Operation { verb: "patch", resource: "remedi
 const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
 pub(super) const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 const PATCH_STATUS: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };
-const GET_COUNTER: Operation = Operation { verb: "get", resource: "leases" };
-const CREATE_COUNTER: Operation = Operation { verb: "create", resource: "leases" };
-const PATCH_COUNTER: Operation = Operation { verb: "patch", resource: "leases" };
-const LIST_COUNTERS: Operation = Operation { verb: "list", resource: "leases" };
-const DELETE_COUNTER: Operation = Operation { verb: "delete", resource: "leases" };
+pub(super) const PATCH_COUNTER: Operation = Operation { verb: "patch", resource: "leases" };
 /// Counters per page of a list.
 const PAGE: u32 = 500;
 /// Pages of a list at most.
@@ -103,8 +97,8 @@ impl Store {
 
     /// Creates a RemediationRequest; tells, too, whether one of the tries is in doubt.
     pub(super) async fn create(&self, object: &RemediationRequest, until: Monotonic) -> (Answer<Arc<Record>>, bool) {
-        let (params, mut in_doubt) = (PostParams::default(), false);
-        let send = || self.objects.create(&params, object);
+        let mut in_doubt = false;
+        let send = || self.objects.create(object);
         let created = self.kubernetes.call_noting(CREATE, until, send, &mut in_doubt).await;
         (created.and_then(record), in_doubt)
     }
@@ -122,8 +116,8 @@ impl Store {
     }
 
     async fn merge(&self, name: &str, patch: Value, deadline: Monotonic) -> Answer<Arc<Record>> {
-        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
-        record(self.kubernetes.call(PATCH, deadline, || self.objects.patch(name, &params, &patch)).await?)
+        let patch = Patch::Merge(patch);
+        record(self.kubernetes.call(PATCH, deadline, || self.objects.patch(name, &patch)).await?)
     }
 
     /// Patches the status of the RemediationRequest `name` by JSON patch.
@@ -136,7 +130,7 @@ impl Store {
     /// The counter of the RemediationRequest `uid`, as it is now.
     pub(super) async fn counter(&self, uid: &str, deadline: Monotonic) -> Answer<Option<Counter>> {
         let name = counter_name(uid);
-        let found = self.kubernetes.once(GET_COUNTER, deadline, self.leases.get_opt(&name)).await?;
+        let found = self.kubernetes.once(leases::GET, deadline, self.leases.get_opt(&name)).await?;
         found.map(counter).transpose()
     }
 
@@ -144,8 +138,8 @@ impl Store {
     pub(super) async fn write(&self, object: &Record, write: &Write, deadline: Monotonic) -> Answer<Counter> {
         let written = match write.create {
             Some(base) => {
-                let (params, lease) = (PostParams::default(), new_counter(object, base, &self.boot, write.new));
-                self.kubernetes.once(CREATE_COUNTER, deadline, self.leases.create(&params, &lease)).await?
+                let lease = new_counter(object, base, &self.boot, write.new);
+                self.kubernetes.once(leases::CREATE, deadline, self.leases.create(&lease)).await?
             }
             None => {
                 let patch = json_patch(register_patch(&self.boot, write.old, write.new))?;
@@ -161,8 +155,7 @@ impl Store {
     }
 
     async fn patch_counter(&self, uid: &str, patch: &Patch<()>, deadline: Monotonic) -> Answer<Lease> {
-        let (name, params) = (counter_name(uid), PatchParams::default());
-        self.kubernetes.once(PATCH_COUNTER, deadline, self.leases.patch(&name, &params, patch)).await
+        self.kubernetes.once(PATCH_COUNTER, deadline, self.leases.patch(&counter_name(uid), patch)).await
     }
 
     /// All counters, by the uids of what they count.
@@ -171,7 +164,7 @@ impl Store {
         let mut params = ListParams::default().labels(&ours).limit(PAGE);
         let mut counters = BTreeMap::new();
         for _ in 0..PAGES_MAX {
-            let page = self.kubernetes.call(LIST_COUNTERS, deadline, || self.leases.list_metadata(&params)).await?;
+            let page = self.kubernetes.call(leases::LIST, deadline, || self.leases.list_metadata(&params)).await?;
             counters.extend(page.items.into_iter().filter_map(listed));
             if !turn_page(&mut params, &page.metadata) {
                 return Ok(counters);
@@ -184,8 +177,8 @@ impl Store {
     pub(super) async fn delete_counter(&self, uid: &str, counter: &Counter, deadline: Monotonic) -> Answer<()> {
         let version =
             Preconditions { uid: Some(counter.uid.clone()), resource_version: Some(counter.version.to_string()) };
-        let (name, params) = (counter_name(uid), DeleteParams::default().preconditions(version));
-        self.kubernetes.call(DELETE_COUNTER, deadline, || self.leases.delete(&name, &params)).await
+        let name = counter_name(uid);
+        self.kubernetes.call(leases::DELETE, deadline, || self.leases.delete(&name, &version)).await
     }
 }
 

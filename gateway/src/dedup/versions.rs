@@ -56,15 +56,10 @@ pub(super) fn is_raised(known: &Record, record: &Record) -> bool {
     record.occurrences() > known.occurrences()
 }
 
-/// Whether another version is at work; cheap to clone.
-#[derive(Clone)]
+/// Whether another version is at work.
 pub(super) struct Versions {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    /// How many traces there were.
-    traces: watch::Sender<u64>,
+    /// Told of every trace.
+    traces: watch::Sender<()>,
     beside: watch::Sender<bool>,
     metrics: Metrics,
 }
@@ -74,14 +69,12 @@ impl Versions {
         for trace in Trace::ALL {
             metrics.other_version_traces.with_label_values(&[trace.name()]);
         }
-        let (traces, beside) = (watch::Sender::new(0), watch::Sender::new(false));
-        Self { shared: Arc::new(Shared { traces, beside, metrics }) }
+        Self { traces: watch::Sender::new(()), beside: watch::Sender::new(false), metrics }
     }
 
     /// Notes that another version left `trace` on the object `name`.
     pub(super) fn note(&self, trace: Trace, name: &str) {
-        let Shared { traces, metrics, .. } = &*self.shared;
-        metrics.other_version_traces.with_label_values(&[trace.name()]).inc();
+        self.metrics.other_version_traces.with_label_values(&[trace.name()]).inc();
         if self.is_beside() {
             tracing::debug!(trace = trace.name(), name, "another version of the gateway is still running");
         } else {
@@ -92,27 +85,26 @@ impl Versions {
                  are taken here until it is gone"
             );
         }
-        traces.send_modify(|traces| *traces += 1);
+        self.traces.send_replace(());
     }
 
     /// Whether another version is at work.
     pub(super) fn is_beside(&self) -> bool {
-        *self.shared.beside.borrow()
+        *self.beside.borrow()
     }
 
     /// Tells when [`Versions::is_beside`] changes.
     pub(super) fn beside(&self) -> watch::Receiver<bool> {
-        self.shared.beside.subscribe()
+        self.beside.subscribe()
     }
 
     /// Takes another version for gone when it has left no trace for `quiet`; until the instance ends.
-    pub(super) async fn run(self, context: Context, quiet: Duration) {
-        let Shared { traces, beside, .. } = &*self.shared;
-        let mut traces = traces.subscribe();
+    pub(super) async fn run(self: Arc<Self>, context: Context, quiet: Duration) {
+        let mut traces = self.traces.subscribe();
         while traces.changed().await.is_ok() {
-            beside.send_replace(true);
+            self.beside.send_replace(true);
             while context.timeout(quiet, traces.changed()).await.is_ok() {}
-            beside.send_replace(false);
+            self.beside.send_replace(false);
             tracing::info!(?quiet, "the other version of the gateway is no longer seen: signals are accepted again");
         }
     }
@@ -138,10 +130,5 @@ impl Locks {
         let before = self.seen.replace(others.clone());
         let Some(before) = before else { return Vec::new() };
         others.into_iter().filter(|(name, version)| before.get(name) != Some(version)).map(|(name, _)| name).collect()
-    }
-
-    /// Forgets what was seen: not all leases could be looked at.
-    pub(super) fn forget(&mut self) {
-        self.seen = None;
     }
 }

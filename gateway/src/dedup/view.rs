@@ -6,7 +6,6 @@
 
 use std::{
     collections::BTreeMap,
-    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -28,13 +27,7 @@ use crate::{
 
 mod trust;
 
-/// The view; cheap to clone.
-#[derive(Clone)]
 pub(super) struct View {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     index: Mutex<Index>,
     /// Woken on every change of their fingerprint.
     subscribers: Mutex<BTreeMap<Fingerprint, (Arc<Notify>, usize)>>,
@@ -45,13 +38,13 @@ struct Shared {
     suspected: Notify,
     /// Whether the API servers' lists contradict etcd.
     doubt: watch::Sender<bool>,
-    versions: Versions,
+    versions: Arc<Versions>,
     metrics: Metrics,
 }
 
 impl View {
-    pub(super) fn new(metrics: Metrics, versions: Versions) -> Self {
-        let shared = Shared {
+    pub(super) fn new(metrics: Metrics, versions: Arc<Versions>) -> Self {
+        Self {
             index: Mutex::default(),
             subscribers: Mutex::default(),
             moved: Notify::new(),
@@ -60,38 +53,37 @@ impl View {
             doubt: watch::Sender::new(false),
             versions,
             metrics,
-        };
-        Self { shared: Arc::new(shared) }
+        }
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
-        self.shared.index.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the index, then tells those who wait.
-    pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) {
-        let (change, moved) = {
+    /// Changes the index, then tells those who wait; the epoch that it is in since.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) -> u64 {
+        let (change, epoch, moved) = {
             let mut index = self.index();
             let before = (index.epoch(), index.version());
             let change = change(&mut index);
-            self.shared.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
-            (change, (index.epoch(), index.version()) != before)
+            self.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
+            (change, index.epoch(), (index.epoch(), index.version()) != before)
         };
         if change.rewound {
-            self.shared.metrics.history_rewound.inc();
+            self.metrics.history_rewound.inc();
             tracing::error!(
                 "the history of RemediationRequests went back: was etcd restored from a backup? \
                  Everything known is dropped and listed again"
             );
         }
         for (fingerprint, names) in &change.twins {
-            self.shared.metrics.twins_detected.inc();
+            self.metrics.twins_detected.inc();
             tracing::error!(%fingerprint, ?names, "more than one active RemediationRequest: a foreign creator, or a stop beyond the stated bounds");
         }
         for (trace, name) in &change.others {
-            self.shared.versions.note(*trace, name);
+            self.versions.note(*trace, name);
         }
-        let subscribers = self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         for fingerprint in &change.fingerprints {
             if let Some((notify, _)) = subscribers.get(fingerprint) {
                 notify.notify_waiters();
@@ -99,8 +91,9 @@ impl View {
         }
         drop(subscribers);
         if moved {
-            self.shared.moved.notify_waiters();
+            self.moved.notify_waiters();
         }
+        epoch
     }
 
     /// See [`Index::mark`].
@@ -156,51 +149,52 @@ impl View {
     }
 
     /// Begins to listen for changes of `fingerprint`.
-    pub(super) fn subscribe(&self, fingerprint: &Fingerprint) -> Subscription {
-        let mut subscribers = self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn subscribe(&self, fingerprint: &Fingerprint) -> Subscription<'_> {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         let (notify, count) = subscribers.entry(fingerprint.clone()).or_default();
         *count += 1;
         let notify = Arc::clone(notify);
-        let (view, fingerprint, seen_at) = (self.clone(), fingerprint.clone(), ResourceVersion::default());
-        Subscription { view, fingerprint, notify, seen: Vec::new(), seen_at }
+        let (fingerprint, seen_at) = (fingerprint.clone(), ResourceVersion::default());
+        Subscription { view: self, fingerprint, notify, seen: Vec::new(), seen_at }
     }
 
     /// How many fingerprints are listened to.
     #[cfg(test)]
     pub(super) fn listened_to(&self) -> usize {
-        self.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Waits for the first list.
     pub(super) async fn synced(&self) {
-        self.moved_to(|index| index.version().is_some()).await;
+        until(&self.moved, || self.version().is_some()).await;
     }
 
     /// Waits until the view has reached `version`, for `timeout` at most; tells whether it has.
     pub(super) async fn reached(&self, context: &Context, version: ResourceVersion, timeout: Duration) -> bool {
-        context.timeout(timeout, self.moved_to(|index| index.version() >= Some(version))).await.is_ok()
+        context.timeout(timeout, until(&self.moved, || self.version() >= Some(version))).await.is_ok()
     }
 
     /// Waits until all that was known in `epoch` is dropped.
     pub(super) async fn dropped(&self, epoch: u64) {
-        self.moved_to(|index| index.epoch() != epoch).await;
+        until(&self.moved, || self.epoch() != epoch).await;
     }
+}
 
-    async fn moved_to(&self, is_there: impl Fn(&Index) -> bool) {
-        loop {
-            let mut moved = pin!(self.shared.moved.notified());
-            moved.as_mut().enable();
-            if is_there(&self.index()) {
-                return;
-            }
-            moved.await;
+/// Waits until `is_there`, looking whenever `changed` is notified. It listens before it looks, so that no change falls between
+/// the two.
+async fn until(changed: &Notify, is_there: impl Fn() -> bool) {
+    loop {
+        let notified = changed.notified();
+        if is_there() {
+            return;
         }
+        notified.await;
     }
 }
 
 /// Listens for changes of one fingerprint until dropped.
-pub(super) struct Subscription {
-    view: View,
+pub(super) struct Subscription<'a> {
+    view: &'a View,
     pub(super) fingerprint: Fingerprint,
     notify: Arc<Notify>,
     /// Identity and version of each record at the last read.
@@ -209,7 +203,7 @@ pub(super) struct Subscription {
     seen_at: ResourceVersion,
 }
 
-impl Subscription {
+impl Subscription<'_> {
     /// Notes what was read, as of `version`.
     pub(super) fn has_read(&mut self, snapshot: &Snapshot, version: ResourceVersion) {
         (self.seen, self.seen_at) = (snapshot.seen(), version);
@@ -224,24 +218,13 @@ impl Subscription {
 
     /// Waits until the view says something newer than what was read last, for `time` at most; tells whether it does.
     pub(super) async fn changed(&self, context: &Context, time: Duration) -> bool {
-        let news = async {
-            loop {
-                // It listens before it looks, so that no change falls between the two.
-                let mut notified = pin!(self.notify.notified());
-                notified.as_mut().enable();
-                if self.has_news() {
-                    return;
-                }
-                notified.await;
-            }
-        };
-        context.timeout(time, news).await.is_ok()
+        context.timeout(time, until(&self.notify, || self.has_news())).await.is_ok()
     }
 }
 
-impl Drop for Subscription {
+impl Drop for Subscription<'_> {
     fn drop(&mut self) {
-        let mut subscribers = self.view.shared.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.view.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, count)) = subscribers.get_mut(&self.fingerprint) {
             *count -= 1;
             if *count == 0 {

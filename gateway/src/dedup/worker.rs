@@ -4,7 +4,6 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
-use jiff::Timestamp;
 use tracing::Instrument as _;
 
 use self::pace::Pace;
@@ -18,7 +17,7 @@ use super::{
         attempt::{Found, Past},
         count::Cause,
         decision::is_older_twin,
-        projection::{Counted, Projection},
+        projection::{Counted, Due, Projection},
     },
 };
 use crate::remediation::{Fingerprint, LeaseName, Record, TargetResource};
@@ -183,8 +182,7 @@ impl Worker {
             Found::InDoubt { claimed } => {
                 span.in_scope(|| self.release_claim(claimed));
                 core.metrics.counts_indeterminate.with_label_values(&[Cause::Tampered.as_str()]).inc();
-                let reason = "it is not known whether the signal was counted: an annotation was removed";
-                Err(Error::Busy { reason, retry_after: Duration::from_secs(1) })
+                Err(Error::busy("it is not known whether the signal was counted: an annotation was removed", 1))
             }
             Found::NameTaken(name) => {
                 span.in_scope(|| tracing::error!(%name, "an object of another fingerprint has the derived name"));
@@ -217,30 +215,25 @@ impl Worker {
                 "RemediationRequest created"
             );
         });
-        let accepted = self.accepted(record, Outcome::Created, 1, received, received);
-        creator.answer(Ok(accepted));
+        let (now, counted) =
+            (core.context.monotonic(), Counted { total: 1, first_seen: received, last_seen: received });
+        creator.answer(Ok(self.accepted(record, Outcome::Created, counted)));
         // The first status tells of it, at once unless more is being counted.
-        let now = core.context.monotonic();
-        self.note(record, Counted { total: 1, first_seen: received, last_seen: received }, now, now);
+        self.note(Due { record: Arc::clone(record), counted, known: now }, now);
     }
 
-    fn accepted(
-        &self,
-        record: &Record,
-        outcome: Outcome,
-        occurrence: u64,
-        first_occurrence: Timestamp,
-        last_occurrence: Timestamp,
-    ) -> Accepted {
+    /// What the signal is answered that is the last of those `counted` on `record`.
+    fn accepted(&self, record: &Record, outcome: Outcome, counted: Counted) -> Accepted {
+        let Counted { total, first_seen: first_occurrence, last_seen: last_occurrence } = counted;
         let namespace = self.core.namespace.clone();
         let (name, uid) = (record.name.to_string(), Some(record.uid.to_string()));
-        let occurrence_count = i32::try_from(occurrence).unwrap_or(i32::MAX);
+        let occurrence_count = i32::try_from(total).unwrap_or(i32::MAX);
         Accepted { outcome, name, namespace, uid, occurrence_count, first_occurrence, last_occurrence }
     }
 
     fn release_claim(&self, claimed: Option<Arc<Record>>) {
         if let Some(predecessor) = claimed {
-            claims::release_in_background(&self.core, predecessor);
+            self.core.lock.in_background(claims::release(Arc::clone(&self.core), predecessor));
         }
     }
 

@@ -51,7 +51,7 @@ pub async fn run(config_file: Option<&Path>, file: &Path, options: Options) -> R
     let explainer = if options.offline {
         Explainer::offline(&config)
     } else {
-        let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+        let (client, _) = cluster::connect(config.server.kubernetes_request_timeout).await?;
         let pods = std::env::var("POD_NAMESPACE").ok().filter(|name| !name.is_empty());
         let namespace = options.namespace.or(pods).unwrap_or_else(|| client.default_namespace().to_owned());
         Explainer::new(&config, client, Context::system(), namespace)?

@@ -17,13 +17,13 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{
     HeaderMap, Request, Response, StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, RETRY_AFTER},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING},
     response::Parts,
 };
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Frame};
 use serde_json::{Value, json};
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Service};
 
 use super::text::excerpt;
 use crate::retry_after::retry_after;
@@ -45,23 +45,9 @@ pub(super) struct TooLong(usize);
 /// A body that is safe to read.
 pub type SafeBody = UnsyncBoxBody<Bytes, BoxError>;
 
-/// Puts [`SafeAnswers`] around a service.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SafeAnswersLayer;
-
-impl<S> Layer<S> for SafeAnswersLayer {
-    type Service = SafeAnswers<S>;
-
-    fn layer(&self, inner: S) -> SafeAnswers<S> {
-        SafeAnswers { inner }
-    }
-}
-
 /// A service whose answers are safe to read.
 #[derive(Clone, Debug)]
-pub struct SafeAnswers<S> {
-    inner: S,
-}
+pub struct SafeAnswers<S>(pub S);
 
 impl<S, Q, B> Service<Request<Q>> for SafeAnswers<S>
 where
@@ -76,13 +62,13 @@ where
     type Future = BoxFuture<'static, Result<Self::Response, BoxError>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
+        self.0.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let is_watch =
             request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("watch=")));
-        let answer = self.inner.call(request);
+        let answer = self.0.call(request);
         Box::pin(async move {
             let (head, body) = answer.await.map_err(Into::into)?.into_parts();
             if head.status.is_client_error() || head.status.is_server_error() || !is_json(&head.headers) {
@@ -116,10 +102,7 @@ async fn read<B: Body<Data = Bytes>>(body: B, limit: usize) -> Vec<u8> {
 
 /// A failure as a `Status`.
 fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
-    let said = match serde_json::from_slice::<Value>(body) {
-        Ok(said) if said["kind"] == "Status" => Some(said),
-        _ => None,
-    };
+    let said = serde_json::from_slice::<Value>(body).ok().filter(|said| said["kind"] == "Status");
     let text = excerpt(&String::from_utf8_lossy(body));
     let code = head.status;
     let mut status = match said {
@@ -149,7 +132,7 @@ fn failure(mut head: Parts, body: &[u8]) -> Response<SafeBody> {
             details["retryAfterSeconds"] = json!(known.max(asked.as_secs()).min(u64::from(u32::MAX)));
         }
     }
-    for name in [CONTENT_LENGTH, HeaderName::from_static("transfer-encoding"), RETRY_AFTER] {
+    for name in [CONTENT_LENGTH, TRANSFER_ENCODING, RETRY_AFTER] {
         head.headers.remove(name);
     }
     let body = Full::from(status.to_string()).map_err(|never| match never {}).boxed_unsync();

@@ -7,7 +7,7 @@ use http::Request;
 use http_body_util::BodyExt as _;
 use kube::{
     Client, Error, Result,
-    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, PostParams},
+    api::{DeleteParams, GetParams, ListParams, ObjectList, Patch, PatchParams, PostParams, Preconditions},
     client::Body,
     core::{PartialObjectMeta, Request as Builder, Status, request},
 };
@@ -65,30 +65,27 @@ impl<K: DeserializeOwned> Api<K> {
     }
 
     /// `K` may read less of what was created than was sent.
-    pub async fn create(&self, params: &PostParams, object: &impl Serialize) -> Result<K> {
+    pub async fn create(&self, object: &impl Serialize) -> Result<K> {
         let bytes = serde_json::to_vec(object).map_err(Error::SerdeError)?;
-        self.read("create", self.builder.create(params, bytes)).await
+        self.read("create", self.builder.create(&PostParams::default(), bytes)).await
     }
 
-    pub async fn replace(&self, name: &str, params: &PostParams, object: &K) -> Result<K>
+    pub async fn replace(&self, name: &str, object: &K) -> Result<K>
     where
         K: Serialize,
     {
         let bytes = serde_json::to_vec(object).map_err(Error::SerdeError)?;
-        self.read("replace", self.builder.replace(name, params, bytes)).await
+        self.read("replace", self.builder.replace(name, &PostParams::default(), bytes)).await
     }
 
-    pub async fn patch<P: Serialize + std::fmt::Debug>(
-        &self,
-        name: &str,
-        params: &PatchParams,
-        patch: &Patch<P>,
-    ) -> Result<K> {
-        self.read("patch", self.builder.patch(name, params, patch)).await
+    pub async fn patch<P: Serialize + std::fmt::Debug>(&self, name: &str, patch: &Patch<P>) -> Result<K> {
+        self.read("patch", self.builder.patch(name, &PatchParams::default(), patch)).await
     }
 
-    pub async fn delete(&self, name: &str, params: &DeleteParams) -> Result<()> {
-        let _: IgnoredAny = self.read("delete", self.builder.delete(name, params)).await?;
+    /// Deletes exactly this version.
+    pub async fn delete(&self, name: &str, version: &Preconditions) -> Result<()> {
+        let params = DeleteParams::default().preconditions(version.clone());
+        let _: IgnoredAny = self.read("delete", self.builder.delete(name, &params)).await?;
         Ok(())
     }
 

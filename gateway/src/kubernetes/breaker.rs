@@ -22,35 +22,16 @@ pub(super) const TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// Between two probes, before jitter.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
-/// The state of a circuit.
+/// The state of a circuit, with the value of `gateway_circuit_breaker_state`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum State {
     /// Requests are sent.
     #[default]
-    Closed,
+    Closed = 0,
     /// Requests are sent, and the first probe is under way.
-    Suspected,
+    Suspected = 1,
     /// Requests fail at once, and probes are sent.
-    Open,
-}
-
-impl State {
-    /// The value of `gateway_circuit_breaker_state`.
-    pub(super) const fn value(self) -> i64 {
-        match self {
-            Self::Closed => 0,
-            Self::Suspected => 1,
-            Self::Open => 2,
-        }
-    }
-}
-
-/// What to do about a request, or a probe, that went unanswered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Nothing,
-    /// Begin to probe.
-    Probe,
+    Open = 2,
 }
 
 /// A circuit breaker.
@@ -74,14 +55,14 @@ impl Breaker {
         self.answered = Some(now);
     }
 
-    /// A request that was sent at `sent` went unanswered.
-    pub(super) fn unanswered(&mut self, sent: Monotonic) -> Verdict {
+    /// A request that was sent at `sent` went unanswered; whether to begin to probe.
+    pub(super) fn unanswered(&mut self, sent: Monotonic) -> bool {
         let others_were = self.answered.is_some_and(|answered| answered >= sent);
         if self.state != State::Closed || others_were {
-            return Verdict::Nothing;
+            return false;
         }
         self.state = State::Suspected;
-        if std::mem::replace(&mut self.probing, true) { Verdict::Nothing } else { Verdict::Probe }
+        !std::mem::replace(&mut self.probing, true)
     }
 
     /// A probe that was sent at `sent` went unanswered; whether there is to be another.
@@ -112,7 +93,7 @@ mod tests {
     fn a_request_that_was_slow_alone_says_nothing() {
         let mut breaker = Breaker::default();
         breaker.answered(at(2));
-        assert_eq!(breaker.unanswered(at(1)), Verdict::Nothing);
+        assert!(!breaker.unanswered(at(1)));
         assert_eq!(breaker.state(), State::Closed);
     }
 
@@ -120,15 +101,15 @@ mod tests {
     fn the_first_unanswered_request_has_one_probe_sent_and_the_others_none() {
         let mut breaker = Breaker::default();
         breaker.answered(at(1));
-        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
-        assert_eq!(breaker.unanswered(at(3)), Verdict::Nothing);
+        assert!(breaker.unanswered(at(2)));
+        assert!(!breaker.unanswered(at(3)));
         assert_eq!(breaker.state(), State::Suspected);
     }
 
     #[test]
     fn it_opens_when_the_probe_goes_unanswered_too_and_closes_at_the_first_answer() {
         let mut breaker = Breaker::default();
-        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
+        assert!(breaker.unanswered(at(2)));
         assert!(breaker.probe_failed(at(17)));
         assert_eq!(breaker.state(), State::Open);
         assert!(breaker.probe_failed(at(19)), "and is asked again");
@@ -141,12 +122,12 @@ mod tests {
     #[test]
     fn there_is_one_probe_at_a_time_though_it_is_suspected_again_before_the_first_has_ended() {
         let mut breaker = Breaker::default();
-        assert_eq!(breaker.unanswered(at(2)), Verdict::Probe);
+        assert!(breaker.unanswered(at(2)));
         breaker.answered(at(18));
-        assert_eq!(breaker.unanswered(at(19)), Verdict::Nothing, "the first still probes");
+        assert!(!breaker.unanswered(at(19)), "the first still probes");
         assert!(breaker.probe_failed(at(17)), "and goes on");
         assert_eq!(breaker.state(), State::Suspected, "but what it found is older than the answer");
         breaker.probe_answered(at(22));
-        assert_eq!(breaker.unanswered(at(23)), Verdict::Probe);
+        assert!(breaker.unanswered(at(23)));
     }
 }

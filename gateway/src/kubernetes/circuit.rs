@@ -46,7 +46,7 @@ impl Circuit {
         let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
         let result = act(&mut guarded.breaker);
         let state = guarded.breaker.state();
-        self.gauge.set(state.value());
+        self.gauge.set(state as i64);
         if state == State::Open {
             guarded.opened.cancel();
         } else if guarded.opened.is_cancelled() {

@@ -17,7 +17,7 @@ use tower::{
     util::{BoxService, MapRequestLayer},
 };
 
-use super::answers::{SafeAnswersLayer, SafeBody};
+use super::answers::{SafeAnswers, SafeBody};
 use crate::crypto;
 
 /// Above the longest silence of a healthy watch: bookmarks come every minute.
@@ -42,18 +42,11 @@ pub enum Error {
 /// What sends requests to a cluster.
 pub type Service = BoxService<Request<Body>, Response<SafeBody>, BoxError>;
 
-/// A client for the cluster that this pod runs in, or that KUBECONFIG names. No request lives longer than `timeout`.
+/// A client for the cluster that this pod runs in, or that KUBECONFIG names, and the address of its API server. No request
+/// lives longer than `timeout`.
 ///
 /// # Errors
 /// If there is none.
-pub async fn client(timeout: Duration) -> Result<Client, Error> {
-    Ok(connect(timeout).await?.0)
-}
-
-/// As [`client`], with the address of the API server.
-///
-/// # Errors
-/// As [`client`].
 pub async fn connect(timeout: Duration) -> Result<(Client, http::Uri), Error> {
     crypto::install_default();
     let config = Config::infer().await?;
@@ -87,7 +80,7 @@ pub fn builder(cluster: Config, timeout: Duration) -> Result<ClientBuilder<Servi
     let http = legacy::Client::builder(TokioExecutor::new()).build(connector);
     let secs = timeout.as_secs().max(1);
     let service = ServiceBuilder::new()
-        .layer(SafeAnswersLayer)
+        .layer_fn(SafeAnswers)
         .layer(cluster.base_uri_layer())
         .option_layer(cluster.auth_layer()?)
         .layer(cluster.extra_headers_layer()?)

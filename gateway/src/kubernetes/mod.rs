@@ -31,7 +31,7 @@ pub mod rights;
 mod text;
 mod throttle;
 
-pub use answers::{SafeAnswers, SafeAnswersLayer, SafeBody};
+pub use answers::{SafeAnswers, SafeBody};
 pub use api::Api;
 pub use error::{Error, classify};
 pub use operation::Operation;

@@ -5,7 +5,7 @@ use kube::Api;
 
 use super::{
     Kubernetes, Tried,
-    breaker::{MEANINGFUL_WAIT, PAUSE, TIMEOUT_MAX, TIMEOUT_MIN, Verdict},
+    breaker::{MEANINGFUL_WAIT, PAUSE, TIMEOUT_MAX, TIMEOUT_MIN},
     error::Error,
     operation::Operation,
 };
@@ -44,7 +44,7 @@ impl Kubernetes {
         let now = self.context.monotonic();
         match self.sign(sent, tried) {
             Sign::Life => self.circuit.with(|breaker| breaker.answered(now)),
-            Sign::Silence if self.circuit.with(|breaker| breaker.unanswered(sent)) == Verdict::Probe => {
+            Sign::Silence if self.circuit.with(|breaker| breaker.unanswered(sent)) => {
                 let probing = self.clone();
                 self.context.spawn(async move { probing.probe().await });
             }

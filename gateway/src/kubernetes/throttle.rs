@@ -26,12 +26,7 @@ impl Throttle {
 
     /// How long `operation` is still to wait at `now`.
     pub(super) fn left(&self, operation: Operation, now: Monotonic) -> Option<Duration> {
-        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = *waits.get(&operation)?;
-        if until <= now {
-            waits.remove(&operation);
-            return None;
-        }
-        Some(until.since(now))
+        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&operation)?;
+        Some(until.since(now)).filter(|left| !left.is_zero())
     }
 }

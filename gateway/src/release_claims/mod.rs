@@ -63,7 +63,7 @@ pub struct Done {
 /// See [`Error`]; its exit code tells them apart.
 pub async fn run(config_file: Option<&Path>, options: &Options) -> Result<Done, Error> {
     let config = Config::load(config_file, crate::config::env::all()?)?;
-    let client = cluster::client(config.server.kubernetes_request_timeout).await?;
+    let (client, _) = cluster::connect(config.server.kubernetes_request_timeout).await?;
     let pods = std::env::var("POD_NAMESPACE").ok().filter(|name| !name.is_empty());
     let namespace = options.namespace.clone().or(pods).unwrap_or_else(|| client.default_namespace().to_owned());
     ReleaseClaims::new(&config, client, Context::system(), namespace)?

@@ -12,11 +12,6 @@ use super::crd::TargetResource;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(Arc<str>);
 
-/// The text is no fingerprint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a fingerprint has 64 lower-case hexadecimal digits")]
-pub struct InvalidFingerprint;
-
 impl Fingerprint {
     /// The SHA-256 of `identity`.
     pub fn of(identity: &str) -> Self {
@@ -35,13 +30,10 @@ impl Fingerprint {
         }
     }
 
-    /// Reads a fingerprint written by [`fmt::Display`].
-    ///
-    /// # Errors
-    /// If `text` is anything else.
-    pub fn parse(text: &str) -> Result<Self, InvalidFingerprint> {
+    /// Reads a fingerprint written by [`fmt::Display`]; `None` if `text` is anything else.
+    pub fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if valid { Ok(Self(text.into())) } else { Err(InvalidFingerprint) }
+        valid.then(|| Self(text.into()))
     }
 
     /// The 64 digits.

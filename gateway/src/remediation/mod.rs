@@ -19,7 +19,7 @@ pub use crd::{
     CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
     RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, crd_yaml,
 };
-pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use fingerprint::Fingerprint;
 pub use metadata::{
     CLAIM, COMPONENT_LABEL, COUNTER_COMPONENT, CREATED_AT, CREATED_BY, MANAGED_BY, MANAGED_BY_LABEL, PROTOCOL,
     PROTOCOL_LABEL, SUCCESSION_FINALIZER, claimed, unclaimed,

@@ -1,7 +1,6 @@
 //! What of a RemediationRequest decides, without its payload.
 
 use std::{
-    borrow::Cow,
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     num::NonZeroU64,
@@ -10,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{
@@ -63,15 +62,20 @@ impl Phase {
 const MANUAL_REVIEW_REQUIRED: &str = "ManualReviewRequired";
 
 /// `status.deduplication` as read.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default)]
 pub struct Deduplication {
-    /// `occurrenceCount`.
-    pub occurrences: Option<i64>,
     /// When the first signal was received.
+    #[serde(rename = "firstSeenAt", deserialize_with = "lenient")]
     pub first_seen: Option<Timestamp>,
     /// When the newest signal was received.
+    #[serde(rename = "lastSeenAt", deserialize_with = "lenient")]
     pub last_seen: Option<Timestamp>,
+    /// How many were counted.
+    #[serde(rename = "occurrenceCount", deserialize_with = "lenient")]
+    pub occurrences: Option<i64>,
     /// A digest of `writers`, which the first version changes with each count, and nobody else.
+    #[serde(deserialize_with = "digest")]
     pub writers: Option<NonZeroU64>,
 }
 
@@ -161,7 +165,8 @@ impl From<Unreadable> for kubernetes::Error {
 }
 
 /// A RemediationRequest as it is read: lenient, so that one odd object does not stop a watch, and without payload.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Resource)]
+#[resource(inherit = RemediationRequest)]
 pub struct Projected {
     /// Metadata of the object, unchanged.
     #[serde(default)]
@@ -189,7 +194,7 @@ struct ProjectedStatus {
     #[serde(deserialize_with = "fields")]
     routing_status: Routing,
     #[serde(deserialize_with = "lenient")]
-    deduplication: Option<ProjectedDeduplication>,
+    deduplication: Option<Deduplication>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -206,17 +211,13 @@ struct Routing {
     next_allowed_execution: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct ProjectedDeduplication {
-    #[serde(deserialize_with = "lenient")]
-    first_seen_at: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient")]
-    last_seen_at: Option<Timestamp>,
-    #[serde(deserialize_with = "lenient")]
-    occurrence_count: Option<i64>,
-    #[serde(deserialize_with = "lenient")]
-    writers: Option<Value>,
+fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NonZeroU64>, D::Error> {
+    let writers: Option<Value> = lenient(deserializer)?;
+    Ok(writers.map(|writers| {
+        let mut hasher = DefaultHasher::new();
+        writers.to_string().hash(&mut hasher);
+        NonZeroU64::MIN.saturating_add(hasher.finish())
+    }))
 }
 
 impl Projected {
@@ -232,8 +233,8 @@ impl Projected {
         let missing = |field| Unreadable { name: name.clone(), field };
         let annotations = metadata.annotations.unwrap_or_default();
         let annotation = |key: &str| annotations.get(key).map(|text| Author::of(text));
-        let fingerprint = Fingerprint::parse(&spec.signal_fingerprint);
-        let fingerprint = fingerprint.map_err(|_| missing("spec.signalFingerprint"))?;
+        let fingerprint =
+            Fingerprint::parse(&spec.signal_fingerprint).ok_or_else(|| missing("spec.signalFingerprint"))?;
         let ordinal = names::ordinal(&name, &fingerprint);
         let created = metadata.creation_timestamp.map(|time| time.0);
         let of_a_gateway =
@@ -258,52 +259,9 @@ impl Projected {
             claim: annotation(CLAIM),
             created,
             has_status,
-            deduplication: status.deduplication.map(Deduplication::from),
+            deduplication: status.deduplication,
             name: name.into(),
             fingerprint,
         })
-    }
-}
-
-impl From<ProjectedDeduplication> for Deduplication {
-    fn from(read: ProjectedDeduplication) -> Self {
-        let ProjectedDeduplication { first_seen_at, last_seen_at, occurrence_count, writers } = read;
-        let digest = |writers: Value| {
-            let mut hasher = DefaultHasher::new();
-            writers.to_string().hash(&mut hasher);
-            NonZeroU64::MIN.saturating_add(hasher.finish())
-        };
-        let (first_seen, last_seen) = (first_seen_at, last_seen_at);
-        Self { occurrences: occurrence_count, first_seen, last_seen, writers: writers.map(digest) }
-    }
-}
-
-/// The same resource as [`RemediationRequest`], read in another shape.
-impl Resource for Projected {
-    type DynamicType = ();
-    type Scope = <RemediationRequest as Resource>::Scope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        RemediationRequest::kind(&())
-    }
-
-    fn group((): &()) -> Cow<'_, str> {
-        RemediationRequest::group(&())
-    }
-
-    fn version((): &()) -> Cow<'_, str> {
-        RemediationRequest::version(&())
-    }
-
-    fn plural((): &()) -> Cow<'_, str> {
-        RemediationRequest::plural(&())
-    }
-
-    fn meta(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    fn meta_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
     }
 }

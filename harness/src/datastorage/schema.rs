@@ -168,7 +168,7 @@ fn rules(event: &Event) -> Vec<(&'static str, bool)> {
         ("signal_type is alert", data.signal_type == "alert"),
         ("signal_name and severity are told", !data.signal_name.is_empty() && !data.severity.is_empty()),
         ("resource_kind and resource_name are told", !data.resource_kind.is_empty() && !data.resource_name.is_empty()),
-        ("fingerprint is a lower-case hex SHA-256", Fingerprint::parse(&data.fingerprint).is_ok()),
+        ("fingerprint is a lower-case hex SHA-256", Fingerprint::parse(&data.fingerprint).is_some()),
     ];
     rules.extend(if failed { rules_of_failed(event) } else { rules_of_accepted(event) });
     rules

@@ -12,13 +12,13 @@ use std::{
 use bytes::Bytes;
 use embedded_apiserver::ApiService;
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
-use gateway::kubernetes::SafeAnswersLayer;
+use gateway::kubernetes::SafeAnswers;
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use kube::{Client, client::Body};
 use serde_json::json;
-use tower::{BoxError, Layer as _, Service};
+use tower::{BoxError, Service};
 
 /// What it does to requests; those named `Watch…` are about watches, the others about all but watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl Proxy {
 
     /// A client that reads what comes through it as the gateway's own does.
     pub fn client(&self, namespace: &str) -> Client {
-        Client::new(SafeAnswersLayer.layer(self.clone()), namespace)
+        Client::new(SafeAnswers(self.clone()), namespace)
     }
 
     /// From now on does `wrong`, or passes everything on; what came by is counted anew.

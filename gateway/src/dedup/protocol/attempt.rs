@@ -137,14 +137,15 @@ impl Attempt {
     fn next(&mut self, event: Event, now: Now) -> Effect {
         match event {
             Event::Begin | Event::Waited => self.begin(),
-            Event::Read(Snapshot { records, listed }) => match self.has_gone(&records) {
-                true if !listed => self.read(Known::Changed),
-                // A 404 is believed only if a consistent read agrees: one that still has the object refutes it.
-                refuted => {
-                    self.past.gone.take_if(|_| refuted);
-                    self.decide(&records, now)
+            Event::Read(Snapshot { records, listed }) => {
+                let has_gone = records.iter().any(|record| Some(&record.uid) == self.past.gone.as_ref());
+                if has_gone && !listed {
+                    return self.read(Known::Changed);
                 }
-            },
+                // A 404 is believed only if a consistent read agrees: one that still has the object refutes it.
+                self.past.gone.take_if(|_| has_gone);
+                self.decide(&records, now)
+            }
             Event::Lock(acquisition) => self.tried_lock(acquisition, now),
             // A collector may remove the claim that stands there.
             Event::Claimed(Ok(predecessor)) if self.predecessor().is_some_and(|p| p.version == predecessor.version) => {
@@ -229,10 +230,6 @@ impl Attempt {
         Effect::AwaitLock { backoff, left: self.limits.wait_timeout - waited }
     }
 
-    fn await_deletion(&self, now: Now) -> Effect {
-        Effect::AwaitDeletion(self.deadline.since(now.monotonic).min(self.limits.max_backoff))
-    }
-
     fn begin(&mut self) -> Effect {
         self.read(Known::UpTo(self.past.floor))
     }
@@ -242,11 +239,6 @@ impl Attempt {
         self.plan = None;
         self.claimed = false;
         Effect::Read(known)
-    }
-
-    /// Whether these still have what is known to be gone.
-    fn has_gone(&self, records: &[Arc<Record>]) -> bool {
-        records.iter().any(|record| Some(&record.uid) == self.past.gone.as_ref())
     }
 
     fn decide(&mut self, records: &[Arc<Record>], now: Now) -> Effect {
@@ -269,7 +261,9 @@ impl Attempt {
         self.plan = Some(plan);
         self.claimed = false;
         match predecessor {
-            Some(predecessor) if !is_claimable(&predecessor) => self.await_deletion(now),
+            Some(predecessor) if !is_claimable(&predecessor) => {
+                Effect::AwaitDeletion(self.deadline.since(now.monotonic).min(self.limits.max_backoff))
+            }
             Some(predecessor) => Effect::Claim(predecessor),
             None => self.create(name),
         }

@@ -33,19 +33,6 @@ enum Look {
     Ended(Option<Arc<Record>>),
 }
 
-/// What is under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum State {
-    Idle,
-    ReadingCounter,
-    ReadingObject,
-    /// The batch is being added.
-    Adding(Register),
-    /// The batch is being taken back, or kept from being added late.
-    Withdrawing(Register),
-    Done,
-}
-
 /// Whether the batch is in the register.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Added {
@@ -69,7 +56,8 @@ pub struct Count {
     base: Option<u64>,
     look: Look,
     added: Added,
-    state: State,
+    /// The write under way: adds the batch, or takes it back once it is withdrawn.
+    sent: Option<Register>,
     next_sequence: u64,
     /// The first sequence under which the batch was withdrawn.
     withdrawn_from: Option<u64>,
@@ -91,7 +79,7 @@ impl Count {
             base: None,
             look: Look::Unknown,
             added: Added::No,
-            state: State::Idle,
+            sent: None,
             next_sequence,
             withdrawn_from: None,
             doubts: 0,
@@ -107,17 +95,16 @@ impl Count {
 
     /// The next effect after `event`.
     pub fn step(&mut self, event: Event, now: Now) -> Effect {
-        let state = std::mem::replace(&mut self.state, State::Idle);
-        let settled = match (state, event) {
+        let settled = match (self.sent.take(), event) {
             (_, Event::Begin | Event::Slept) => None,
-            (State::Adding(_) | State::Withdrawing(_), Event::Written { counter, object }) => {
+            (Some(sent), Event::Written { counter, object }) => {
                 let went_back = object.and_then(|answer| self.looked(answer.ok()?, now));
-                went_back.or_else(|| self.written(state, counter))
+                went_back.or_else(|| self.written(sent, counter))
             }
             (_, Event::Counter(Ok(counter))) => self.read(counter),
             (_, Event::Object(Ok(object))) => self.looked(object, now),
             (_, Event::Counter(Err(error)) | Event::Object(Err(error))) => self.unanswered(&error),
-            (_, Event::Written { .. }) => Some(Next::End(Outcome::Indeterminate(Cause::NoAnswer))),
+            (None, Event::Written { .. }) => Some(Next::End(Outcome::Indeterminate(Cause::NoAnswer))),
         };
         match settled {
             None => self.next(now),
@@ -131,16 +118,10 @@ impl Count {
     }
 
     fn end(&mut self, outcome: Outcome) -> Effect {
-        self.state = State::Done;
         if matches!(outcome, Outcome::Indeterminate(_)) {
             self.own = Own::Unknown;
         }
         Effect::Done(outcome)
-    }
-
-    fn late(&mut self) -> Effect {
-        let is_clean = self.added == Added::No;
-        self.end(if is_clean { Outcome::Late } else { Outcome::Indeterminate(Cause::Late) })
     }
 
     /// What to do, given all that is known.
@@ -150,7 +131,8 @@ impl Count {
             return self.end(Outcome::Counted { record, counter });
         }
         if now.monotonic >= self.batch.deadline {
-            return self.late();
+            let is_clean = self.added == Added::No;
+            return self.end(if is_clean { Outcome::Late } else { Outcome::Indeterminate(Cause::Late) });
         }
         match (&self.look, &self.added) {
             (Look::Ended(newest), Added::No) => {
@@ -162,26 +144,16 @@ impl Count {
                 self.end(Outcome::Indeterminate(Cause::Tampered))
             }
             (Look::Ended(_), _) => self.withdraw(),
-            (_, Added::Yes(_)) => self.look_again(),
+            (_, Added::Yes(_)) => Effect::ReadObject,
             (_, Added::No | Added::Perhaps { .. }) => self.add(),
         }
     }
 
-    fn look_again(&mut self) -> Effect {
-        self.state = State::ReadingObject;
-        Effect::ReadObject
-    }
-
-    fn read_counter(&mut self) -> Effect {
-        self.state = State::ReadingCounter;
-        Effect::ReadCounter
-    }
-
     fn add(&mut self) -> Effect {
         let old = match self.own {
-            Own::Unknown => return self.read_counter(),
+            Own::Unknown => return Effect::ReadCounter,
             Own::NoCounter => {
-                let Look::Counts(record) = &self.look else { return self.look_again() };
+                let Look::Counts(record) = &self.look else { return Effect::ReadObject };
                 self.base.get_or_insert(record.occurrences());
                 None
             }
@@ -190,14 +162,14 @@ impl Count {
         let count = old.map_or(0, |old| old.count).saturating_add(self.batch.size);
         let newest = old.map_or(self.batch.newest, |old| old.newest.max(self.batch.newest));
         let look = self.look == Look::Unknown;
-        self.write(old, count, newest, look, State::Adding)
+        self.write(old, count, newest, look)
     }
 
     /// Writes the register without the batch, under a new sequence: what is in it is taken back, and what is still under way
     /// cannot take effect any more.
     fn withdraw(&mut self) -> Effect {
         let old = match self.own {
-            Own::Unknown => return self.read_counter(),
+            Own::Unknown => return Effect::ReadCounter,
             Own::NoCounter => {
                 if let Look::Ended(Some(record)) = &self.look {
                     self.base.get_or_insert(record.occurrences());
@@ -210,24 +182,17 @@ impl Count {
         let count = old.map_or(0, |old| old.count).saturating_sub(in_it);
         let newest = old.map_or(self.batch.newest, |old| old.newest);
         self.withdrawn_from.get_or_insert(self.next_sequence);
-        self.write(old, count, newest, false, State::Withdrawing)
+        self.write(old, count, newest, false)
     }
 
-    fn write(
-        &mut self,
-        old: Option<Register>,
-        count: u64,
-        newest: Timestamp,
-        look: bool,
-        state: fn(Register) -> State,
-    ) -> Effect {
+    fn write(&mut self, old: Option<Register>, count: u64, newest: Timestamp, look: bool) -> Effect {
         let sequence = self.next_sequence;
         if sequence >= self.batch.first_sequence + WRITES_MAX {
             return self.end(Outcome::Indeterminate(Cause::NoAnswer));
         }
         self.next_sequence += 1;
         let new = Register { count, sequence, newest };
-        self.state = state(new);
+        self.sent = Some(new);
         let create = (self.own == Own::NoCounter).then(|| self.base.unwrap_or(1));
         Effect::Write { write: Write { create, old, new }, look }
     }
@@ -247,9 +212,9 @@ impl Count {
         None
     }
 
-    fn written(&mut self, state: State, answer: Answer<Counter>) -> Option<Next> {
+    fn written(&mut self, sent: Register, answer: Answer<Counter>) -> Option<Next> {
         let error = match answer {
-            Ok(counter) => return self.applied(state, counter),
+            Ok(counter) => return self.applied(sent, counter),
             Err(error) => error,
         };
         match &error {
@@ -268,34 +233,31 @@ impl Count {
                 let error = Error::Throttled { message: message.clone(), retry_after: Duration::from_secs(1) };
                 Some(Next::Sleep(self.backoff(), error))
             }
-            Error::Throttled { retry_after, .. } => {
-                let pause = self.backoff().max(*retry_after);
-                Some(Next::Sleep(pause, error))
-            }
-            error if error.is_ambiguous() => {
-                if matches!(state, State::Adding(_)) {
-                    self.added = Added::Perhaps { tested: self.own };
+            error => {
+                if error.is_ambiguous() {
+                    if self.withdrawn_from.is_none() {
+                        self.added = Added::Perhaps { tested: self.own };
+                    }
+                    self.own = Own::Unknown;
                 }
-                self.own = Own::Unknown;
                 self.unanswered(error)
             }
-            _ => Some(Next::End(self.refused(error))),
         }
     }
 
-    fn applied(&mut self, state: State, counter: Counter) -> Option<Next> {
+    fn applied(&mut self, sent: Register, counter: Counter) -> Option<Next> {
         self.doubts = 0;
         let register = counter.registers.get(&self.boot).copied();
         self.own = Own::Known(register);
-        match state {
-            State::Adding(sent) if register == Some(sent) => {
-                self.added = Added::Yes(counter);
-                None
-            }
-            State::Withdrawing(sent) if register == Some(sent) => Some(self.withdrawn()),
+        if register != Some(sent) {
             // The answer is not of what was written.
-            _ => Some(Next::End(Outcome::Indeterminate(Cause::Tampered))),
+            return Some(Next::End(Outcome::Indeterminate(Cause::Tampered)));
         }
+        if self.withdrawn_from.is_some() {
+            return Some(self.withdrawn());
+        }
+        self.added = Added::Yes(counter);
+        None
     }
 
     fn withdrawn(&self) -> Next {

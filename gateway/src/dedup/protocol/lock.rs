@@ -1,8 +1,8 @@
-//! The lock's rules: what this process holds, what it has seen of others, and what an acquisition or a release does next.
+//! The lock's rules: what this process holds, what it has seen of others, and what follows for an acquisition or a release.
 //!
 //! A doubt here costs time and nothing more: that there is one RemediationRequest is the fence's to keep.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -10,25 +10,14 @@ use k8s_openapi::{
 };
 use kube::api::Preconditions;
 
-use super::Now;
+use super::{Answer, Now};
 use crate::{
-    config,
+    config::{self, Identity},
     context::Monotonic,
     dedup::observed::Observed,
+    kubernetes::Error,
     remediation::{LeaseName, MANAGED_BY, MANAGED_BY_LABEL, PROTOCOL, PROTOCOL_LABEL},
 };
-
-pub(in crate::dedup) mod acquire;
-pub(in crate::dedup) mod release;
-
-/// Who holds the locks of this process.
-#[derive(Clone, Debug)]
-pub struct Holder {
-    /// `holderIdentity`: the pod's name.
-    pub identity: String,
-    /// The pod's uid, for an ownerReference; without one, leases have no owner.
-    pub pod_uid: Option<String>,
-}
 
 /// What became of an attempt to acquire a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +31,7 @@ pub enum Acquisition {
 /// What this process knows of locks.
 #[derive(Debug)]
 pub(in crate::dedup) struct Locks {
-    holder: Holder,
+    identity: Identity,
     config: config::Lock,
     held: BTreeMap<LeaseName, Held>,
     /// Leases of others, and since when they have not changed.
@@ -62,10 +51,10 @@ struct Held {
 }
 
 impl Locks {
-    /// None yet; `holder` will hold them.
-    pub(in crate::dedup) fn new(holder: Holder, config: config::Lock) -> Self {
+    /// None yet; the pod of `identity` will hold them.
+    pub(in crate::dedup) fn new(identity: Identity, config: config::Lock) -> Self {
         let (held, acquiring, doubts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { holder, config, held, others: Observed::default(), acquiring, doubts }
+        Self { identity, config, held, others: Observed::default(), acquiring, doubts }
     }
 
     /// The names of those held.
@@ -110,7 +99,51 @@ impl Locks {
         !again
     }
 
-    fn hold(&mut self, name: &LeaseName, lease: Lease, now: Now) {
+    /// Whether the lease `name` was another's a moment ago, at the try before this one.
+    pub(in crate::dedup) fn was_there(&self, name: &LeaseName, now: Now) -> bool {
+        self.others.was_there(name.as_str(), now.monotonic - 2 * self.config.max_backoff)
+    }
+
+    /// The lease `name` is not there.
+    pub(in crate::dedup) fn forget(&mut self, name: &LeaseName) {
+        self.others.forget(name.as_str());
+    }
+
+    /// What an acquisition makes of a `lease` that exists: it is decided, or the lease is to be replaced by this one; with whose
+    /// it was, if it had expired in the hands of another.
+    pub(in crate::dedup) fn judge(
+        &mut self,
+        name: &LeaseName,
+        lease: &Lease,
+        now: Now,
+    ) -> ControlFlow<Acquisition, (Lease, Option<String>)> {
+        let ours = self.is_ours(lease);
+        if ours && self.holds(name, lease, now) {
+            return ControlFlow::Break(Acquisition::Acquired);
+        }
+        let expired = self.others.is_expired(lease, now, &self.config);
+        if !ours && !expired {
+            return ControlFlow::Break(Acquisition::Contended);
+        }
+        // Ours, but of an incarnation before a restart, expired, or about to be released: a new version makes it ours.
+        let from = (!ours).then(|| holder_of(lease).unwrap_or("nobody").to_owned());
+        ControlFlow::Continue((self.desired(name, Some(lease), now), from))
+    }
+
+    /// The version of `lease` to delete if it is ours unheard. While it may be made ours by an acquisition that has not heard of
+    /// it yet, this fails as a request does that is to be tried again.
+    pub(in crate::dedup) fn unheard(&self, name: &LeaseName, lease: Lease) -> Answer<Option<Preconditions>> {
+        if self.held.contains_key(name) || !self.is_ours(&lease) {
+            return Ok(None);
+        }
+        if self.acquiring.contains_key(name) {
+            return Err(Error::Deadline);
+        }
+        Ok(Some(exactly(lease.metadata)))
+    }
+
+    /// `lease` is ours, as an answer has said.
+    pub(in crate::dedup) fn hold(&mut self, name: &LeaseName, lease: Lease, now: Now) {
         self.others.forget(name.as_str());
         let since = self.held.get(name).map_or(now.monotonic, |held| held.since);
         let held = Held { version: exactly(lease.metadata), since, renewed: now.monotonic };
@@ -128,20 +161,20 @@ impl Locks {
 
     /// Whether it says that this pod holds it.
     fn is_ours(&self, lease: &Lease) -> bool {
-        holder_of(lease) == Some(self.holder.identity.as_str())
+        holder_of(lease) == Some(self.identity.pod_name.as_str())
     }
 
     /// The lease as this process would hold it: new, or in place of `previous`.
-    fn desired(&self, name: &LeaseName, previous: Option<&Lease>, now: Now) -> Lease {
-        let Self { holder, config, .. } = self;
+    pub(in crate::dedup) fn desired(&self, name: &LeaseName, previous: Option<&Lease>, now: Now) -> Lease {
+        let Self { identity: Identity { pod_name, pod_uid, .. }, config, .. } = self;
         let time = MicroTime(now.wall);
         let before = previous.and_then(|lease| lease.spec.as_ref());
         let changes_hands = previous.is_some_and(|lease| !self.is_ours(lease));
         let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
-        let owner = holder.pod_uid.as_ref().map(|uid| OwnerReference {
+        let owner = pod_uid.as_ref().map(|uid| OwnerReference {
             api_version: "v1".to_owned(),
             kind: "Pod".to_owned(),
-            name: holder.identity.clone(),
+            name: pod_name.clone(),
             uid: uid.clone(),
             ..OwnerReference::default()
         });
@@ -153,7 +186,7 @@ impl Locks {
         labels.insert(MANAGED_BY_LABEL.to_owned(), MANAGED_BY.to_owned());
         labels.insert(PROTOCOL_LABEL.to_owned(), PROTOCOL.to_owned());
         let spec = LeaseSpec {
-            holder_identity: Some(holder.identity.clone()),
+            holder_identity: Some(pod_name.clone()),
             lease_duration_seconds: Some(i32::try_from(config.duration.as_secs()).unwrap_or(i32::MAX)),
             acquire_time: Some(time.clone()),
             renew_time: Some(time),

@@ -64,20 +64,10 @@ pub(in crate::dedup) struct Due {
     pub(in crate::dedup) known: Monotonic,
 }
 
-impl From<Pending> for Due {
-    fn from(Pending { record, counted, known, .. }: Pending) -> Self {
-        Self { record, counted, known }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Pending {
-    /// The newest version known of what it is counted on.
-    record: Arc<Record>,
-    counted: Counted,
-    /// When so much had been counted, or before.
-    known: Monotonic,
-    due: Monotonic,
+    what: Due,
+    at: Monotonic,
     /// What the status said when it became due: who sees that another raises it waits once more, if it has counted meanwhile.
     status_said: u64,
     /// The total then.
@@ -85,44 +75,37 @@ struct Pending {
 }
 
 impl Projection {
-    /// Notes that `counted`, which was asked for at `known`, is to be projected to the object of `record`, at `due` unless
-    /// something is due already. What was to be projected to another object is to be projected now.
-    pub(in crate::dedup) fn counted(
-        &mut self,
-        record: &Arc<Record>,
-        counted: Counted,
-        known: Monotonic,
-        due: Monotonic,
-    ) -> Option<Due> {
-        let status_said = record.occurrences();
-        let fresh = || Pending { record: Arc::clone(record), counted, known, due, status_said, total: 0 };
+    /// Notes that `new` is to be projected, `at` this moment unless something is due already. What was to be projected to another
+    /// object is to be projected now.
+    pub(in crate::dedup) fn counted(&mut self, new: Due, at: Monotonic) -> Option<Due> {
         match &mut self.pending {
-            Some(pending) if pending.record.uid == record.uid => {
-                pending.record = Arc::clone(record);
-                if counted.total >= pending.counted.total {
-                    pending.known = known;
-                }
-                pending.counted = Counted { total: counted.total.max(pending.counted.total), ..counted };
+            Some(Pending { what, .. }) if what.record.uid == new.record.uid => {
+                let known = if new.counted.total >= what.counted.total { new.known } else { what.known };
+                let total = new.counted.total.max(what.counted.total);
+                *what = Due { counted: Counted { total, ..new.counted }, known, ..new };
                 None
             }
-            pending => pending.replace(fresh()).map(Due::from),
+            pending => {
+                let status_said = new.record.occurrences();
+                pending.replace(Pending { what: new, at, status_said, total: 0 }).map(|pending| pending.what)
+            }
         }
     }
 
     /// The newest version known of what something is to be projected to.
     pub(in crate::dedup) fn record(&self) -> Option<&Arc<Record>> {
-        self.pending.as_ref().map(|pending| &pending.record)
+        self.pending.as_ref().map(|pending| &pending.what.record)
     }
 
     /// When something is to be done.
     pub(in crate::dedup) fn due(&self) -> Option<Monotonic> {
-        self.pending.as_ref().map(|pending| pending.due)
+        self.pending.as_ref().map(|pending| pending.at)
     }
 
     /// Waits until `again`.
     pub(in crate::dedup) fn postpone(&mut self, again: Monotonic) {
         if let Some(pending) = &mut self.pending {
-            pending.due = again;
+            pending.at = again;
         }
     }
 
@@ -135,20 +118,21 @@ impl Projection {
         again: Monotonic,
     ) -> Option<Due> {
         let mut pending = self.pending.take()?;
-        if let Some(viewed) = viewed(&pending.record.uid).filter(|viewed| viewed.version > pending.record.version) {
-            pending.record = viewed;
+        let Due { record, counted, .. } = &mut pending.what;
+        if let Some(viewed) = viewed(&record.uid).filter(|viewed| viewed.version > record.version) {
+            *record = viewed;
         }
-        if !pending.counted.is_ahead_of(&pending.record) {
+        if !counted.is_ahead_of(record) {
             return None;
         }
-        let said = pending.record.occurrences();
-        if said > pending.status_said && pending.counted.total > pending.total {
-            (pending.status_said, pending.total) = (said, pending.counted.total);
-            pending.due = again;
+        let said = record.occurrences();
+        if said > pending.status_said && counted.total > pending.total {
+            (pending.status_said, pending.total) = (said, counted.total);
+            pending.at = again;
             self.pending = Some(pending);
             return None;
         }
-        Some(Due::from(pending))
+        Some(pending.what)
     }
 }
 

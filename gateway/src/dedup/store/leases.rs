@@ -1,7 +1,7 @@
 //! All requests for the leases that are locks.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, ListParams, ObjectList, PostParams, Preconditions};
+use kube::api::{ListParams, ObjectList, Preconditions};
 
 use crate::{
     context::Monotonic,
@@ -10,11 +10,11 @@ use crate::{
     remediation::{COMPONENT_LABEL, COUNTER_COMPONENT, LeaseName, MANAGED_BY, MANAGED_BY_LABEL},
 };
 
-const CREATE: Operation = Operation { verb: "create", resource: "leases" };
-const GET: Operation = Operation { verb: "get", resource: "leases" };
+pub(super) const CREATE: Operation = Operation { verb: "create", resource: "leases" };
+pub(super) const GET: Operation = Operation { verb: "get", resource: "leases" };
 const UPDATE: Operation = Operation { verb: "update", resource: "leases" };
-const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
-const LIST: Operation = Operation { verb: "list", resource: "leases" };
+pub(super) const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
+pub(super) const LIST: Operation = Operation { verb: "list", resource: "leases" };
 
 /// Locks in one namespace. Each request is tried again as the policy of [`Kubernetes::call`] says.
 pub(in crate::dedup) struct Leases {
@@ -35,13 +35,11 @@ impl Leases {
         deadline: Monotonic,
         in_doubt: &mut bool,
     ) -> Answer<Lease> {
-        let params = PostParams::default();
-        self.kubernetes.call_noting(CREATE, deadline, || self.api.create(&params, lease), in_doubt).await
+        self.kubernetes.call_noting(CREATE, deadline, || self.api.create(lease), in_doubt).await
     }
 
-    pub(in crate::dedup) async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Answer<Option<Box<Lease>>> {
-        let found = self.kubernetes.call(GET, deadline, || self.api.get_opt(name.as_str())).await?;
-        Ok(found.map(Box::new))
+    pub(in crate::dedup) async fn get(&self, name: &LeaseName, deadline: Monotonic) -> Answer<Option<Lease>> {
+        self.kubernetes.call(GET, deadline, || self.api.get_opt(name.as_str())).await
     }
 
     /// Replaces it in exactly the version of `lease`; notes whether that is `in_doubt`.
@@ -52,15 +50,13 @@ impl Leases {
         deadline: Monotonic,
         in_doubt: &mut bool,
     ) -> Answer<Lease> {
-        let params = PostParams::default();
-        let send = || self.api.replace(name.as_str(), &params, lease);
+        let send = || self.api.replace(name.as_str(), lease);
         self.kubernetes.call_noting(UPDATE, deadline, send, in_doubt).await
     }
 
     /// Deletes exactly this version.
     pub(in crate::dedup) async fn delete(&self, name: &str, version: Preconditions, deadline: Monotonic) -> Answer<()> {
-        let params = DeleteParams::default().preconditions(version);
-        self.kubernetes.call(DELETE, deadline, || self.api.delete(name, &params)).await
+        self.kubernetes.call(DELETE, deadline, || self.api.delete(name, &version)).await
     }
 
     /// The locks of all replicas and versions of the gateway, up to `limit`.

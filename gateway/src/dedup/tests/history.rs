@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use rstest::rstest;
 
 use super::{active, fingerprint, records, terminal, version};
@@ -20,14 +22,14 @@ fn at(record: Record, number: u64) -> Record {
 fn index() -> Index {
     let mut index = Index::default();
     index.replace(vec![at(active("a"), 5), at(active("b"), 6)], version(6));
-    index.delete(at(terminal("b"), 7));
+    index.delete(&at(terminal("b"), 7));
     index.reach(version(8));
     index
 }
 
 fn view() -> (View, Metrics) {
     let metrics = Metrics::new().unwrap();
-    let view = View::new(metrics.clone(), Versions::new(metrics.clone()));
+    let view = View::new(metrics.clone(), Arc::new(Versions::new(metrics.clone())));
     view.update(|known| {
         *known = index();
         Default::default()

@@ -1,36 +1,13 @@
 //! Signals on their way to the worker of their fingerprint.
 
-use super::super::inbox::{Full, Inboxes, Pending, WORKERS_MAX};
-use crate::{
-    context::Monotonic,
-    dedup::deduplicate::Error,
-    remediation::{Fingerprint, Signal, Source, TargetResource},
+use super::{
+    super::inbox::{Full, Inboxes, Pending, WORKERS_MAX},
+    signal_of,
 };
-
-fn signal(identity: &str) -> Signal {
-    Signal {
-        fingerprint: Fingerprint::of(identity),
-        name: "A".to_owned(),
-        severity: "warning".to_owned(),
-        source: Source::Prometheus,
-        target: TargetResource {
-            api_version: String::new(),
-            kind: "Deployment".to_owned(),
-            name: identity.to_owned(),
-            namespace: "shop".to_owned(),
-        },
-        cluster_id: None,
-        firing_time: super::EPOCH,
-        received_time: super::EPOCH,
-        labels: Default::default(),
-        annotations: Default::default(),
-        provider_data: Default::default(),
-        original_payload: String::new(),
-    }
-}
+use crate::{context::Monotonic, dedup::deduplicate::Error, remediation::Fingerprint};
 
 fn pending(identity: &str) -> Box<Pending> {
-    Pending::new(signal(identity), Monotonic::default()).0
+    Pending::new(signal_of(Fingerprint::of(identity)), Monotonic::default()).0
 }
 
 #[test]
@@ -76,7 +53,7 @@ fn no_more_signals_wait_than_there_is_room_for() {
 #[test]
 fn a_worker_that_ended_as_it_should_not_answers_nobody_and_is_replaced() {
     let inboxes = Inboxes::default();
-    let (first, mut answer) = Pending::new(signal("a"), Monotonic::default());
+    let (first, mut answer) = Pending::new(signal_of(Fingerprint::of("a")), Monotonic::default());
     drop(inboxes.send(first, 9).unwrap().unwrap());
     assert!(answer.try_recv().is_err(), "its sender is gone");
     let mut inbox = inboxes.send(pending("a"), 9).unwrap().unwrap();

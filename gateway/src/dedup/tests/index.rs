@@ -21,7 +21,7 @@ fn events_never_move_the_view_backwards() {
     index.replace(vec![at(active("a"), 5)], version(8));
     index.apply(at(active("a"), 7));
     assert_eq!(uids(&index), ["a@5"]);
-    index.delete(at(active("a"), 8));
+    index.delete(&at(active("a"), 8));
     index.reach(version(3));
     assert_eq!((uids(&index), index.version()), (vec!["a@5".to_owned()], Some(version(8))));
     index.apply(at(active("a"), 9));
@@ -32,7 +32,7 @@ fn events_never_move_the_view_backwards() {
 fn a_deleted_object_is_gone() {
     let mut index = Index::default();
     index.replace(vec![at(active("a"), 5)], version(5));
-    index.delete(at(terminal("a"), 6));
+    index.delete(&at(terminal("a"), 6));
     assert_eq!((uids(&index), index.version()), (Vec::new(), Some(version(6))));
 }
 
@@ -95,7 +95,7 @@ fn twins_are_noticed_once_when_the_second_becomes_active() {
     let change = index.apply(at(active("c"), 3));
     assert_eq!(change.twins, [(fingerprint(), vec!["rr-a".to_owned(), "rr-c".to_owned()])]);
     assert!(index.apply(at(active("c"), 4)).twins.is_empty());
-    index.delete(at(active("a"), 5));
+    index.delete(&at(active("a"), 5));
     assert!(index.apply(at(active("c"), 6)).twins.is_empty());
 }
 
@@ -105,7 +105,7 @@ fn an_index_that_was_dropped_is_filled_by_a_list_alone() {
     index.replace(vec![at(active("a"), 5)], version(5));
     index.rewind();
     index.apply(at(active("a"), 6));
-    index.delete(at(active("b"), 7));
+    index.delete(&at(active("b"), 7));
     assert_eq!((index.len(), index.version()), (0, None));
     let change = index.replace(vec![at(active("a"), 6)], version(6));
     assert!(!change.rewound && index.len() == 1);

@@ -17,6 +17,10 @@ fn counted(total: u64) -> Counted {
     Counted { total, first_seen: EPOCH, last_seen: EPOCH }
 }
 
+fn due(record: &Arc<Record>, counted: Counted, known: Monotonic) -> Due {
+    Due { record: Arc::clone(record), counted, known }
+}
+
 fn says(occurrences: Option<i64>) -> Record {
     let (first_seen, last_seen) = (Some(EPOCH), Some(EPOCH));
     let deduplication = Some(Deduplication { occurrences, first_seen, last_seen, ..Deduplication::default() });
@@ -70,7 +74,7 @@ fn who_sees_that_another_raises_the_count_waits_once_more() {
     let at = |secs| Monotonic::from_start(std::time::Duration::from_secs(secs));
     let mut projection = Projection::default();
     let record = Arc::new(says(Some(2)));
-    assert_eq!(projection.counted(&record, counted(9), at(0), at(1)), None);
+    assert_eq!(projection.counted(due(&record, counted(9), at(0)), at(1)), None);
     let raised = || Some(Arc::new(Record { version: super::version(11), ..says(Some(5)) }));
     assert_eq!(projection.take(|_| raised(), at(2)), None);
     assert_eq!(projection.due(), Some(at(2)));
@@ -89,9 +93,9 @@ fn who_sees_the_count_raised_again_writes_unless_it_has_counted_meanwhile(
     let mut projection = Projection::default();
     let record = Arc::new(says(Some(2)));
     let raised = |said| Some(Arc::new(Record { version: super::version(11), ..says(Some(said)) }));
-    projection.counted(&record, counted(9), at(0), at(1));
+    projection.counted(due(&record, counted(9), at(0)), at(1));
     assert_eq!(projection.take(|_| raised(5), at(2)), None);
-    projection.counted(&record, counted(9 + meanwhile), at(0), at(1));
+    projection.counted(due(&record, counted(9 + meanwhile), at(0)), at(1));
     assert_eq!(projection.take(|_| raised(7), at(3)).is_some(), writes);
 }
 
@@ -99,9 +103,9 @@ fn who_sees_the_count_raised_again_writes_unless_it_has_counted_meanwhile(
 fn what_was_counted_on_another_object_is_projected_to_that() {
     let (mut projection, now) = (Projection::default(), Monotonic::default());
     let (first, second) = (Arc::new(active("a")), Arc::new(active("b")));
-    assert_eq!(projection.counted(&first, counted(9), now, now), None);
+    assert_eq!(projection.counted(due(&first, counted(9), now), now), None);
     let uid_and_total = |due: Due| (due.record.uid.clone(), due.counted.total);
-    let other = projection.counted(&second, counted(1), now, now);
+    let other = projection.counted(due(&second, counted(1), now), now);
     assert_eq!(other.map(uid_and_total), Some(("a".into(), 9)));
     assert_eq!(projection.take(|_| None, now).map(uid_and_total), Some(("b".into(), 1)));
 }
@@ -112,8 +116,8 @@ fn what_is_projected_is_as_old_as_the_largest_count() {
     let record = Arc::new(active("a"));
     for (second, known) in [(8, 1), (9, 2), (10, 2)] {
         let mut projection = Projection::default();
-        projection.counted(&record, counted(9), at(1), at(1));
-        projection.counted(&record, counted(second), at(2), at(2));
+        projection.counted(due(&record, counted(9), at(1)), at(1));
+        projection.counted(due(&record, counted(second), at(2)), at(2));
         projection.postpone(at(3));
         let due = projection.take(|_| None, at(4)).unwrap();
         assert_eq!((due.counted.total, due.known), (second.max(9), at(known)));

@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn view() -> (View, Metrics) {
     let metrics = Metrics::new().unwrap();
-    (View::new(metrics.clone(), Versions::new(metrics.clone())), metrics)
+    (View::new(metrics.clone(), Arc::new(Versions::new(metrics.clone()))), metrics)
 }
 
 fn list(view: &View, records: Vec<Record>, number: u64) {

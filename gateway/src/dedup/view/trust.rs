@@ -1,10 +1,10 @@
 //! Whether a view can be relied on: it goes with what GETs, writes and consistent lists say, or it is dropped.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::View;
+use super::{View, until};
 use crate::{
     context::Monotonic,
     dedup::history::{Asked, Consequence, Finding, Suspects},
@@ -32,9 +32,9 @@ impl View {
     pub(in crate::dedup) fn agrees(&self, asked: &Asked, record: &Record) -> bool {
         let continued = asked.is_continued_by(record);
         if !continued {
-            self.contradicted(asked, &record.name);
+            self.suspect(&record.name, &asked.fingerprint);
         }
-        continued && self.is_trusted(asked.epoch)
+        self.still_holds(continued, asked.epoch) && !self.is_doubtful()
     }
 
     /// As [`View::agrees`], for what a write of our own, sent at `before`, has made of an object that was `known` in this version.
@@ -71,20 +71,12 @@ impl View {
         version: ResourceVersion,
         records: &[Arc<Record>],
     ) -> bool {
-        let continued = asked.is_continued_by_list(version, records);
-        if !continued && !self.is_doubtful() {
-            self.drop_since(asked.epoch);
-        }
-        continued && self.is_trusted(asked.epoch)
+        self.still_holds(asked.is_continued_by_list(version, records), asked.epoch) && !self.is_doubtful()
     }
 
     /// Notes the version of a consistent list that was asked for when the view stood at `asked`.
     pub(in crate::dedup) fn heard(&self, epoch: u64, asked: Option<ResourceVersion>, version: ResourceVersion) -> bool {
-        let continued = asked <= Some(version);
-        if !continued && !self.is_doubtful() {
-            self.drop_since(epoch);
-        }
-        continued && self.epoch() == epoch
+        self.still_holds(asked <= Some(version), epoch)
     }
 
     /// Notes that `name` was not found. If the view knew it, it is looked whether the view learns that, too.
@@ -94,33 +86,27 @@ impl View {
         }
     }
 
-    fn contradicted(&self, asked: &Asked, name: &str) {
-        self.suspect(name, &asked.fingerprint);
-        if !self.is_doubtful() {
-            self.drop_since(asked.epoch);
+    /// Drops what was known in `epoch` unless an answer has `continued` it; tells whether it still holds.
+    fn still_holds(&self, continued: bool, epoch: u64) -> bool {
+        if !continued && !self.is_doubtful() {
+            self.drop_since(epoch);
         }
+        continued && self.epoch() == epoch
     }
 
     /// Drops what was known in `epoch`, unless that has happened.
     fn drop_since(&self, epoch: u64) {
-        self.update(|index| if index.epoch() == epoch { index.rewind() } else { Default::default() });
+        let _ = self.update(|index| if index.epoch() == epoch { index.rewind() } else { Default::default() });
     }
 
     fn suspect(&self, name: &str, fingerprint: &Fingerprint) {
         self.suspects().add(name, fingerprint);
-        self.shared.suspected.notify_waiters();
+        self.suspected.notify_waiters();
     }
 
     /// Waits for a suspect.
     pub(in crate::dedup) async fn suspected(&self) {
-        loop {
-            let mut suspected = pin!(self.shared.suspected.notified());
-            suspected.as_mut().enable();
-            if !self.suspects().is_empty() {
-                return;
-            }
-            suspected.await;
-        }
+        until(&self.suspected, || !self.suspects().is_empty()).await;
     }
 
     /// Names and fingerprints of objects of which view and etcd were seen to disagree.
@@ -135,7 +121,7 @@ impl View {
             Consequence::Nothing => {}
             Consequence::DropView => self.drop_since(epoch),
             Consequence::Doubt => {
-                self.shared.doubt.send_replace(true);
+                self.doubt.send_replace(true);
                 self.drop_since(epoch);
                 tracing::error!(
                     %name,
@@ -144,7 +130,7 @@ impl View {
                 );
             }
             Consequence::Believe => {
-                self.shared.doubt.send_replace(false);
+                self.doubt.send_replace(false);
                 self.drop_since(epoch);
                 tracing::info!("lists of the API servers agree with etcd again");
             }
@@ -153,15 +139,15 @@ impl View {
 
     /// Whether lists of the API servers contradict etcd.
     pub(in crate::dedup) fn is_doubtful(&self) -> bool {
-        *self.shared.doubt.borrow()
+        *self.doubt.borrow()
     }
 
     /// Tells when [`View::is_doubtful`] changes.
     pub(in crate::dedup) fn doubt(&self) -> watch::Receiver<bool> {
-        self.shared.doubt.subscribe()
+        self.doubt.subscribe()
     }
 
-    fn suspects(&self) -> std::sync::MutexGuard<'_, Suspects> {
-        self.shared.suspects.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn suspects(&self) -> MutexGuard<'_, Suspects> {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

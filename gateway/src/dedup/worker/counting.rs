@@ -1,8 +1,8 @@
 //! Counts a batch, and answers those in it.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc};
 
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::{
     super::{
@@ -11,8 +11,9 @@ use super::{
         inbox::Pending,
         protocol::{
             count::{self, Batch, Cause, Count},
-            projection::Counted,
+            projection::{Counted, Due},
         },
+        store::PATCH_COUNTER,
     },
     Worker,
 };
@@ -30,10 +31,12 @@ impl Worker {
         let now = core.context.monotonic();
         let size = u64::try_from(batch.len()).unwrap_or(u64::MAX);
         let newest = batch.iter().map(|pending| pending.signal.received_time).max();
-        let Some(deadline) = batch.iter().map(|pending| pending.deadline).max() else { return };
+        let deadline = batch.iter().map(|pending| pending.deadline).max();
+        let (Some(first), Some(newest), Some(deadline)) = (batch.front(), newest, deadline) else { return };
+        // The one request is for all of them; what is logged on the way has the id of the first.
+        let span = first.span.clone();
         core.metrics.commit_batch_size.observe(size as f64);
         let own = core.registers.of(&target);
-        let newest = newest.unwrap_or_else(|| core.context.now());
         let first_sequence = core.next_sequences();
         let mut machine = Count::new(
             Arc::clone(&target),
@@ -42,8 +45,6 @@ impl Worker {
             Batch { size, newest, deadline, first_sequence },
             core.config.processing.retry.clone(),
         );
-        // The one request is for all of them; what is logged on the way has the id of the first.
-        let span = batch.front().map_or_else(Span::none, |pending| pending.span.clone());
         let counting = trace::together(batch.iter().map(|pending| &pending.scope), Kind::Internal, || "count".into());
         if size > 1 {
             counting.scope().note(|notes| notes.int("gateway.batch.signals", i64::try_from(size).unwrap_or(i64::MAX)));
@@ -60,9 +61,7 @@ impl Worker {
                     core.metrics.counts_taken_back.inc();
                 }
                 self.pace.came_to_nothing(core.context.monotonic(), &core.config.lock);
-                for pending in batch.into_iter().rev() {
-                    self.waiting.push_front(pending);
-                }
+                self.waiting = batch;
                 match newest {
                     Some(newest) => self.past.floor = self.past.floor.max(newest.version),
                     None => self.past.gone = Some(target.uid.clone()),
@@ -70,7 +69,7 @@ impl Worker {
             }
             count::Outcome::Late => self.fail(batch, &Error::Deadline),
             count::Outcome::Refused(error) => {
-                self.fail(batch, &driver::failed(driver::COUNT, &error));
+                self.fail(batch, &driver::failed(PATCH_COUNTER, &error));
             }
             count::Outcome::Indeterminate(cause) => {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
@@ -82,8 +81,7 @@ impl Worker {
                         );
                     });
                 }
-                let reason = "the signal's count could not be settled in time";
-                self.fail(batch, &Error::Busy { reason, retry_after: Duration::from_secs(1) });
+                self.fail(batch, &Error::busy("the signal's count could not be settled in time", 1));
             }
         }
     }
@@ -91,16 +89,15 @@ impl Worker {
     fn counted(&mut self, batch: VecDeque<Box<Pending>>, record: Arc<Record>, counter: &Counter, known: Monotonic) {
         let core = &self.core;
         let counted = Counted::of(counter, &record, core.context.now());
-        let Counted { total, first_seen, last_seen } = counted;
         self.pace.got_on();
-        let mut occurrence = total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+        let mut total = counted.total.saturating_sub(u64::try_from(batch.len()).unwrap_or(u64::MAX));
         for pending in batch {
-            occurrence = occurrence.saturating_add(1);
+            total = total.saturating_add(1);
             core.metrics.signals_deduplicated.with_label_values(&[pending.signal.source.as_str()]).inc();
-            pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, occurrence, first_seen, last_seen)));
+            pending.answer(Ok(self.accepted(&record, Outcome::Deduplicated, Counted { total, ..counted })));
         }
         let soon = self.soon();
-        self.note(&record, counted, known, soon);
+        self.note(Due { record: Arc::clone(&record), counted, known }, soon);
         self.past.floor = self.past.floor.max(record.version);
         self.known = Some(record);
     }

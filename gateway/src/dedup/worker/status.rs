@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::{
     super::{
         projector,
-        protocol::projection::{Counted, DELAY, Due, Projection},
+        protocol::projection::{DELAY, Due, Projection},
     },
     Worker,
 };
-use crate::{context::Monotonic, remediation::Record};
+use crate::context::Monotonic;
 
 impl Worker {
     /// When a count of now is projected.
@@ -18,9 +18,9 @@ impl Worker {
         context.monotonic() + context.jitter(DELAY.0, DELAY.1)
     }
 
-    /// Has `counted`, which was asked for at `known`, projected at `due`. What was counted on another object is projected now.
-    pub(super) fn note(&mut self, record: &Arc<Record>, counted: Counted, known: Monotonic, due: Monotonic) {
-        if let Some(other) = self.projection.counted(record, counted, known, due) {
+    /// Has `what` projected `at` this moment. What was counted on another object is projected now.
+    pub(super) fn note(&mut self, what: Due, at: Monotonic) {
+        if let Some(other) = self.projection.counted(what, at) {
             self.write_status(other);
         }
     }

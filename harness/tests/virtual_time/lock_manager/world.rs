@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use embedded_apiserver::{EmbeddedApi, Faults, Latency, RequestRecord, Script};
 use gateway::{
-    config::{self, Retry},
+    config::{self, Identity, Retry},
     context::{Context, Monotonic, SimulatedClock},
-    dedup::lock::{Acquisition, Holder, LockManager},
+    dedup::lock::{Acquisition, LockManager},
     kubernetes::{Error, Kubernetes},
     metrics::Metrics,
     remediation::LeaseName,
@@ -73,9 +73,10 @@ impl World {
         let metrics = Metrics::new().unwrap();
         let client = self.api.client(&name, &self.namespace);
         let kubernetes = Kubernetes::new(client, context.clone(), metrics.clone(), Retry::default());
-        let holder = Holder { identity: name, pod_uid: uid.map(str::to_owned) };
+        let pod_uid = uid.map(str::to_owned);
+        let identity = Identity { pod_name: name, pod_namespace: self.namespace.clone(), pod_uid };
         let config = config::Lock::default();
-        let manager = LockManager::new(kubernetes, context.clone(), metrics.clone(), &self.namespace, holder, config);
+        let manager = LockManager::new(kubernetes, context.clone(), metrics.clone(), &identity, config);
         Pod { manager, context, metrics }
     }
 

@@ -40,18 +40,14 @@ pub struct Batch {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "what a variant says names its fields")]
 pub enum Effect {
     /// Read the counter, as it is now.
     ReadCounter,
     /// Read the RemediationRequest, as it is now.
     ReadObject,
     /// Write the register; with `look`, read the RemediationRequest at the same time.
-    Write {
-        /// The write.
-        write: Write,
-        /// Whether to read the RemediationRequest as well.
-        look: bool,
-    },
+    Write { write: Write, look: bool },
     /// Wait so long at least, with jitter.
     Sleep(Duration),
     /// The result.
@@ -71,6 +67,7 @@ pub struct Write {
 
 /// What was observed of the last effect.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "what a variant says names its fields")]
 pub enum Event {
     /// Nothing yet.
     Begin,
@@ -80,32 +77,18 @@ pub enum Event {
     Counter(Answer<Option<Counter>>),
     /// Answer to [`Effect::ReadObject`].
     Object(Answer<Option<Arc<Record>>>),
-    /// Answers to [`Effect::Write`].
-    Written {
-        /// Of the write: the counter as it made it.
-        counter: Answer<Counter>,
-        /// Of the read, if there was one.
-        object: Option<Answer<Option<Arc<Record>>>>,
-    },
+    /// Answers to [`Effect::Write`]: the counter as it made it, and the object if that was read as well.
+    Written { counter: Answer<Counter>, object: Option<Answer<Option<Arc<Record>>>> },
 }
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "what a variant says names its fields")]
 pub enum Outcome {
-    /// Counted, on an object that counted signals when they had arrived.
-    Counted {
-        /// The object.
-        record: Arc<Record>,
-        /// Its counter, the batch included.
-        counter: Counter,
-    },
-    /// Not counted: the object counts no signals any more.
-    TargetClosed {
-        /// Its newest version, unless it is gone.
-        newest: Option<Arc<Record>>,
-        /// Whether the register was written once more for that.
-        taken_back: bool,
-    },
+    /// Counted, on an object that counted signals when they had arrived; the counter includes the batch.
+    Counted { record: Arc<Record>, counter: Counter },
+    /// Not counted: the object counts no signals any more, or is gone; whether the register was written once more for that.
+    TargetClosed { newest: Option<Arc<Record>>, taken_back: bool },
     /// Not counted, and the time is over.
     Late,
     /// Not counted: the API refuses.
