@@ -12,12 +12,13 @@ use std::{
     future::{Future, poll_fn},
     ops::{Add, Sub},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::Poll,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -137,7 +138,7 @@ impl Context {
     /// safe. They begin before the read or request that they are about.
     pub fn monotonic(&self) -> Monotonic {
         // In order, so that an older look at the clocks cannot pass for one at a wall clock that was set back.
-        let mut gain = lock(&self.inner.gain);
+        let mut gain = self.inner.gain.lock();
         let steady = self.steady();
         Monotonic(steady.saturating_add(gain.observe(steady, self.now())))
     }
@@ -260,7 +261,7 @@ impl Context {
     }
 
     fn with_rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {
-        draw(&mut lock(&self.inner.rng))
+        draw(&mut self.inner.rng.lock())
     }
 
     /// `local`, of the replica's own time, in tokio's.
@@ -300,10 +301,6 @@ impl<'a> Timer<'a> {
         let left = self.duration.saturating_add(slept).saturating_sub(self.start.elapsed());
         (!left.is_zero()).then_some(left)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Context {

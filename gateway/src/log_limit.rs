@@ -5,12 +5,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::RwLock;
 use tracing::Level;
 
 use crate::context::{Context, Monotonic};
@@ -54,7 +55,7 @@ impl LogLimit {
             return false;
         }
         let now = self.inner.context.monotonic();
-        let mut windows = self.inner.windows.write().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.inner.windows.write();
         let window = windows.entry(reason).or_insert_with(|| Window::new(now, level));
         let left_out = *window.left_out.get_mut();
         // One that has left lines out is ended by its summary.
@@ -78,7 +79,7 @@ impl LogLimit {
 
     /// Tells what was left out so far, for the end of the process.
     pub fn flush(&self) {
-        let windows = self.inner.windows.read().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.inner.windows.read();
         let reasons: Vec<_> = windows.keys().copied().collect();
         drop(windows);
         for reason in reasons {
@@ -96,7 +97,7 @@ impl Window {
 impl Inner {
     /// Counts a line of a reason of which lines are left out already; false if none are.
     fn left_out_again(&self, reason: &str) -> bool {
-        let windows = self.windows.read().unwrap_or_else(PoisonError::into_inner);
+        let windows = self.windows.read();
         let Some(Window { left_out, .. }) = windows.get(reason) else { return false };
         // Nobody ends the window meanwhile: that takes the lock for writing.
         let is_leaving_out = left_out.load(Ordering::Relaxed) > 0;
@@ -107,7 +108,7 @@ impl Inner {
     }
 
     fn sum_up(&self, reason: &'static str) {
-        let window = self.windows.write().unwrap_or_else(PoisonError::into_inner).remove(reason);
+        let window = self.windows.write().remove(reason);
         let Some(Window { level, left_out, .. }) = window else { return };
         match (left_out.into_inner(), level) {
             (0, _) => {}
@@ -133,7 +134,7 @@ mod tests {
     }
 
     fn left_out(log: &LogLimit, reason: &str) -> Option<u64> {
-        log.inner.windows.read().unwrap().get(reason).map(|window| window.left_out.load(Ordering::Relaxed))
+        log.inner.windows.read().get(reason).map(|window| window.left_out.load(Ordering::Relaxed))
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,18 +2,13 @@
 //!
 //! For answers of the Kubernetes API that are asked for again and again: owners, labels, token reviews.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
 use futures::{
     FutureExt as _,
     future::{BoxFuture, Shared, WeakShared},
 };
+use parking_lot::Mutex;
 
 use crate::context::{Context, Monotonic};
 
@@ -94,7 +89,7 @@ where
         F: FnOnce() -> Fut,
         Fut: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let mut state = self.inner.state();
+        let mut state = self.inner.state.lock();
         if let Some(load) = state.loading.get(&key).and_then(WeakShared::upgrade) {
             return Way::Shared(load);
         }
@@ -107,7 +102,7 @@ where
         let load = load();
         let load = async move {
             let result = load.await;
-            let mut state = inner.state();
+            let mut state = inner.state.lock();
             if shareable {
                 state.loading.remove(&loaded_key);
             }
@@ -131,35 +126,29 @@ where
     /// The value of `key`, if it is there and has not expired.
     pub fn get(&self, key: &K) -> Option<V> {
         let now = self.inner.context.monotonic();
-        let state = self.inner.state();
+        let state = self.inner.state.lock();
         state.entries.get(key).filter(|entry| now < entry.expires).map(|entry| entry.value.clone())
     }
 
     /// The value of `key`, expired or not: better than nothing where the source cannot tell any more.
     pub fn get_stale(&self, key: &K) -> Option<V> {
-        self.inner.state().entries.get(key).map(|entry| entry.value.clone())
+        self.inner.state.lock().entries.get(key).map(|entry| entry.value.clone())
     }
 
     /// Remembers `value` for `ttl`.
     pub fn insert(&self, key: K, value: V, ttl: Duration) {
         let expires = self.inner.context.monotonic() + ttl;
-        self.inner.state().insert(key, value, expires, self.inner.capacity);
+        self.inner.state.lock().insert(key, value, expires, self.inner.capacity);
     }
 
     /// How many values are remembered, expired ones included.
     pub fn len(&self) -> usize {
-        self.inner.state().entries.len()
+        self.inner.state.lock().entries.len()
     }
 
     /// Whether no value is remembered.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-impl<K, V, E> Inner<K, V, E> {
-    fn state(&self) -> MutexGuard<'_, State<K, V, E>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -285,6 +274,6 @@ mod tests {
         };
         let (a, b) = futures::join!(cache.get_or_load("a", |_| TTL, slow(1)), cache.get_or_load("b", |_| TTL, slow(2)));
         assert_eq!((a, b), (Ok(1), Ok(2)));
-        assert_eq!((cache.len(), cache.inner.state().loading.len()), (1, 0));
+        assert_eq!((cache.len(), cache.inner.state.lock().loading.len()), (1, 0));
     }
 }

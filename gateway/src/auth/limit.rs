@@ -4,13 +4,9 @@
 //! address gets only part. Requests do not queue, apart from the few reviews in flight: those beyond the limit are refused
 //! and told to retry.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::context::{Context, Monotonic};
@@ -105,8 +101,8 @@ impl ReviewLimit {
     fn take(&self, share: &Share, peer: Option<IpAddr>) -> bool {
         let Inner { context, peers, per_peer, .. } = &*self.inner;
         let now = context.monotonic();
-        let mut peers = peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bucket = share.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = peers.lock();
+        let mut bucket = share.bucket.lock();
         bucket.refill(share.per_second, now);
         if bucket.is_empty() {
             return false;

@@ -3,12 +3,10 @@
 //! When a machine is suspended, CLOCK_MONOTONIC stands still; when a virtual one is, CLOCK_BOOTTIME may stand still too.
 //! The wall clock is put right once it goes on: what it has gained on the monotonic clock may have been slept through.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// The wall clock may fall behind the monotonic one by so much (a slewed clock, or a thread that was held up between its
@@ -94,20 +92,16 @@ impl Simulation {
 
     /// For how long the machine was suspended so far, in tokio's time.
     pub(super) fn suspended(&self) -> Duration {
-        let suspension = self.suspension();
+        let suspension = self.suspension.lock();
         suspension.total + suspension.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    fn suspension(&self) -> MutexGuard<'_, Suspension> {
-        self.suspension.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn suspend(&self) {
-        self.suspension().since.get_or_insert_with(Instant::now);
+        self.suspension.lock().since.get_or_insert_with(Instant::now);
     }
 
     pub(super) fn resume(&self) {
-        let mut suspension = self.suspension();
+        let mut suspension = self.suspension.lock();
         if let Some(since) = suspension.since.take() {
             suspension.total += since.elapsed();
         }

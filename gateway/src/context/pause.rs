@@ -1,12 +1,11 @@
 //! Pauses an instance, and wakes its waiting tasks when it resumes.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     task::{self, Waker},
 };
+
+use parking_lot::Mutex;
 
 /// See the module's documentation.
 #[derive(Default)]
@@ -17,7 +16,7 @@ pub(super) struct Pause {
 
 impl Pause {
     pub(super) fn set(&self, paused: bool) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         self.paused.store(paused, Ordering::Release);
         if !paused {
             waiting.drain(..).for_each(Waker::wake);
@@ -29,7 +28,7 @@ impl Pause {
         if !self.paused.load(Ordering::Acquire) {
             return false;
         }
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         // Again under the lock: the pause may just have ended.
         let holds = self.paused.load(Ordering::Acquire);
         if holds && !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {

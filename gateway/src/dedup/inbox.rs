@@ -1,10 +1,8 @@
 //! Signals on their way to the worker of their fingerprint: each worker owns its inbox.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -68,14 +66,10 @@ struct State {
 pub(super) struct Full;
 
 impl Inboxes {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends a signal to its worker. If there is none, or it has ended as it should not, this is the inbox of another, to
     /// be started.
     pub(super) fn send(&self, pending: Box<Pending>, max_queue: usize) -> Result<Option<Inbox>, Full> {
-        let State { senders, is_shut } = &mut *self.state();
+        let State { senders, is_shut } = &mut *self.state.lock();
         if *is_shut {
             return Err(Full);
         }
@@ -97,7 +91,7 @@ impl Inboxes {
 
     /// Ends the worker of `fingerprint` if nothing waits for it; tells whether it has ended.
     pub(super) fn close(&self, fingerprint: &Fingerprint, inbox: &Inbox) -> bool {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let is_idle = inbox.is_empty();
         if is_idle {
             state.senders.remove(fingerprint);
@@ -107,7 +101,7 @@ impl Inboxes {
 
     /// Takes no more signals: workers end when they have answered those that wait.
     pub(super) fn shut(&self) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.is_shut = true;
         state.senders.clear();
     }

@@ -3,12 +3,10 @@
 //! The lock makes it cheap that one replica creates a RemediationRequest; it cannot make it true, because a holder may
 //! wake up after its lease has expired. The fence does that. What follows from a lease that is there is decided in [`super::protocol::lock`].
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{ops::ControlFlow, sync::Arc};
 
 use kube::api::Preconditions;
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
@@ -58,7 +56,7 @@ impl LockManager {
     }
 
     fn locks(&self) -> MutexGuard<'_, Locks> {
-        self.shared.locks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.locks.lock()
     }
 
     /// The requests for leases.

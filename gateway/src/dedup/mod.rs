@@ -91,6 +91,8 @@ impl Deduplicate for Deduplicator {
     fn ingest(&self, signal: Signal, deadline: Monotonic) -> BoxFuture<'_, Result<Accepted, Error>> {
         async move {
             let core = &self.core;
+            // A shutdown that begins after the look waits for a worker that is yet to be started.
+            let starting = core.tasks.token();
             if core.is_draining() {
                 return Err(Error::busy("this replica is shutting down", 1));
             }
@@ -104,6 +106,7 @@ impl Deduplicate for Deduplicator {
                 Ok(Some(inbox)) => core.spawn(Worker::new(Arc::clone(core), fingerprint, inbox).run()),
                 Err(Full) => return Err(Error::busy("too many signals of this resource are waiting", 1)),
             }
+            drop(starting);
             match core.context.timeout_at(deadline + ANSWER_GRACE, answer).await {
                 Ok(Ok(result)) => result,
                 Ok(Err(_)) => Err(Error::Kubernetes("the signal's worker ended before it answered".to_owned())),

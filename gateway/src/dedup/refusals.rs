@@ -8,10 +8,10 @@
 use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tracing::Level;
 
 use super::deduplicate::Error;
@@ -55,7 +55,7 @@ impl Refusals {
     /// What `signal` is answered without asking.
     pub(super) fn believed(&self, signal: &Signal) -> Option<Error> {
         let now = self.context.monotonic();
-        let refusal = *self.entries().get(&signal.fingerprint)?;
+        let refusal = *self.entries.lock().get(&signal.fingerprint)?;
         let age = now.since(refusal.at);
         let is_it = refusal.content.is_none_or(|refused| refused == content(signal));
         (is_it && age < BELIEVED).then(|| refusal.error(BELIEVED - age))
@@ -66,7 +66,7 @@ impl Refusals {
     /// Of another signal than the one that was refused, that is not final: it was never tried.
     pub(super) fn remembered(&self, signal: &Signal) -> Option<Error> {
         let now = self.context.monotonic();
-        let refusal = *self.entries().get(&signal.fingerprint)?;
+        let refusal = *self.entries.lock().get(&signal.fingerprint)?;
         let is_final = refusal.is_final && refusal.content == Some(content(signal));
         (now.since(refusal.at) < self.remembered).then(|| Refusal { is_final, ..refusal }.error(BELIEVED))
     }
@@ -84,7 +84,7 @@ impl Refusals {
         }
         let now = self.context.monotonic();
         let refusal = Refusal { reason, is_final, at: now, content };
-        let mut entries = self.entries();
+        let mut entries = self.entries.lock();
         if entries.len() >= REFUSALS_MAX {
             entries.retain(|_, refusal| now.since(refusal.at) < self.remembered);
         }
@@ -96,17 +96,13 @@ impl Refusals {
 
     /// Forgets what was refused of `fingerprint`: a create has succeeded.
     pub(super) fn forget(&self, fingerprint: &Fingerprint) {
-        self.entries().remove(fingerprint);
+        self.entries.lock().remove(fingerprint);
     }
 
     /// Forgets what is too old to matter.
     pub(super) fn sweep(&self) {
         let now = self.context.monotonic();
-        self.entries().retain(|_, refusal| now.since(refusal.at) < self.remembered);
-    }
-
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<Fingerprint, Refusal>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().retain(|_, refusal| now.since(refusal.at) < self.remembered);
     }
 }
 
@@ -220,7 +216,7 @@ mod tests {
         context.sleep(CLEARED).await;
         assert_eq!(refusals.remembered(&signal(1)), None);
         refusals.sweep();
-        assert!(refusals.entries().is_empty());
+        assert!(refusals.entries.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -301,7 +297,7 @@ mod tests {
         ] {
             assert_eq!(refusals.note(&signal(1), &error), None);
         }
-        assert!(refusals.entries().is_empty());
+        assert!(refusals.entries.lock().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -311,9 +307,9 @@ mod tests {
         for number in 0..=REFUSALS_MAX {
             refusals.note(&signal(number), &quota());
         }
-        assert_eq!(refusals.entries().len(), REFUSALS_MAX);
+        assert_eq!(refusals.entries.lock().len(), REFUSALS_MAX);
         context.sleep(BELIEVED + CLEARED).await;
         refusals.note(&signal(REFUSALS_MAX), &quota());
-        assert_eq!(refusals.entries().len(), 1);
+        assert_eq!(refusals.entries.lock().len(), 1);
     }
 }

@@ -1,9 +1,8 @@
 //! What this boot last knew of its registers, beyond the lives of workers.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 
 use super::protocol::count::Own;
 use crate::remediation::Record;
@@ -18,19 +17,15 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    fn known(&self) -> MutexGuard<'_, BTreeMap<Box<str>, Own>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What is known of the register on `record`, or guessed.
     pub(super) fn of(&self, record: &Record) -> Own {
         let guess = if record.occurrences() == 1 { Own::NoCounter } else { Own::Known(None) };
-        self.known().get(&record.uid).copied().unwrap_or(guess)
+        self.known.lock().get(&record.uid).copied().unwrap_or(guess)
     }
 
     /// Notes what is known of the register on the RemediationRequest `uid`.
     pub(super) fn remember(&self, uid: &str, own: Own) {
-        let mut known = self.known();
+        let mut known = self.known.lock();
         if known.len() >= REGISTERS_MAX && !known.contains_key(uid) {
             known.pop_first();
         }
@@ -39,7 +34,7 @@ impl Registers {
 
     /// Forgets those of RemediationRequests that are not there any more.
     pub(super) fn retain(&self, is_there: impl Fn(&str) -> bool) {
-        self.known().retain(|uid, _| is_there(uid));
+        self.known.lock().retain(|uid, _| is_there(uid));
     }
 }
 
@@ -49,7 +44,7 @@ mod tests {
 
     impl Registers {
         fn len(&self) -> usize {
-            self.known().len()
+            self.known.lock().len()
         }
     }
 

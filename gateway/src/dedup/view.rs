@@ -4,13 +4,10 @@
 //! It is a consistent prefix of history, possibly old, and its age is known: a signal decides on it while it is younger
 //! than `view.freshness`, and asks the API server otherwise (protocol: the view).
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kube::ResourceExt as _;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::{
@@ -56,14 +53,10 @@ impl View {
         }
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Changes the index, then tells those who wait; the epoch that it is in since.
     pub(super) fn update(&self, change: impl FnOnce(&mut Index) -> Change) -> u64 {
         let (change, epoch, moved) = {
-            let mut index = self.index();
+            let mut index = self.index.lock();
             let before = (index.epoch(), index.version());
             let change = change(&mut index);
             self.metrics.view_objects.set(i64::try_from(index.len()).unwrap_or(i64::MAX));
@@ -83,7 +76,7 @@ impl View {
         for (trace, name) in &change.others {
             self.versions.note(*trace, name);
         }
-        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscribers = self.subscribers.lock();
         for fingerprint in &change.fingerprints {
             if let Some((notify, _)) = subscribers.get(fingerprint) {
                 notify.notify_waiters();
@@ -98,59 +91,59 @@ impl View {
 
     /// See [`Index::mark`].
     pub(super) fn mark(&self, version: ResourceVersion, before: Monotonic) {
-        self.index().mark(version, before);
+        self.index.lock().mark(version, before);
     }
 
     pub(super) fn version(&self) -> Option<ResourceVersion> {
-        self.index().version()
+        self.index.lock().version()
     }
 
     /// What the view knows of `fingerprint`, and the version of history that it has come to; `None` before the first list.
     pub(super) fn snapshot(&self, fingerprint: &Fingerprint) -> Option<(Snapshot, ResourceVersion)> {
-        let index = self.index();
+        let index = self.index.lock();
         let version = index.version()?;
         Some((Snapshot { records: index.of(fingerprint), listed: false }, version))
     }
 
     /// What the view knows of `fingerprint`; nothing before the first list.
     pub(super) fn of(&self, fingerprint: &Fingerprint) -> Vec<Arc<Record>> {
-        self.index().of(fingerprint)
+        self.index.lock().of(fingerprint)
     }
 
     pub(super) fn by_uid(&self, uid: &str) -> Option<Arc<Record>> {
-        self.index().by_uid(uid)
+        self.index.lock().by_uid(uid)
     }
 
     /// Whether the view has come past `record`, and that is gone.
     pub(super) fn knows_gone(&self, record: &Record) -> bool {
-        let index = self.index();
+        let index = self.index.lock();
         index.version() >= Some(record.version) && index.by_uid(&record.uid).is_none()
     }
 
     /// See [`Index::take_raised`].
     pub(super) fn take_raised(&self) -> BTreeMap<Box<str>, u64> {
-        self.index().take_raised()
+        self.index.lock().take_raised()
     }
 
     /// What changed last.
     pub(super) fn newest(&self) -> Option<Arc<Record>> {
-        self.index().newest()
+        self.index.lock().newest()
     }
 
     /// All that carry a claim.
     pub(super) fn claimed(&self) -> Vec<Arc<Record>> {
-        self.index().all().filter(|record| record.is_claimed()).cloned().collect()
+        self.index.lock().all().filter(|record| record.is_claimed()).cloned().collect()
     }
 
     /// How old the view is at `now`, if it has been synchronised at all.
     pub(super) fn age(&self, now: Monotonic) -> Option<Duration> {
-        let as_of = self.index().as_of()?;
+        let as_of = self.index.lock().as_of()?;
         Some(now.since(as_of))
     }
 
     /// Begins to listen for changes of `fingerprint`.
     pub(super) fn subscribe(&self, fingerprint: &Fingerprint) -> Subscription<'_> {
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.subscribers.lock();
         let (notify, count) = subscribers.entry(fingerprint.clone()).or_default();
         *count += 1;
         let notify = Arc::clone(notify);
@@ -161,7 +154,7 @@ impl View {
     /// How many fingerprints are listened to.
     #[cfg(test)]
     pub(super) fn listened_to(&self) -> usize {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.subscribers.lock().len()
     }
 
     /// Waits for the first list.
@@ -224,7 +217,7 @@ impl Subscription<'_> {
 
 impl Drop for Subscription<'_> {
     fn drop(&mut self) {
-        let mut subscribers = self.view.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut subscribers = self.view.subscribers.lock();
         if let Some((_, count)) = subscribers.get_mut(&self.fingerprint) {
             *count -= 1;
             if *count == 0 {

@@ -6,10 +6,11 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use tokio::sync::oneshot;
 
@@ -58,7 +59,7 @@ impl Gate {
     /// A place for one who comes from `address`, or none if too many wait already or it took too long.
     pub(super) async fn enter(&self, address: Address) -> Option<Place> {
         let place = {
-            let mut lines = self.shared.lines();
+            let mut lines = self.shared.lines.lock();
             if lines.free > 0 {
                 lines.free -= 1;
                 return Some(Place::new(&self.shared));
@@ -66,12 +67,6 @@ impl Gate {
             lines.join(address)?
         };
         self.context.timeout(self.max_wait, place).await.ok()?.ok()
-    }
-}
-
-impl Shared {
-    fn lines(&self) -> MutexGuard<'_, Lines> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -145,7 +140,7 @@ impl Drop for Place {
             return;
         }
         while let Some(waiter) = {
-            let mut lines = self.shared.lines();
+            let mut lines = self.shared.lines.lock();
             lines.next()
         } {
             match waiter.send(Self::new(&self.shared)) {
@@ -206,7 +201,7 @@ mod tests {
         assert!(given.iter().all(Option::is_some));
         drop(given);
         assert_eq!(gate.shared.in_flight.get(), 0);
-        assert_eq!(gate.shared.lines().free, 4);
+        assert_eq!(gate.shared.lines.lock().free, 4);
     }
 
     #[tokio::test(start_paused = true)]
@@ -240,6 +235,6 @@ mod tests {
         let places = next.each_mut().map(|one| one.now_or_never().unwrap());
         assert!(places.iter().all(Option::is_some));
         drop(places);
-        assert_eq!(gate.shared.lines().free, 2);
+        assert_eq!(gate.shared.lines.lock().free, 2);
     }
 }

@@ -1,9 +1,8 @@
 //! Whether the gateway's tasks get on: what `/livez` says.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use crate::context::{Context, Monotonic};
 
@@ -39,12 +38,12 @@ impl Liveness {
 
     /// Whether there was one lately.
     pub fn is_alive(&self) -> bool {
-        let beat = *self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        let beat = *self.beat.lock();
         beat.is_none_or(|beat| self.context.monotonic().since(beat) < SILENCE_MAX)
     }
 
     fn set(&self, beat: Option<Monotonic>) {
-        *self.beat.lock().unwrap_or_else(PoisonError::into_inner) = beat;
+        *self.beat.lock() = beat;
     }
 }
 

@@ -13,12 +13,13 @@ use std::{
     collections::BTreeMap,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -167,13 +168,9 @@ impl Budget {
 }
 
 impl Pool {
-    fn readers(&self) -> MutexGuard<'_, BTreeMap<u64, Reader>> {
-        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Gives up the body that has been read for longest, if it is slow; whether there was one.
     fn evict_oldest(&self, now: Monotonic) -> bool {
-        let mut readers = self.readers();
+        let mut readers = self.readers.lock();
         let oldest = readers.iter().min_by_key(|(_, reader)| reader.since);
         let slow = oldest.filter(|(_, reader)| now.since(reader.since) >= self.tier.grace).map(|(ordinal, _)| *ordinal);
         slow.and_then(|ordinal| readers.remove(&ordinal)).is_some_and(|reader| {
@@ -218,13 +215,13 @@ impl Reading<'_> {
 
     fn enter(&mut self, pool: &Arc<Pool>) {
         let reader = Reader { since: self.since, evicted: self.evicted.clone() };
-        pool.readers().insert(self.ordinal, reader);
+        pool.readers.lock().insert(self.ordinal, reader);
         self.pool = Some(Arc::clone(pool));
     }
 
     fn leave(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.readers().remove(&self.ordinal);
+            pool.readers.lock().remove(&self.ordinal);
         }
     }
 }

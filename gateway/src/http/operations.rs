@@ -1,12 +1,10 @@
 //! What Kubernetes and Prometheus ask: is it alive, is it ready, how does it do.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Router, body::Body, extract::State, response::Response, routing::get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use serde_json::json;
 
@@ -48,7 +46,7 @@ impl Readiness {
     }
 
     fn set(&self, condition: &'static str, why: Option<String>) {
-        let mut conditions = self.lock();
+        let mut conditions = self.conditions.lock();
         conditions.insert(condition, why);
         self.gauge.set(i64::from(conditions.values().all(Option::is_none)));
     }
@@ -60,22 +58,18 @@ impl Readiness {
 
     /// Whether [`Readiness::drain`] was called.
     pub fn is_draining(&self) -> bool {
-        self.lock().contains_key(DRAINING)
+        self.conditions.lock().contains_key(DRAINING)
     }
 
     /// Whether every condition holds.
     pub fn is_ready(&self) -> bool {
-        self.lock().values().all(Option::is_none)
+        self.conditions.lock().values().all(Option::is_none)
     }
 
     /// The conditions that do not hold, and why.
     pub fn missing(&self) -> Vec<(&'static str, String)> {
-        let conditions = self.lock();
+        let conditions = self.conditions.lock();
         conditions.iter().filter_map(|(name, why)| Some((*name, why.clone()?))).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<String>>> {
-        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -87,7 +88,7 @@ impl Tls {
     /// old ones in place, with a log line.
     pub fn current(&self) -> Arc<ServerConfig> {
         let now = self.context.monotonic();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         if now.since(current.checked) >= CHECK_INTERVAL {
             current.checked = now;
             self.reload(&mut current);
@@ -99,7 +100,7 @@ impl Tls {
     pub async fn report_expiry(self, expiry: IntGauge) {
         loop {
             {
-                let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut current = self.current.lock();
                 current.checked = self.context.monotonic();
                 self.reload(&mut current);
                 expiry.set(current.expiry_s);

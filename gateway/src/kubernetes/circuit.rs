@@ -1,7 +1,6 @@
 //! The circuit breaker as all requests share it: its state is shown, and what is under way is told when it opens.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 use tokio_util::sync::CancellationToken;
 
@@ -38,12 +37,12 @@ impl Circuit {
 
     /// Cancelled when it is open, or opens.
     pub(super) fn opened(&self) -> CancellationToken {
-        self.guarded.lock().unwrap_or_else(PoisonError::into_inner).opened.clone()
+        self.guarded.lock().opened.clone()
     }
 
     /// Uses the breaker and shows its state.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Breaker) -> T) -> T {
-        let mut guarded = self.guarded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guarded = self.guarded.lock();
         let result = act(&mut guarded.breaker);
         let state = guarded.breaker.state();
         self.gauge.set(state as i64);

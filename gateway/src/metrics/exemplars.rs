@@ -1,11 +1,9 @@
 //! Examples of what was observed: for each bucket of a histogram, the newest observation that has a trace.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus::proto::LabelPair;
 
 /// Where to look for more about an observation.
@@ -32,7 +30,7 @@ impl Exemplars {
     /// `value` was observed by the histogram `name` with `labels`, which has `buckets` beside that of all.
     pub(super) fn note(&self, name: &str, labels: &[(&str, &str)], buckets: &[f64], value: f64, exemplar: Exemplar) {
         let bucket = buckets.partition_point(|bound| *bound < value);
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut series = self.series.lock();
         let observed = series.entry(key(name, labels.iter().copied())).or_default();
         observed.resize(buckets.len() + 1, None);
         if let Some(place) = observed.get_mut(bucket) {
@@ -43,7 +41,7 @@ impl Exemplars {
     /// Those of each bucket of the series.
     pub(super) fn of(&self, name: &str, labels: &[LabelPair]) -> Vec<Option<Observed>> {
         let key = key(name, labels.iter().map(|label| (label.name(), label.value())));
-        self.series.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned().unwrap_or_default()
+        self.series.lock().get(&key).cloned().unwrap_or_default()
     }
 }
 

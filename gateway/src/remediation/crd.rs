@@ -2,11 +2,12 @@
 #![allow(clippy::duplicated_attributes, reason = "several printer columns")]
 #![allow(unreachable_pub, reason = "KubeSchema derives a private copy of each type")]
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, CustomResourceExt, KubeSchema};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The CRD as YAML: what `deploy/crd` holds.
@@ -95,20 +96,6 @@ pub struct RemediationRequestSpec {
     /// The alert or event as received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_payload: Option<String>,
-}
-
-/// The schema of a [`Time`]. k8s-openapi has it too, behind a feature that generates one for each of its types, which
-/// doubles its build time.
-struct Timestamp;
-
-impl JsonSchema for Timestamp {
-    fn schema_name() -> Cow<'static, str> {
-        "Time".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "format": "date-time"})
-    }
 }
 
 /// Where the target lives.

@@ -3,14 +3,11 @@
 //! However many signals ask for an object at once, one GET is under way for it (single flight), and it asks for metadata
 //! only. What an object once was is kept as long as there is room, to answer for it after its deletion.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DynamicObject;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
 use super::{controller::Controller, error::ResolveError, kind::KindRef, object::ObjectKey, refusals::Refusals};
@@ -144,7 +141,8 @@ impl MetadataCache {
             // That it lacked the label once is no answer: it may have it by now.
             Purpose::Scope => metadata.managed,
         };
-        let stale = self.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
+        let stale =
+            self.state.lock().entries.get(key).filter(|entry| entry.last_known.as_ref().is_some_and(suits)).cloned();
         match stale {
             Some(entry) => Ok(entry.answer(Origin::Stale)),
             None => Err(ResolveError::Kubernetes { object: key.to_string(), source: failure }),
@@ -175,7 +173,7 @@ impl MetadataCache {
 
     /// The newest that `key` was ever seen to be, without asking for it.
     pub(crate) fn last_known(&self, key: &ObjectKey) -> Option<Arc<Metadata>> {
-        self.lock().entries.get(key)?.last_known.clone()
+        self.state.lock().entries.get(key)?.last_known.clone()
     }
 
     /// Whether there is an object `key`.
@@ -187,7 +185,7 @@ impl MetadataCache {
     }
 
     fn fresh(&self, key: &ObjectKey, purpose: Purpose<'_>) -> Option<Answer> {
-        let state = self.lock();
+        let state = self.state.lock();
         let entry = state.entries.get(key)?;
         let age = self.context.monotonic().since(entry.fetched_at);
         (age < self.fresh_for(entry, purpose)).then(|| entry.answer(Origin::Cache))
@@ -243,7 +241,7 @@ impl MetadataCache {
     }
 
     fn remember(&self, key: &ObjectKey, metadata: Option<Arc<Metadata>>) -> Entry {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let old = state.entries.remove(key);
         if let Some(old) = &old {
             state.by_age.remove(&old.sequence);
@@ -264,13 +262,9 @@ impl MetadataCache {
         entry
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        let state = self.lock();
+        let state = self.state.lock();
         assert_eq!(state.entries.len(), state.by_age.len(), "each entry has one age");
         assert!(state.calls.is_empty(), "no call stays behind");
         state.entries.len()
@@ -296,14 +290,14 @@ struct Waiter<'a> {
 
 impl<'a> Waiter<'a> {
     fn join(cache: &'a MetadataCache, key: &'a ObjectKey) -> Self {
-        let call = Arc::clone(cache.lock().calls.entry(key.clone()).or_default());
+        let call = Arc::clone(cache.state.lock().calls.entry(key.clone()).or_default());
         Self { cache, key, call, answered: false }
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let mut state = self.cache.lock();
+        let mut state = self.cache.state.lock();
         let listed = state.calls.get(self.key).is_some_and(|call| Arc::ptr_eq(call, &self.call));
         // Two references: the table's and this one.
         if listed && (self.answered || Arc::strong_count(&self.call) <= 2) {

@@ -1,10 +1,8 @@
 //! The operator's kinds (`signal.targets`) that this gateway may not read.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use parking_lot::Mutex;
 
 use super::kind::KindRef;
 use crate::{
@@ -28,7 +26,7 @@ impl Refusals {
 
     /// The refusal of `kind`, if there was one a short time ago.
     pub(super) fn recent(&self, kind: &KindRef) -> Option<Error> {
-        let kinds = self.kinds();
+        let kinds = self.kinds.lock();
         let (at, error) = kinds.get(kind)?;
         (self.context.monotonic().since(*at) < self.ttl).then(|| error.clone())
     }
@@ -41,19 +39,15 @@ impl Refusals {
             return;
         }
         let Some(error) = refusal else {
-            self.kinds().remove(kind);
+            self.kinds.lock().remove(kind);
             return;
         };
         let now = self.context.monotonic();
-        if self.kinds().insert(kind.clone(), (now, error.clone())).is_none() {
+        if self.kinds.lock().insert(kind.clone(), (now, error.clone())).is_none() {
             tracing::warn!(
                 kind = &*kind.name, resource = &*kind.plural, group = &*kind.group, %error,
                 "no permission to read a kind of signal.targets, so its objects count as unseen: grant `get` on it"
             );
         }
-    }
-
-    fn kinds(&self) -> MutexGuard<'_, BTreeMap<KindRef, (Monotonic, Error)>> {
-        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

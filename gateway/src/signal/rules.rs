@@ -1,9 +1,8 @@
 //! The section `signal` of the configuration, prepared for reading signals.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::RwLock;
 
 use super::kind::KindRef;
 use crate::config::{Matchers, Signals};
@@ -101,12 +100,12 @@ impl LiveRules {
 
     /// Those that whatever is received now is read by.
     pub fn current(&self) -> Rules {
-        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().clone()
     }
 
     /// What is received from now on is read by `rules`.
     pub fn replace(&self, rules: Rules) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        *self.current.write() = rules;
     }
 }
 

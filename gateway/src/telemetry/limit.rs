@@ -6,10 +6,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::{Layer, layer};
@@ -64,7 +65,7 @@ impl Limit {
     pub(super) fn sum_up(&self) {
         let now = self.inner.context.monotonic();
         let mut told = Vec::new();
-        self.inner.windows.lock().unwrap_or_else(PoisonError::into_inner).retain(|place, window| {
+        self.inner.windows.lock().retain(|place, window| {
             if window.left_out > 0 {
                 told.push((*place, std::mem::take(&mut window.left_out)));
             }
@@ -86,7 +87,7 @@ impl Limit {
         }
         let place = (metadata.target(), metadata.file().unwrap_or_default(), metadata.line().unwrap_or_default());
         let now = self.inner.context.monotonic();
-        let mut windows = self.inner.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.inner.windows.lock();
         let window = windows.entry(place).or_insert(Window { began: now, written: 0, left_out: 0 });
         if now.since(window.began) >= WINDOW {
             (window.began, window.written) = (now, 0);
@@ -131,7 +132,7 @@ mod tests {
             }
             let mut message = Message(String::new());
             event.record(&mut message);
-            self.0.lock().unwrap().push(message.0);
+            self.0.lock().push(message.0);
         }
     }
 
@@ -142,7 +143,7 @@ mod tests {
         limit.count_in(&left_out);
         let subscriber = tracing_subscriber::registry().with(limit.clone()).with(lines.clone());
         let _guard = tracing::subscriber::set_default(subscriber);
-        let written = |text: &str| lines.0.lock().unwrap().iter().filter(|line| line.as_str() == text).count();
+        let written = |text: &str| lines.0.lock().iter().filter(|line| line.as_str() == text).count();
         let (flood, info) = (|| tracing::warn!("flood"), || tracing::info!("created"));
         for _ in 0..1000 {
             flood();
@@ -157,6 +158,6 @@ mod tests {
         flood();
         limit.sum_up();
         assert_eq!(written("flood"), 61);
-        assert_eq!(lines.0.lock().unwrap().iter().filter(|line| line.contains("left out")).count(), 1, "told once");
+        assert_eq!(lines.0.lock().iter().filter(|line| line.contains("left out")).count(), 1, "told once");
     }
 }

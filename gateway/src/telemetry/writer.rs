@@ -9,11 +9,12 @@
 use std::{
     collections::VecDeque,
     io::{self, Write},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     thread,
     time::Duration,
 };
 
+use parking_lot::{Condvar, Mutex};
 use prometheus::IntCounter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -49,10 +50,6 @@ struct Queue {
 }
 
 impl Shared {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn lose(&self, queue: &mut Queue, lines: u64) {
         match self.counter.get() {
             Some(counter) => counter.inc_by(lines),
@@ -75,7 +72,7 @@ impl Writer {
 
     /// Lines that are lost are counted in `counter`, those so far included.
     pub(super) fn count_in(&self, counter: &IntCounter) {
-        let mut queue = self.shared.queue();
+        let mut queue = self.shared.queue.lock();
         if self.shared.counter.set(counter.clone()).is_ok() {
             counter.inc_by(std::mem::take(&mut queue.lost));
         }
@@ -83,13 +80,14 @@ impl Writer {
 
     /// Waits until all is written, for `timeout` at most; tells whether it is.
     pub(super) fn flush(&self, timeout: Duration) -> bool {
-        let waited = self.shared.emptied.wait_timeout_while(self.shared.queue(), timeout, |queue| queue.bytes > 0);
-        waited.unwrap_or_else(PoisonError::into_inner).0.bytes == 0
+        let mut queue = self.shared.queue.lock();
+        self.shared.emptied.wait_while_for(&mut queue, |queue| queue.bytes > 0, timeout);
+        queue.bytes == 0
     }
 
     fn take(&self, line: &[u8]) {
         let line = shortened(line);
-        let mut queue = self.shared.queue();
+        let mut queue = self.shared.queue.lock();
         if queue.bytes + line.len() > QUEUE_MAX {
             return self.shared.lose(&mut queue, 1);
         }
@@ -102,10 +100,12 @@ impl Writer {
 
 fn write_all_lines(shared: &Shared, mut out: impl Write) {
     loop {
-        let waiting = shared.filled.wait_while(shared.queue(), |queue| queue.lines.is_empty());
-        let Some(line) = waiting.unwrap_or_else(PoisonError::into_inner).lines.pop_front() else { continue };
+        let mut queue = shared.queue.lock();
+        shared.filled.wait_while(&mut queue, |queue| queue.lines.is_empty());
+        let Some(line) = queue.lines.pop_front() else { continue };
+        drop(queue);
         let written = write_line(&mut out, &line);
-        let mut queue = shared.queue();
+        let mut queue = shared.queue.lock();
         queue.bytes -= line.len();
         if written.is_err() {
             shared.lose(&mut queue, 1);

@@ -1,14 +1,10 @@
 //! Which span something is done in.
 
-use std::{
-    borrow::Cow,
-    fmt,
-    future::Future,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{borrow::Cow, fmt, future::Future, sync::Arc};
 
 use http::HeaderMap;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::task::futures::TaskLocalFuture;
 
 use super::{
@@ -82,7 +78,7 @@ impl Scope {
     /// Notes something of the span, if it is recorded.
     pub fn note(&self, note: impl FnOnce(&mut Notes)) {
         if let Some(place) = self.recorded() {
-            note(&mut place.notes.lock().unwrap_or_else(PoisonError::into_inner));
+            note(&mut place.notes.lock());
         }
     }
 
@@ -101,7 +97,7 @@ impl Scope {
     /// Where to look for more about what is observed of the span now, if it is recorded.
     pub fn exemplar(&self) -> Option<Exemplar> {
         let Place { recorder, request_id, context, notes, .. } = self.recorded()?;
-        if notes.lock().unwrap_or_else(PoisonError::into_inner).is_discarded {
+        if notes.lock().is_discarded {
             return None;
         }
         let (trace_id, request_id) = (context.trace_id.to_string(), Arc::clone(request_id));
@@ -204,7 +200,7 @@ impl Span {
 impl Drop for Span {
     fn drop(&mut self) {
         let (Some(open), Some(place)) = (self.open.take(), &self.scope.0) else { return };
-        let notes = std::mem::take(&mut *place.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        let notes = std::mem::take(&mut *place.notes.lock());
         if notes.is_discarded {
             return;
         }

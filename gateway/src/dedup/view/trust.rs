@@ -1,25 +1,25 @@
 //! Whether a view can be relied on: it goes with what GETs, writes and consistent lists say, or it is dropped.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::{View, until};
 use crate::{
     context::Monotonic,
-    dedup::history::{Asked, Consequence, Finding, Suspects},
+    dedup::history::{Asked, Consequence, Finding},
     remediation::{Fingerprint, Record, ResourceVersion},
 };
 
 impl View {
     /// Where the view stands now, to be compared with the answer to a request that is sent after it.
     pub(in crate::dedup) fn asked(&self, fingerprint: &Fingerprint) -> Asked {
-        self.index().asked(fingerprint)
+        self.index.lock().asked(fingerprint)
     }
 
     /// Grows whenever the view is dropped: what was known before is to be forgotten.
     pub(in crate::dedup) fn epoch(&self) -> u64 {
-        self.index().epoch()
+        self.index.lock().epoch()
     }
 
     /// Whether what was known in `epoch` still holds and anything may be created on it.
@@ -100,23 +100,23 @@ impl View {
     }
 
     fn suspect(&self, name: &str, fingerprint: &Fingerprint) {
-        self.suspects().add(name, fingerprint);
+        self.suspects.lock().add(name, fingerprint);
         self.suspected.notify_waiters();
     }
 
     /// Waits for a suspect.
     pub(in crate::dedup) async fn suspected(&self) {
-        until(&self.suspected, || !self.suspects().is_empty()).await;
+        until(&self.suspected, || !self.suspects.lock().is_empty()).await;
     }
 
     /// Names and fingerprints of objects of which view and etcd were seen to disagree.
     pub(in crate::dedup) fn all_suspects(&self) -> Vec<(String, Fingerprint)> {
-        self.suspects().all()
+        self.suspects.lock().all()
     }
 
     /// Draws the consequence of a look at `name`, made in `epoch`.
     pub(in crate::dedup) fn judge(&self, name: &str, finding: Finding, epoch: u64) {
-        let consequence = self.suspects().judge(name, finding);
+        let consequence = self.suspects.lock().judge(name, finding);
         match consequence {
             Consequence::Nothing => {}
             Consequence::DropView => self.drop_since(epoch),
@@ -145,9 +145,5 @@ impl View {
     /// Tells when [`View::is_doubtful`] changes.
     pub(in crate::dedup) fn doubt(&self) -> watch::Receiver<bool> {
         self.doubt.subscribe()
-    }
-
-    fn suspects(&self) -> MutexGuard<'_, Suspects> {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

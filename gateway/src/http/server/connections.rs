@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -108,7 +109,7 @@ impl Connections {
             }
         };
         let (phase, closed) = (Phase::new(&self.sequence), CancellationToken::new());
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         let number = table.next;
         table.next += 1;
         table.open.insert(number, Open { peer, phase: phase.clone(), closed: closed.clone() });
@@ -119,13 +120,13 @@ impl Connections {
     /// Closes a connection whose request is refused, or else the one that has been idle for longest; if none is, the one whose
     /// head, or else whose body, is awaited for longest, or else whose answer has not been read for longest.
     pub(super) fn make_room(&self) {
-        if lock(&self.table).close_oldest(|_| true) {
+        if self.table.lock().close_oldest(|_| true) {
             self.evicted.inc();
         }
     }
 
     fn has_room_for(&self, peer: IpAddr) -> bool {
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         if table.by_peer.get(&peer).is_none_or(|open| *open < self.bounds.per_peer) {
             return true;
         }
@@ -168,12 +169,8 @@ impl Table {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.table).remove(self.number);
+        self.table.lock().remove(self.number);
     }
-}
-
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whoever has an IPv6 address mostly has a network of 64 bits.

@@ -1,10 +1,11 @@
 //! The phase of a connection, which its service and its stream share.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc,
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// The first head of a connection, or one of which a part is there, is awaited.
@@ -88,16 +89,12 @@ impl Phase {
 
     /// Holds `memory` until all answers are written.
     pub(in crate::http) fn keep(&self, memory: OwnedSemaphorePermit) {
-        self.kept().push(memory);
-    }
-
-    fn kept(&self) -> MutexGuard<'_, Vec<OwnedSemaphorePermit>> {
-        self.0.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.answers.lock().push(memory);
     }
 
     /// The answer is written; `more` if a part of the next head is here.
     pub(super) fn answered(&self, more: bool) {
-        self.kept().clear();
+        self.0.answers.lock().clear();
         let next = if more { HEAD } else { IDLE };
         self.pass(ANSWER, next);
         self.pass(UNREAD, next);

@@ -1,13 +1,9 @@
 //! The fake API server of a [`World`](super::world::World): metadata of objects by path, nodes in full, lists in pages.
 
-use std::{
-    collections::BTreeMap,
-    future::pending,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::pending, time::Duration};
 
 use kube::client::Body;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -26,7 +22,7 @@ pub(super) enum Mood {
 
 #[derive(Default)]
 pub(super) struct Api {
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
@@ -41,10 +37,6 @@ pub(super) struct State {
 }
 
 impl Api {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) async fn answer(&self, time: &Context, request: http::Request<Body>) -> http::Response<Body> {
         let path = request.uri().path().to_owned();
         assert_eq!(request.method(), http::Method::GET);
@@ -54,7 +46,7 @@ impl Api {
             accept.contains(if is_list { "as=PartialObjectMetadataList" } else { "as=PartialObjectMetadata" });
         assert_eq!(metadata_only, path != "/api/v1/nodes", "metadata only, but of nodes: {accept}");
         let (mood, answer) = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             let asked = if is_list { format!("LIST {path}") } else { path.clone() };
             let of_its_own = state.moods.iter().find(|(text, _)| match text.strip_suffix('$') {
                 Some(end) => asked.ends_with(end),

@@ -83,7 +83,7 @@ impl World {
             "creationTimestamp": "2026-11-01T00:00:00Z",
         });
         let object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
-        self.api.state().objects.insert(format!("/{path}"), object);
+        self.api.state.lock().objects.insert(format!("/{path}"), object);
     }
 
     /// The chain Pod → ReplicaSet → Deployment `checkout`.
@@ -109,32 +109,32 @@ impl World {
     }
 
     fn change(&self, path: &str, change: impl FnOnce(&mut Value)) {
-        change(self.api.state().objects.get_mut(&format!("/{path}")).unwrap());
+        change(self.api.state.lock().objects.get_mut(&format!("/{path}")).unwrap());
     }
 
     pub(super) fn delete(&self, path: &str) {
-        assert!(self.api.state().objects.remove(&format!("/{path}")).is_some(), "{path} was there");
+        assert!(self.api.state.lock().objects.remove(&format!("/{path}")).is_some(), "{path} was there");
     }
 
     pub(super) fn set_mood(&self, mood: Mood) {
-        self.api.state().mood = mood;
+        self.api.state.lock().mood = mood;
     }
 
     /// How requests are answered whose path, after `LIST ` if it is one, contains `text`, or ends with it before a `$`.
     pub(super) fn set_mood_of(&self, text: &str, mood: Mood) {
-        let mut state = self.api.state();
+        let mut state = self.api.state.lock();
         state.moods.retain(|(known, _)| known != text);
         state.moods.push((text.to_owned(), mood));
     }
 
     /// The paths of all objects.
     pub(super) fn paths(&self) -> Vec<String> {
-        self.api.state().objects.keys().cloned().collect()
+        self.api.state.lock().objects.keys().cloned().collect()
     }
 
     /// The paths asked for since the last call.
     pub(super) fn requests(&self) -> Vec<String> {
-        std::mem::take(&mut self.api.state().requests)
+        std::mem::take(&mut self.api.state.lock().requests)
     }
 
     pub(super) fn deadline(&self) -> Monotonic {
