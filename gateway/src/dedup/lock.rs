@@ -1,7 +1,8 @@
 //! The lock: a Lease per key, acquired and released by any replica.
 //!
 //! The lock makes it cheap that one replica creates a RemediationRequest; it cannot make it true, because a holder may
-//! wake up after its lease has expired. The fence does that. What follows from a lease that is there is decided in [`super::protocol::lock`].
+//! wake up after its lease has expired. The fence does that. What follows from a lease that is there is decided in
+//! [`super::protocol::lock`].
 
 use std::{ops::ControlFlow, sync::Arc};
 
