@@ -13,7 +13,6 @@ use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{NonResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
-
 use sha2::{Digest as _, Sha256};
 
 use crate::{

@@ -106,7 +106,7 @@ impl LockManager {
         in_doubt: &mut bool,
     ) -> Answer<(Acquisition, Option<String>)> {
         let Shared { leases, context, .. } = &*self.shared;
-        // Rather than for a conflict.
+        // A create would only meet a conflict, and this would be asked all the same.
         let ask_first = self.locks().was_there(name, Now::of(context));
         if !ask_first && self.create(name, deadline, in_doubt).await? {
             return Ok((Acquisition::Acquired, None));

@@ -30,7 +30,6 @@ pub(super) const PATCH: Operation = Operation { verb: "patch", resource: "remedi
 const WATCH: Operation = Operation { verb: "watch", resource: "remediationrequests" };
 pub(super) const GET: Operation = Operation { verb: "get", resource: "remediationrequests" };
 const PATCH_STATUS: Operation = Operation { verb: "patch", resource: "remediationrequests/status" };
-pub(super) const PATCH_COUNTER: Operation = Operation { verb: "patch", resource: "leases" };
 /// Counters per page of a list.
 const PAGE: u32 = 500;
 /// Pages of a list at most.
@@ -155,7 +154,7 @@ impl Store {
     }
 
     async fn patch_counter(&self, uid: &str, patch: &Patch<()>, deadline: Monotonic) -> Answer<Lease> {
-        self.kubernetes.once(PATCH_COUNTER, deadline, self.leases.patch(&counter_name(uid), patch)).await
+        self.kubernetes.once(leases::PATCH, deadline, self.leases.patch(&counter_name(uid), patch)).await
     }
 
     /// All counters, by the uids of what they count.

@@ -68,7 +68,7 @@ impl Decision {
     }
 }
 
-/// What its sender names.
+/// Which of its candidates a signal is about.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
     /// One for each candidate.

@@ -12,6 +12,8 @@ use crate::{
 
 pub(super) const CREATE: Operation = Operation { verb: "create", resource: "leases" };
 pub(super) const GET: Operation = Operation { verb: "get", resource: "leases" };
+/// Of counters only.
+pub(in crate::dedup) const PATCH: Operation = Operation { verb: "patch", resource: "leases" };
 const UPDATE: Operation = Operation { verb: "update", resource: "leases" };
 pub(super) const DELETE: Operation = Operation { verb: "delete", resource: "leases" };
 pub(super) const LIST: Operation = Operation { verb: "list", resource: "leases" };

@@ -96,7 +96,7 @@ impl View {
 
     /// Drops what was known in `epoch`, unless that has happened.
     fn drop_since(&self, epoch: u64) {
-        let _ = self.update(|index| if index.epoch() == epoch { index.rewind() } else { Default::default() });
+        self.update(|index| if index.epoch() == epoch { index.rewind() } else { Default::default() });
     }
 
     fn suspect(&self, name: &str, fingerprint: &Fingerprint) {

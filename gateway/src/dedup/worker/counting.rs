@@ -13,7 +13,7 @@ use super::{
             count::{self, Batch, Cause, Count},
             projection::{Counted, Due},
         },
-        store::PATCH_COUNTER,
+        store::leases,
     },
     Worker,
 };
@@ -69,7 +69,7 @@ impl Worker {
             }
             count::Outcome::Late => self.fail(batch, &Error::Deadline),
             count::Outcome::Refused(error) => {
-                self.fail(batch, &driver::failed(PATCH_COUNTER, &error));
+                self.fail(batch, &driver::failed(leases::PATCH, &error));
             }
             count::Outcome::Indeterminate(cause) => {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
