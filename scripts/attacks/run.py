@@ -1,14 +1,13 @@
 """A gateway under attack, and its healthy client."""
 
 import os
-import pathlib
 import subprocess
 import threading
 import time
 
 import wire
 from fleet import free_port, until_ready
-from plane import ROOT, Failed
+from plane import Failed, resident
 
 BEFORE_SECONDS = 4
 # The longest that an attack goes on.
@@ -48,13 +47,6 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: sender}
 subjects: [{kind: ServiceAccount, name: sender, namespace: NAMESPACE}]
 """
 NAMESPACE = "attacked"
-
-
-def build(name="gateway"):
-    """The binary of the profile dist."""
-    if subprocess.run(["cargo", "build", "--quiet", "--profile", "dist", "-p", name], cwd=ROOT).returncode != 0:
-        raise Failed(f"{name} could not be built")
-    return ROOT / "target" / "dist" / name
 
 
 class World:
@@ -113,8 +105,7 @@ class Gateway:
         self.process.wait()
 
     def peak_mib(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+        return resident(self.process.pid, "VmHWM") / 2**20
 
     def reviews(self):
         text = wire.get(self.ports["metrics"], "/metrics", TIMEOUT_SECONDS)

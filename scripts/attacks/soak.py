@@ -4,7 +4,6 @@ import collections
 import http.client
 import http.server
 import os
-import pathlib
 import random
 import threading
 import time
@@ -183,11 +182,6 @@ def storage():
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_address[1]}"
-
-
-def resident_mib(pid):
-    text = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(text.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def descriptors(pid):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import random
 import re
 import shutil
 import socket
@@ -19,10 +20,15 @@ PREFIX = "monitored"
 
 
 def free_port():
-    """A port of loopback."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of loopback, below those that the system gives to connections, one of which might take it before its server does."""
+    for _ in range(100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
+    raise OSError("no free port between 20000 and 32000")
 
 
 def fetch(url):

@@ -54,7 +54,9 @@ class Api:
 
     def answers(self, code):
         """How many requests for Leases and RemediationRequests the API server has answered with `code`."""
-        _, text = self.send("GET", "/metrics")
+        status, text = self.send("GET", "/metrics")
+        if status != 200 or "\napiserver_request_total{" not in text:
+            raise OSError(f"GET /metrics: {status}, without apiserver_request_total: {text[:200]}")
         total = 0
         for line in text.splitlines():
             if line.startswith("apiserver_request_total{"):

@@ -21,6 +21,21 @@ def run(*command, stdin=None):
     return done.stdout.decode()
 
 
+def build(package):
+    """The binary of `package`, optimised as the image's is."""
+    print(f"building {package} with the profile dist …", flush=True)
+    if subprocess.run(["cargo", "build", "--quiet", "--profile=dist", "--locked", f"--package={package}"], cwd=ROOT).returncode != 0:
+        raise Failed(f"{package} could not be built")
+    metadata = json.loads(run("cargo", "metadata", "--format-version=1", "--no-deps", f"--manifest-path={ROOT / 'Cargo.toml'}"))
+    return pathlib.Path(metadata["target_directory"]) / "dist" / package
+
+
+def resident(pid, name="VmRSS"):
+    """Bytes of memory of the process `pid`; `name` is that of a line of its /proc/PID/status."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(status.split(f"{name}:")[1].split()[0]) * 1024
+
+
 class Plane:
     """etcd and kube-apiserver on loopback, with the CRD applied."""
 
