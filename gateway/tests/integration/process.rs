@@ -2,13 +2,15 @@
 
 use std::{
     ffi::OsStr,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
     os::unix::ffi::OsStrExt as _,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use serde_json::Value;
 
 /// For whatever should come at once, on a machine that is busy.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -21,11 +23,6 @@ impl Drop for Gateway {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// An address that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Has its three listeners take whatever ports are free.
@@ -73,14 +70,15 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[test]
 fn a_log_that_nobody_reads_holds_up_neither_senders_nor_probes_nor_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let (api, health, metrics) = (free(), free(), free());
     let mut command = command(folder.path());
     command.env("GATEWAY__LOGGING__LEVEL", "trace");
-    for (listener, address) in [("LISTEN", api), ("HEALTH", health), ("METRICS", metrics)] {
-        command.env(format!("GATEWAY__SERVER__{listener}_ADDR"), address.to_string());
-    }
-    // Its standard output is a pipe that nobody reads.
-    let mut gateway = Gateway(command.spawn().unwrap());
+    let mut gateway = Gateway(on_any_ports(&mut command).spawn().unwrap());
+    // Its standard output is a pipe that nobody reads any further.
+    let mut lines = BufReader::new(gateway.0.stdout.take().unwrap()).lines();
+    let started = lines.find(|line| line.as_ref().unwrap().contains("gateway started")).unwrap().unwrap();
+    let started: Value = serde_json::from_str(&started).unwrap();
+    let [api, health, metrics] =
+        ["signals", "health", "metrics"].map(|listener| started[listener].as_str().unwrap().parse().unwrap());
     until("listening", || ask(health, "GET /livez").is_some());
     let request = |connection: &str| {
         let head = "POST /api/v1/signals/prometheus HTTP/1.1\r\nhost: a\r\ncontent-type: application/json";

@@ -83,7 +83,7 @@ fn apiserver(command: &mut Command, files: &Files, store: &str, port: u16) {
 
 /// A port that nobody listens on, below those that the system gives to outgoing connections, so that none of these takes it
 /// before the program does.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const FIRST: u32 = 20_000;
     const COUNT: u32 = 12_000;
     // Processes begin far from each other, and none offers a port again until all had their turn.

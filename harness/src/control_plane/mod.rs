@@ -12,10 +12,10 @@ mod plane;
 mod testing;
 mod users;
 
-pub(crate) use self::launch::free_port;
 pub use self::{
     binaries::{Binaries, Missing, REQUIRED},
     error::Error,
+    launch::free_port,
     plane::ControlPlane,
     testing::{available_for_tests, for_tests},
     users::{ADMIN, USERS},

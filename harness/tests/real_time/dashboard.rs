@@ -13,6 +13,7 @@ use std::{
 use axum::{Router, routing::get};
 use gateway::{config::AuthMode, context::Context, metrics::Metrics};
 use harness::{
+    control_plane::free_port,
     fleet::embedded_api,
     load::webhook,
     replica::{NAMESPACE, ReplicaSpec, Served, config},
@@ -47,7 +48,7 @@ impl Prometheus {
         let config =
             json!({ "global": { "scrape_interval": "1s", "scrape_timeout": "1s" }, "scrape_configs": [scrape] });
         fs::write(&file, config.to_string()).unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = format!("127.0.0.1:{}", free_port());
         let program = env::var_os("PROMETHEUS").unwrap_or_else(|| "prometheus".into());
         let mut command = Command::new(program);
         command.arg(format!("--config.file={}", file.display())).arg(format!("--web.listen-address={free}"));

@@ -1,21 +1,8 @@
 //! `sim explore --exhaustive` and `sim replay --schedule` as their users run them: options in, result and exit code out.
 
-use std::process::{Command, Output};
-
 use serde_json::Value;
 
-fn sim(options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sim")).args(options).output().unwrap()
-}
-
-fn text_of(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn json_of(output: &Output) -> Value {
-    let text = text_of(output);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
+use super::common::{json_of, sim, text_of};
 
 const SEARCH: [&str; 8] = ["explore", "--exhaustive", "--replicas", "2", "--jobs", "1", "--departures", "1"];
 

@@ -1,44 +1,19 @@
 //! `sim load` as its users run it, against gateways and against a server that answers as it is told.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{Read as _, Write as _},
     net::TcpListener,
-    process::{Child, Command, Output, Stdio},
+    process::Output,
     thread,
 };
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::common::{Serve, json_of, sim};
+
 fn load(url: &str, options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sim")).args(["load", "--json", "--url", url]).args(options).output().unwrap()
-}
-
-fn json_of(output: &Output) -> Value {
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-/// Gateways of `sim serve`, ended with the test.
-struct Serve(Child, Value);
-
-impl Serve {
-    fn start(directory: &tempfile::TempDir) -> Self {
-        let kubeconfig = directory.path().join("kubeconfig");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-        command.args(["serve", "--json", "--kubeconfig"]).arg(kubeconfig).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child, serde_json::from_str(&line).unwrap())
-    }
-}
-
-impl Drop for Serve {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    sim(&[&["load", "--json", "--url", url], options].concat())
 }
 
 /// A server that gives each request the next of these statuses; 0 closes the connection instead.
@@ -64,7 +39,7 @@ fn scripted(statuses: &'static [u16]) -> String {
 #[test]
 fn every_signal_is_accounted_for_by_resource() {
     let directory = tempfile::tempdir().unwrap();
-    let serve = Serve::start(&directory);
+    let serve = Serve::start(&directory.path().join("kubeconfig"), &[]);
     let url = serve.1["gateways"][0]["api"].as_str().unwrap();
     let output = load(url, &["--signals", "20", "--resources", "2", "--prefix", "shop"]);
     let result = json_of(&output);
@@ -106,7 +81,7 @@ fn retries_end() {
 #[case::no_address(&["load"])]
 #[case::no_such_token(&["load", "--url", "http://127.0.0.1:1", "--token-file", "/nowhere/token"])]
 fn what_cannot_be_carried_out_is_a_usage_error(#[case] options: &[&str]) {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(options).output().unwrap();
+    let output = sim(options);
     assert_eq!(output.status.code(), Some(2));
     assert!(!output.stderr.is_empty());
 }

@@ -1,6 +1,7 @@
 //! `sim` as its users run it: options in, result and exit code out.
 
 mod chaos;
+mod common;
 mod exhaustive;
 mod job;
 mod load;

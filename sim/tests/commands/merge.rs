@@ -4,16 +4,14 @@ use std::{
     fs,
     io::Write as _,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::LazyLock,
 };
 
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn sim(options: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sim")).args(options).output().unwrap()
-}
+use super::common::sim;
 
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()

@@ -1,41 +1,16 @@
 //! `sim gateway` as `scripts/perf` runs it: a process configured by environment.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    net::TcpListener,
-    path::Path,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{process::Command, thread, time::Duration};
 
 use harness::{
+    control_plane::free_port,
     process::Process,
     replica::{NAMESPACE, metric},
 };
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::json;
 
-/// The embedded Kubernetes API of `sim serve`, ended with the test.
-struct Api(Child);
-
-impl Api {
-    fn start(kubeconfig: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
-        command.args(["serve", "--json", "--replicas", "1", "--kubeconfig"]).arg(kubeconfig).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Api {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use super::common::{Serve, json_of, sim};
 
 async fn get(address: &str, path: &str) -> Option<String> {
     let answer = reqwest::get(format!("http://{address}{path}")).await.ok()?;
@@ -66,9 +41,8 @@ async fn a_gateway_of_any_protocol_is_a_process_configured_by_its_environment(
     gateway::crypto::install_default();
     let directory = tempfile::tempdir().unwrap();
     let kubeconfig = directory.path().join("kubeconfig");
-    let _api = Api::start(&kubeconfig);
-    let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    let [listen, health, metrics] = free.map(|listener| listener.local_addr().unwrap().to_string());
+    let _api = Serve::start(&kubeconfig, &["--replicas", "1"]);
+    let [listen, health, metrics] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
     command
         .args(["gateway", "--protocol", protocol])
@@ -83,10 +57,8 @@ async fn a_gateway_of_any_protocol_is_a_process_configured_by_its_environment(
     let process = Process::start(protocol, command, &directory.path().join("log")).unwrap();
     eventually(async || get(&health, "/readyz").await).await;
 
-    let mut load = Command::new(env!("CARGO_BIN_EXE_sim"));
-    load.args(["load", "--json", "--signals", "5", "--concurrency", "1", "--url", &format!("http://{listen}")]);
-    let load = load.output().unwrap();
-    let outcome: Value = serde_json::from_slice(&load.stdout).unwrap();
+    let url = format!("http://{listen}");
+    let outcome = json_of(&sim(&["load", "--json", "--signals", "5", "--concurrency", "1", "--url", &url]));
     assert_eq!(outcome["statuses"], json!({ "201": 1, "202": 4 }), "{outcome}");
 
     let text = get(&metrics, "/metrics").await.unwrap();
