@@ -15,6 +15,7 @@ use std::{
 
 use embedded_apiserver::{EmbeddedApi, Options};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot};
 
 /// How long a watch may take to show what has happened.
@@ -95,23 +96,22 @@ impl Drop for Served {
 /// One kubectl with a home of its own, so that neither configuration nor discovery cache are anybody else's.
 struct Kubectl {
     binary: PathBuf,
-    home: PathBuf,
+    home: TempDir,
 }
 
 impl Kubectl {
     fn new(binary: &Path, port: u16) -> Self {
-        let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("kubectl-{port}"));
-        fs::create_dir_all(&home).expect("a writable target directory");
+        let home = tempfile::tempdir().expect("a writable temporary directory");
         let config = json!({"apiVersion": "v1", "kind": "Config", "current-context": "c",
             "clusters": [{"name": "c", "cluster": {"server": format!("http://127.0.0.1:{port}")}}],
             "contexts": [{"name": "c", "context": {"cluster": "c", "user": "", "namespace": "team"}}]});
-        fs::write(home.join("config"), config.to_string()).expect("a writable target directory");
+        fs::write(home.path().join("config"), config.to_string()).expect("a writable temporary directory");
         Self { binary: binary.to_owned(), home }
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).env("HOME", &self.home).env("KUBECONFIG", self.home.join("config"));
+        command.args(arguments).env("HOME", self.home.path()).env("KUBECONFIG", self.home.path().join("config"));
         command.stdin(Stdio::null());
         command
     }
@@ -150,8 +150,8 @@ impl Kubectl {
 
     fn manifest(&self, manifest: &str, (from, to): (&str, &str)) -> String {
         assert!(manifest.contains(from), "{from} is in the manifest");
-        let file = self.home.join("manifest.json");
-        fs::write(&file, manifest.replace(from, to)).expect("a writable target directory");
+        let file = self.home.path().join("manifest.json");
+        fs::write(&file, manifest.replace(from, to)).expect("a writable temporary directory");
         file.to_string_lossy().into_owned()
     }
 
@@ -166,13 +166,6 @@ impl Kubectl {
         // Only gitVersion is always there: the other fields depend on how it was built.
         let minor = version["clientVersion"]["gitVersion"].as_str().and_then(|text| text.split('.').nth(1));
         minor.and_then(|minor| minor.parse().ok()).unwrap_or_else(|| panic!("not a version: {text}"))
-    }
-}
-
-impl Drop for Kubectl {
-    fn drop(&mut self) {
-        // What cannot be removed is in nobody's way: the directory is cargo's.
-        drop(fs::remove_dir_all(&self.home));
     }
 }
 

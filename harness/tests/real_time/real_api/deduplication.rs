@@ -1,6 +1,6 @@
 //! Signals of one fingerprint at several replicas: one RemediationRequest, all counted.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use gateway::context::Context;
 use harness::{
@@ -8,11 +8,10 @@ use harness::{
     control_plane::for_tests,
     oracles::occurrences,
     replica::config,
-    testing::{answered, lease_of, wait_ms},
+    testing::{answered, lease_of},
 };
-use tokio::sync::Semaphore;
 
-use super::world::{World, before_creates, client};
+use super::world::{World, client, held_before_creates};
 
 #[tokio::test]
 async fn three_replicas_and_fifteen_concurrent_signals_make_one_remediation_request_that_counts_fifteen() {
@@ -33,15 +32,7 @@ async fn of_two_pods_that_receive_a_signal_at_once_the_second_tries_again_and_co
     let Some(plane) = for_tests().await else { return };
     let mut world = World::empty(&plane, Permissions::Full).await;
     // The first keeps the lock until the second has met it, which does not go on without it meanwhile.
-    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let held = before_creates(client(&plane, 1).await, {
-        let (came, go) = (Arc::clone(&came), Arc::clone(&go));
-        move || {
-            came.add_permits(1);
-            let go = Arc::clone(&go);
-            async move { drop(go.acquire().await) }
-        }
-    });
+    let (held, came, go) = held_before_creates(client(&plane, 1).await);
     world.start(1, held, Context::system()).await;
     let mut patient = config();
     patient.lock.wait_timeout = patient.server.kubernetes_request_timeout - Duration::from_secs(1);
@@ -52,15 +43,12 @@ async fn of_two_pods_that_receive_a_signal_at_once_the_second_tries_again_and_co
         world.send(1, "contention-test").await
     };
     let met = async {
-        while world.metric(1, "gateway_lock_contention_total").await < 1.0 {
-            wait_ms(10).await;
-        }
+        assert!(world.metric_once_counted(1, "gateway_lock_contention_total").await >= 1.0);
         go.add_permits(1);
     };
     let (first, second, ()) = futures::join!(world.send(0, "contention-test"), later, met);
     assert_eq!((first.status.as_u16(), second.status.as_u16()), (201, 202), "{first:?} {second:?}");
     assert_eq!(second.body["remediationRequestName"], first.body["remediationRequestName"]);
-    assert!(world.metric(1, "gateway_lock_contention_total").await >= 1.0);
     world.quiet().await;
     assert_eq!(world.requests("contention-test").await.iter().map(occurrences).collect::<Vec<_>>(), [2]);
 }

@@ -1,7 +1,5 @@
 //! Beyond the bounds: twins cannot be prevented, and are detected.
 
-use std::sync::Arc;
-
 use gateway::context::Context;
 use harness::{
     cluster::{Permissions, remediation_requests},
@@ -15,9 +13,8 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
-use super::world::{World, before_creates, client, detached};
+use super::world::{World, client, detached, held_before_creates};
 
 #[tokio::test]
 async fn twins_that_a_foreign_creator_makes_are_detected_by_every_replica_and_signals_go_to_the_older_one() {
@@ -51,16 +48,8 @@ async fn twins_that_a_foreign_creator_makes_are_detected_by_every_replica_and_si
 async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_replica() {
     let Some(plane) = for_tests().await else { return };
     let mut world = World::empty(&plane, Permissions::Full).await;
-    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     // As if the process had been stopped right before it sent the create: sent later, whoever waits for it then.
-    let held = before_creates(client(&plane, 1).await, {
-        let (came, go) = (Arc::clone(&came), Arc::clone(&go));
-        move || {
-            came.add_permits(1);
-            let go = Arc::clone(&go);
-            async move { drop(go.acquire().await) }
-        }
-    });
+    let (held, came, go) = held_before_creates(client(&plane, 1).await);
     world.start(1, detached(held), Context::system()).await;
     for number in 2..=3 {
         world.start(number, client(&plane, number).await, Context::system()).await;
@@ -73,9 +62,7 @@ async fn twins_that_a_create_from_beyond_the_bounds_makes_are_detected_by_every_
         let first = first.as_str().unwrap_or_default().to_owned();
         set_phase(&api, &first, "Completed").await;
         let second = world.send_until_accepted(2, "late").await.body["remediationRequestName"].clone();
-        while is_claimed(&api, &first).await {
-            wait_ms(50).await;
-        }
+        until_released(&api, &first).await;
         api.delete(&first, &DeleteParams::default()).await.unwrap();
         go.add_permits(1);
         (first, second)
@@ -100,19 +87,18 @@ async fn set_phase(api: &Api<DynamicObject>, name: &str, phase: &str) {
     api.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Whether a claim is left on `name`.
-async fn is_claimed(api: &Api<DynamicObject>, name: &str) -> bool {
-    !api.get(name).await.unwrap().metadata.finalizers.unwrap_or_default().is_empty()
-}
-
-async fn assert_twins_are_detected_by(world: &World, index: usize) {
-    let mut detected = 0.0;
+/// Waits until no claim is left on `name`.
+async fn until_released(api: &Api<DynamicObject>, name: &str) {
     for _ in 0..1_000 {
-        detected = world.metric(index, "gateway_twins_detected_total").await;
-        if detected > 0.0 {
-            break;
+        if api.get(name).await.unwrap().metadata.finalizers.unwrap_or_default().is_empty() {
+            return;
         }
         wait_ms(50).await;
     }
+    panic!("the claim on {name} was not released");
+}
+
+async fn assert_twins_are_detected_by(world: &World, index: usize) {
+    let detected = world.metric_once_counted(index, "gateway_twins_detected_total").await;
     assert!((detected - 1.0).abs() < f64::EPSILON, "replica {index} noticed {detected}");
 }

@@ -1,6 +1,6 @@
 //! Gateways on a real API server.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use gateway::{config::Config, context::Context, remediation::LeaseName};
 use harness::{
@@ -13,6 +13,7 @@ use harness::{
 use http::{Method, Request};
 use kube::{Client, client::Body};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::service_fn;
 
 /// A namespace, and gateways that work in it.
@@ -85,6 +86,18 @@ impl World {
         metric(&text, series).unwrap_or_else(|| panic!("{series} is not in {text}"))
     }
 
+    /// A counter as soon as it has counted, or none if it has not for a minute.
+    pub(crate) async fn metric_once_counted(&self, index: usize, series: &str) -> f64 {
+        for _ in 0..1_000 {
+            let counted = self.metric(index, series).await;
+            if counted > 0.0 {
+                return counted;
+            }
+            wait_ms(50).await;
+        }
+        0.0
+    }
+
     /// The RemediationRequests of `resource`, once the watch has shown all there is.
     pub(crate) async fn requests(&self, resource: &str) -> Vec<Value> {
         let (mut requests, _) = self.stage.witness.catch_up().await.unwrap();
@@ -132,6 +145,20 @@ where
         }
     });
     Client::new(service, namespace)
+}
+
+/// As [`before_creates`], where it waits for a permit of the second semaphore, after it has added one to the first.
+pub(crate) fn held_before_creates(client: Client) -> (Client, Arc<Semaphore>, Arc<Semaphore>) {
+    let (came, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let held = before_creates(client, {
+        let (came, go) = (Arc::clone(&came), Arc::clone(&go));
+        move || {
+            came.add_permits(1);
+            let go = Arc::clone(&go);
+            async move { drop(go.acquire().await) }
+        }
+    });
+    (held, came, go)
 }
 
 /// A client whose requests are sent even if nobody waits for their answers any more.
