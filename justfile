@@ -42,6 +42,10 @@ explore *ARGS:
 exhaustive *ARGS:
     cargo run --release -p sim -- explore --exhaustive {{ ARGS }}
 
+# The large bounds of the models of the fence and of counting: minutes, and some GiB
+models:
+    cargo test --release -p harness --test virtual_time -- _model --ignored --nocapture --test-threads 1
+
 # One seed again, as a timeline: `just replay --seed 3 --protocol unlocked`
 replay *ARGS:
     cargo run --release -p sim -- replay {{ ARGS }}

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use benches::stage::remediation_request;
 use criterion::{Bencher, Criterion};
 use embedded_apiserver::{EmbeddedApi, Options};
 use futures::StreamExt;
@@ -21,26 +22,12 @@ use tokio::runtime::{Builder, Runtime};
 
 const NAMESPACE: &str = "kubernaut-system";
 
-/// A RemediationRequest about the Deployment `resource`, as a gateway creates it.
+/// A RemediationRequest about the Deployment `resource`, as it is before its first signal is counted.
 fn object(resource: &str) -> Value {
-    let fingerprint = gateway::remediation::Fingerprint::of(&format!("shop:Deployment:{resource}"));
-    let at = "2026-10-31T23:00:00Z";
-    json!({
-        "apiVersion": "kubernaut.ai/v1alpha1",
-        "kind": "RemediationRequest",
-        "metadata": { "name": resource, "namespace": NAMESPACE },
-        "spec": {
-            "signalFingerprint": fingerprint.as_str(),
-            "signalName": "KubeDeploymentReplicasMismatch",
-            "severity": "warning",
-            "signalType": "alert",
-            "signalSource": "prometheus",
-            "targetType": "kubernetes",
-            "targetResource": { "apiVersion": "apps/v1", "kind": "Deployment", "name": resource, "namespace": "shop" },
-            "firingTime": at,
-            "receivedTime": at,
-        },
-    })
+    let mut object = remediation_request(resource);
+    object["metadata"]["name"] = json!(resource);
+    object.as_object_mut().expect("an object").remove("status");
+    object
 }
 
 /// A server with `stored` RemediationRequests, `stored-0` and so on.

@@ -135,7 +135,7 @@ impl Drop for Stage {
 }
 
 /// A RemediationRequest about the Deployment `resource`, as the first signal leaves it.
-fn remediation_request(resource: &str) -> Value {
+pub fn remediation_request(resource: &str) -> Value {
     let fingerprint = Fingerprint::of(&format!("shop:Deployment:{resource}"));
     let at = "2026-10-31T23:00:00Z";
     json!({

@@ -58,6 +58,32 @@ async fn what_is_not_allowed_is_forbidden() {
     assert_eq!(code_and_reason(leases(api.client("x", "test")).get("a").await).0, 403);
 }
 
+/// With an empty document, as templates leave them.
+const MANIFESTS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: x, namespace: test}
+rules: [{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}]
+---
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: x, namespace: test}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: x}
+subjects: [{kind: User, name: x}]
+";
+
+#[tokio::test(start_paused = true)]
+async fn manifests_grant_what_they_say() {
+    let api = guarded();
+    assert!(api.seed_manifests(&format!("{MANIFESTS}---\n[")).is_err());
+    let x = leases(api.client("x", "test"));
+    assert_eq!(refusal(x.create(&PostParams::default(), &lease("a")).await).code, 403, "nothing was put there");
+    api.seed_manifests(MANIFESTS).unwrap();
+    x.create(&PostParams::default(), &lease("a")).await.unwrap();
+    assert_eq!(refusal(x.get("a").await).code, 403);
+}
+
 #[rstest]
 #[case::masters(Caller::admin(), "/metrics", 404)]
 #[case::anybody_may_discover(Caller::new("x"), "/apis/apps/v1", 200)]
