@@ -191,7 +191,6 @@ mod tests {
     fn the_machines_clock_goes_on() {
         let machine = Machine::start();
         let before = machine.elapsed();
-        while machine.elapsed() == before {}
-        assert!(machine.elapsed() > before);
+        assert!((0..100_000_000).any(|_| machine.elapsed() > before));
     }
 }

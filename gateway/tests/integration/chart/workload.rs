@@ -157,7 +157,8 @@ fn pods_stay_when_only_that_changes_which_they_follow_anyway() {
     let Some(helm) = Helm::find() else { return };
     let before = helm.render("").pod().clone();
     let target = "{vm: {group: a.b, version: v1, kind: Vm, plural: vms}}";
-    let values = ["'info,gateway=debug'", "false", "[snmp-exporter]", "['team=\"db\"']", "2048", target];
+    let values: [&str; RELOADABLE.len()] =
+        ["'info,gateway=debug'", "false", "[snmp-exporter]", "['team=\"db\"']", "2048", target];
     for (key, value) in RELOADABLE.iter().zip(values) {
         let (section, key) = key.split_once('.').unwrap();
         let release = helm.render(&format!("config: {{{section}: {{{key}: {value}}}}}"));

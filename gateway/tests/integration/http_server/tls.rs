@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gateway::{config, context::Context, http::tls::Tls, metrics::Metrics};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,28 +19,31 @@ struct Certificate {
     key: PrivateKeyDer<'static>,
     cert_file: PathBuf,
     key_file: PathBuf,
+    _folder: TempDir,
 }
 
 impl Certificate {
-    fn new(name: &str) -> Self {
-        Self::signed(name, |_| {})
+    fn new() -> Self {
+        Self::signed(|_| {})
     }
 
-    fn signed(name: &str, configure: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+    fn signed(configure: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
         configure(&mut params);
         let key = rcgen::KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        let file = |kind: &str, text: String| {
-            let path = std::env::temp_dir().join(format!("gateway-{}-{name}.{kind}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: String| {
+            let path = folder.path().join(name);
             std::fs::write(&path, text).unwrap();
             path
         };
         Self {
             der: certificate.der().clone(),
             key: PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            cert_file: file("crt", certificate.pem()),
-            key_file: file("key", key.serialize_pem()),
+            cert_file: file("tls.crt", certificate.pem()),
+            key_file: file("tls.key", key.serialize_pem()),
+            _folder: folder,
         }
     }
 
@@ -63,13 +67,6 @@ impl Certificate {
     }
 }
 
-impl Drop for Certificate {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.cert_file);
-        let _ = std::fs::remove_file(&self.key_file);
-    }
-}
-
 fn tls(server: &Certificate, client_ca: Option<&Certificate>) -> Tls {
     let files = config::Tls {
         cert_file: server.cert_file.clone(),
@@ -81,7 +78,7 @@ fn tls(server: &Certificate, client_ca: Option<&Certificate>) -> Tls {
 
 #[tokio::test]
 async fn signals_are_taken_over_tls_and_not_beside_it() {
-    let certificate = Certificate::new("server");
+    let certificate = Certificate::new();
     let rig = serve_with(settings(), Some(tls(&certificate, None))).await;
     let mut stream = certificate.client(None, rig.connect().await).await;
     stream.write_all(request("/echo", "secret").as_bytes()).await.unwrap();
@@ -94,7 +91,7 @@ async fn signals_are_taken_over_tls_and_not_beside_it() {
 
 #[tokio::test]
 async fn with_client_authorities_a_client_needs_a_certificate_of_theirs() {
-    let (server, client) = (Certificate::new("server-mutual"), Certificate::new("client"));
+    let (server, client) = (Certificate::new(), Certificate::new());
     let rig = serve_with(settings(), Some(tls(&server, Some(&client)))).await;
     for (certificate, expected) in [(Some(&client), true), (Some(&server), false), (None, false)] {
         let mut stream = server.client(certificate, rig.connect().await).await;
@@ -107,7 +104,7 @@ async fn with_client_authorities_a_client_needs_a_certificate_of_theirs() {
 
 #[tokio::test]
 async fn a_handshake_that_does_not_come_is_cut_off() {
-    let certificate = Certificate::new("silent");
+    let certificate = Certificate::new();
     let rig = serve_with(config::Server { read_timeout: SHORT, ..settings() }, Some(tls(&certificate, None))).await;
     let mut stream = rig.connect().await;
     let end = rig.context.timeout(LONG / 2, rest(&mut stream)).await;
@@ -116,7 +113,7 @@ async fn a_handshake_that_does_not_come_is_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn renewed_certificates_are_used_and_broken_ones_are_not() {
-    let (old, new) = (Certificate::new("old"), Certificate::new("new"));
+    let (old, new) = (Certificate::new(), Certificate::new());
     let context = Context::system();
     let files = config::Tls { cert_file: old.cert_file.clone(), key_file: old.key_file.clone(), client_ca_file: None };
     let tls = Tls::load(&files, &context).unwrap();
@@ -135,9 +132,7 @@ async fn renewed_certificates_are_used_and_broken_ones_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_certificate_in_use_is_told_also_while_nobody_connects() {
-    let ending = |year| {
-        Certificate::signed(&format!("ends-{year}"), |params| params.not_after = rcgen::date_time_ymd(year, 1, 1))
-    };
+    let ending = |year| Certificate::signed(|params| params.not_after = rcgen::date_time_ymd(year, 1, 1));
     let (old, new) = (ending(2040), ending(2041));
     let context = Context::system();
     let gauge = Metrics::new().unwrap().tls_certificate_expiry_timestamp_seconds;
@@ -155,8 +150,8 @@ async fn the_end_of_the_certificate_in_use_is_told_also_while_nobody_connects() 
 
 #[test]
 fn unusable_certificate_files_are_errors_that_name_their_keys() {
-    let (good, other) = (Certificate::new("good"), Certificate::new("other"));
-    let empty = Certificate::new("empty");
+    let (good, other) = (Certificate::new(), Certificate::new());
+    let empty = Certificate::new();
     std::fs::write(&empty.cert_file, "").unwrap();
     let context = Context::system();
     let error = |cert: &PathBuf, key: &PathBuf, ca: Option<&PathBuf>| {
