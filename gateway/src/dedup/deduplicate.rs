@@ -109,6 +109,16 @@ impl Error {
     pub(super) const fn busy(reason: &'static str, secs: u64) -> Self {
         Self::Busy { reason, retry_after: Duration::from_secs(secs) }
     }
+
+    /// The label `error_type` of `gateway_crd_creation_errors_total`.
+    pub(crate) const fn error_type(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) => "kubernetes_api",
+            Self::Busy { .. } => "busy",
+            Self::Refused { .. } => "refused",
+            Self::Deadline => "deadline",
+        }
+    }
 }
 
 impl From<&kubernetes::Error> for Error {

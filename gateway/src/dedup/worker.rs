@@ -252,21 +252,13 @@ impl Worker {
         let (failed, left): (VecDeque<_>, VecDeque<_>) =
             self.waiting.drain(..).partition(|pending| everyone || pending.deadline <= now);
         self.waiting = left;
-        self.fail(tried.into_iter().chain(failed), error);
+        fail(tried.into_iter().chain(failed), error);
     }
+}
 
-    fn fail(&self, batch: impl IntoIterator<Item = Box<Pending>>, error: &Error) {
-        let kind = match error {
-            Error::Kubernetes(_) => "kubernetes_api",
-            Error::Busy { .. } => "busy",
-            Error::Refused { .. } => "refused",
-            Error::Deadline => "deadline",
-        };
-        let failures = self.core.metrics.crd_creation_errors.with_label_values(&[kind]);
-        for pending in batch {
-            failures.inc();
-            pending.answer(Err(error.clone()));
-        }
+fn fail(batch: impl IntoIterator<Item = Box<Pending>>, error: &Error) {
+    for pending in batch {
+        pending.answer(Err(error.clone()));
     }
 }
 

@@ -188,14 +188,16 @@ impl Intake {
             Err(ResolveError::Kubernetes { object, source }) => {
                 let About { alert, .. } = about;
                 tracing::error!(alert, object, error = %source, "could not look up the owner or scope of a resource");
-                return Item::Failed(dedup::Error::from(&source));
+                let error = dedup::Error::from(&source);
+                self.unprocessed.failed(&error);
+                return Item::Failed(error);
             }
         };
         let fingerprint = signal.fingerprint.clone();
         Scope::current().note(|notes| note_resolved(notes, &signal));
         let audited = self.audit.is_enabled().then(|| signal.clone());
         let announced = self.events.as_ref().map(|events| (events, Announcer::subject(&signal)));
-        let result = self.dedup.ingest(signal, deadline).await;
+        let result = self.dedup.ingest(signal, deadline).await.inspect_err(|error| self.unprocessed.failed(error));
         if let (Some((events, subject)), Ok(accepted)) = (announced, &result) {
             events.accepted(subject, accepted);
         }

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use crate::{
+    dedup,
     log_limit::LogLimit,
     metrics::Metrics,
     remediation::{Signal, Source, TargetResource},
@@ -10,7 +11,7 @@ use crate::{
 };
 
 /// The values of the label `reason` of `gateway_signals_ignored_total`.
-const IGNORED: [&str; 3] = ["resolved", "normal_event", "matched"];
+const IGNORED: [&str; 4] = ["resolved", "normal_event", "own", "matched"];
 const OUT_OF_SCOPE: &str = "out_of_scope";
 const TRUNCATED: &str = "truncated";
 const LATE: &str = "late";
@@ -59,7 +60,10 @@ impl Unprocessed {
             Ignored::Matched { alert, namespace, .. } if self.log.admits(reason, Level::INFO) => {
                 tracing::info!(reason, alert, namespace, "ignored: {why}");
             }
-            Ignored::Matched { .. } => {}
+            Ignored::Own { kind, name } if self.log.admits(reason, Level::INFO) => {
+                tracing::info!(reason, kind, name, "ignored: {why}");
+            }
+            Ignored::Own { .. } | Ignored::Matched { .. } => {}
         }
     }
 
@@ -81,8 +85,14 @@ impl Unprocessed {
         }
     }
 
+    /// A signal that is not accepted; the line about it says more than there is here.
+    pub(super) fn failed(&self, error: &dedup::Error) {
+        self.metrics.crd_creation_errors.with_label_values(&[error.error_type()]).inc();
+    }
+
     /// An alert or event that was not begun before its deadline.
     pub(super) fn late(&self) {
+        self.failed(&dedup::Error::Deadline);
         if self.log.admits(LATE, Level::WARN) {
             tracing::warn!(reason = LATE, "alerts were not processed before their deadline");
         }

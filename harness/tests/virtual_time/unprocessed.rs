@@ -1,6 +1,7 @@
 //! Whatever is not processed is logged once, a few lines of each reason in a minute, and counted.
 
 use axum::body::Body;
+use embedded_apiserver::Fault;
 use gateway::config::{AuthMode, Config};
 use harness::{
     fleet::{Fleet, Skew},
@@ -9,6 +10,7 @@ use harness::{
     testing::{Logs, PROMETHEUS, STARTS_AT, account, exchange, guarded_fleet, post, rest, send, wait_ms},
 };
 use http::Request;
+use rstest::rstest;
 use serde_json::{Value, json};
 use tracing::Level;
 
@@ -129,17 +131,31 @@ async fn what_the_operator_wants_none_of_is_logged_since_that_may_be_a_mistake()
     assert_eq!(count(&replica, r#"gateway_signals_ignored_total{reason="matched"}"#), 1.0);
 }
 
+#[rstest]
+#[case::by_its_lock("create", "leases", "a signal was not accepted", "resource=\"Deployment/unlucky\"")]
+#[case::by_a_look_up("get", "deployments", "could not look up", "object=\"Deployment shop/unlucky\"")]
 #[tokio::test(start_paused = true)]
-async fn a_signal_that_fails_is_logged_with_its_alert_and_resource() {
+async fn a_signal_that_fails_is_logged_with_its_alert_and_resource_and_counted(
+    #[case] verb: &'static str,
+    #[case] resource: &'static str,
+    #[case] said: &str,
+    #[case] about: &str,
+) {
     let fleet = Fleet::new(6);
+    let labels = json!({"kubernaut.ai/managed": "true"});
+    fleet.api.seed(json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"namespace": "shop", "name": "unlucky", "labels": labels},
+    }));
     let script = harness::testing::script(&fleet);
-    let replica = fleet.start(1).await;
-    script.on(1, "create", "leases", embedded_apiserver::Fault::lost());
+    let replica = fleet.start_with(1, scoped(), Skew::default()).await;
+    script.on(9, verb, resource, Fault::lost());
     let (logs, _guard) = Logs::capture();
     assert_eq!(send(&fleet, &replica, "unlucky").await.status, 500);
-    let lines = logs.saying("a signal was not accepted");
+    let lines = logs.saying(said);
     let [line] = &lines[..] else { panic!("{lines:#?}") };
-    assert!(line.text.contains("resource=\"Deployment/unlucky\""), "{}", line.text);
+    assert!(line.text.contains(about) && line.text.contains("alert=\""), "{}", line.text);
+    assert_eq!(count(&replica, r#"gateway_crd_creation_errors_total{error_type="kubernetes_api"}"#), 1.0);
     rest().await;
 }
 

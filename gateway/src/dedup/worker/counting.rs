@@ -15,7 +15,7 @@ use super::{
         },
         store::leases,
     },
-    Worker,
+    Worker, fail,
 };
 use crate::{
     context::Monotonic,
@@ -67,9 +67,9 @@ impl Worker {
                     None => self.past.gone = Some(target.uid.clone()),
                 }
             }
-            count::Outcome::Late => self.fail(batch, &Error::Deadline),
+            count::Outcome::Late => fail(batch, &Error::Deadline),
             count::Outcome::Refused(error) => {
-                self.fail(batch, &driver::failed(leases::PATCH, &error));
+                fail(batch, &driver::failed(leases::PATCH, &error));
             }
             count::Outcome::Indeterminate(cause) => {
                 core.metrics.counts_indeterminate.with_label_values(&[cause.as_str()]).inc();
@@ -81,7 +81,7 @@ impl Worker {
                         );
                     });
                 }
-                self.fail(batch, &Error::busy("the signal's count could not be settled in time", 1));
+                fail(batch, &Error::busy("the signal's count could not be settled in time", 1));
             }
         }
     }
