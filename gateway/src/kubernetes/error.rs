@@ -70,6 +70,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a right is missing. A token that is not accepted, as while an API server starts, is another matter: that passes.
+    pub fn is_missing_right(&self) -> bool {
+        matches!(self, Self::Forbidden(message) if !message.contains("Unauthorized"))
+    }
+
     /// Whether the request may have taken effect although it failed.
     pub const fn is_ambiguous(&self) -> bool {
         match self {

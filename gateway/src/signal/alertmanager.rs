@@ -136,7 +136,7 @@ impl Received<'_> {
         if let Some(ends_at) = present(ends_at.as_deref()) {
             time::parse("endsAt", ends_at)?;
         }
-        if is_resolved(status.as_deref().or(self.status.as_deref()))? {
+        if is_resolved(present(status.as_deref()).or_else(|| present(self.status.as_deref())))? {
             return Ok(Parsed::Ignored(Ignored::Resolved));
         }
         let candidates = candidates::of_labels(&labels, fingerprint.as_deref(), rules);

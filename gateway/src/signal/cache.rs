@@ -162,8 +162,8 @@ impl MetadataCache {
         match self.get(key, purpose, deadline).await {
             Ok(answer) => Ok(Some(answer)),
             // The chart grants the built-in kinds: without them incidents would split.
-            Err(ResolveError::Kubernetes { source: Error::Forbidden(_), .. })
-                if matches!(key.kind, KindRef::Custom(_)) =>
+            Err(ResolveError::Kubernetes { source, .. })
+                if source.is_missing_right() && matches!(key.kind, KindRef::Custom(_)) =>
             {
                 Ok(None)
             }
@@ -230,7 +230,7 @@ impl MetadataCache {
             Ok(object) => Some(Arc::new(Metadata::of(object.metadata))),
             Err(Error::NotFound(_)) => None,
             Err(error) => {
-                if matches!(error, Error::Forbidden(_)) {
+                if error.is_missing_right() {
                     self.refusals.note(&key.kind, Some(&error));
                 }
                 return Err(error);

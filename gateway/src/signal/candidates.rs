@@ -90,8 +90,13 @@ pub(crate) fn of_labels(labels: &BTreeMap<String, String>, sent: Option<&str>, r
 
 impl Candidates {
     /// What an event is about: the object that it names, and nothing else.
-    pub(crate) fn of_event(label: &str, resource: TargetResource, controller: Option<Controller>) -> Self {
-        let object = Object::of(resource.clone());
+    pub(crate) fn of_event(
+        label: &str,
+        resource: TargetResource,
+        controller: Option<Controller>,
+        rules: &Rules,
+    ) -> Self {
+        let object = Object::of(resource.clone(), rules);
         let candidate = Candidate { label: label.to_owned(), object, ground: Ground::Subject, controller };
         Self { list: vec![candidate], set_aside: Vec::new(), addresses: Vec::new(), itself: resource }
     }
@@ -204,6 +209,8 @@ impl Reading<'_> {
         match &self.exporter {
             // What it tells of a pod, and nothing else, has a uid.
             Some(exporter) if measured && !exporter.runs_as(name) => Some(Ground::Subject),
+            // It runs in no pod.
+            Some(Exporter::Kubelet) => Some(Ground::Subject),
             _ if measured || !beside_the_exporter => Some(Ground::IfItExists),
             _ => None,
         }

@@ -23,7 +23,7 @@ use super::{
     unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
 use crate::{
-    remediation::{Fingerprint, Signal, Source, TargetResource},
+    remediation::{Fingerprint, GROUP, Signal, Source, TargetResource},
     rfc1123::{is_kind, is_label, is_subdomain},
 };
 
@@ -124,7 +124,10 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
         return Err(Rejection::new(reason::MISSING_FIELD, "missing field `involvedObject`"));
     };
     let target = target(&object, event.metadata.namespace.as_deref())?;
-    let candidates = Candidates::of_event("involvedObject", target, controller(&object));
+    if is_own(&target.api_version) {
+        return Ok(Parsed::Ignored(Ignored::Own { kind: target.kind, name: target.name }));
+    }
+    let candidates = Candidates::of_event("involvedObject", target, controller(&object), rules);
     let target = candidates.unseen();
     let name = event.reason.clone();
     let mut provider_data = provider(event, object);
@@ -143,6 +146,11 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
         original_payload: limits::payload(text, rules.max_payload_bytes()),
     };
     Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
+}
+
+/// Whether an object of this version is one of remediation itself: a remediation of that would be followed by its own, and so on.
+fn is_own(api_version: &str) -> bool {
+    api_version.split_once('/').is_some_and(|(group, _)| group == GROUP)
 }
 
 /// The controller that a forwarder names, for an object that is gone; none if the name is not valid.

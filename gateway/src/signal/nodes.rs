@@ -93,10 +93,10 @@ impl Nodes {
                 *state = State { names, listed_at: Some(self.context.monotonic()), failed: None };
                 Ok(state.find(addresses))
             }
-            Err(Error::Forbidden(message)) => {
+            Err(error) if error.is_missing_right() => {
                 if !self.forbidden.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        message,
+                        %error,
                         "no permission to list nodes, so alerts about machines get incidents of their own: \
                          grant `list` on nodes, or set signal.nodeByInstance to false"
                     );

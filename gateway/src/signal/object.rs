@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::kind::{Kind, KindRef};
+use super::{
+    kind::{Kind, KindRef},
+    rules::Rules,
+};
 use crate::remediation::TargetResource;
 
 /// An object as it is named.
@@ -15,9 +18,10 @@ pub(crate) enum Object {
 }
 
 impl Object {
-    /// The object that `resource` names.
-    pub(crate) fn of(resource: TargetResource) -> Self {
-        ObjectKey::of(&resource).map_or_else(|| Self::Unknown(resource), Self::Known)
+    /// The object that `resource` names, of a built-in kind or of one that the operator has added.
+    pub(crate) fn of(resource: TargetResource, rules: &Rules) -> Self {
+        let key = ObjectKey::of(&resource).or_else(|| ObjectKey::of_added(&resource, rules));
+        key.map_or_else(|| Self::Unknown(resource), Self::Known)
     }
 
     /// As a RemediationRequest names it.
@@ -52,6 +56,18 @@ impl ObjectKey {
         let TargetResource { api_version, kind, name, namespace } = target;
         let kind = Kind::of(api_version, kind)?.into();
         Some(Self { kind, namespace: namespace.clone(), name: name.clone() })
+    }
+
+    /// The object that `target` is, if it is of a kind that the operator has added, in whatever version.
+    fn of_added(target: &TargetResource, rules: &Rules) -> Option<Self> {
+        let TargetResource { api_version, kind: name, namespace, .. } = target;
+        let (group, _) = api_version.split_once('/')?;
+        let kind = rules.kinds().find(|kind| kind.group == group && kind.name == **name)?.clone();
+        (kind.namespaced != namespace.is_empty()).then(|| Self {
+            kind,
+            namespace: namespace.clone(),
+            name: target.name.clone(),
+        })
     }
 
     /// The object of the built-in `kind` called `name` in the namespace of this one.

@@ -90,10 +90,10 @@ async fn list(
     let mut newest = BTreeMap::new();
     for _ in 0..MAX_PAGES {
         let list = match kubernetes.call(operation, deadline, || api.list_metadata(&page)).await {
-            Err(Error::Forbidden(message)) => {
+            Err(error) if error.is_missing_right() => {
                 if !forbidden.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        message,
+                        %error,
                         "no permission to list ReplicaSets, so some deleted pods get incidents of their own: \
                          grant `list` on replicasets"
                     );

@@ -6,7 +6,7 @@ use super::{
     explanation::{Explanation, Looked},
     rules::Place,
 };
-use crate::remediation::Signal;
+use crate::remediation::{GROUP, Signal};
 
 /// A signal as its sender put it, checked but without any look at the cluster: its target is the first resource that it may
 /// be about, whoever owns that, and its fingerprint that resource's. The [`Resolver`](super::resolve::Resolver) makes a
@@ -29,11 +29,6 @@ impl UnresolvedSignal {
         let decision = Decision::unseen(&self.candidates, self.signal.received_time);
         Explanation::new(&self.signal, &self.candidates, &decision, Looked::Nowhere)
     }
-
-    /// Whether it is about another cluster than the one that this gateway runs in.
-    pub fn is_of_another_cluster(&self) -> bool {
-        self.place == Place::OtherCluster
-    }
 }
 
 /// One usable alert or event.
@@ -54,6 +49,14 @@ pub enum Ignored {
     /// The event's type is `Normal`.
     #[error("the event is of type Normal")]
     NormalEvent,
+    /// The event is about an object of remediation itself.
+    #[error("the event is about {kind} {name}, which is of the group {GROUP}")]
+    Own {
+        /// The object's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// The operator wants none of these, such as heartbeats.
     #[error("the alert matches `{matchers}` of signal.ignore")]
     Matched {
@@ -72,6 +75,7 @@ impl Ignored {
         match self {
             Self::Resolved => "resolved",
             Self::NormalEvent => "normal_event",
+            Self::Own { .. } => "own",
             Self::Matched { .. } => "matched",
         }
     }

@@ -72,6 +72,20 @@ fn a_normal_event_is_ignored() {
     );
 }
 
+/// The remediation of a failed remediation fails as well, and has events of its own.
+#[test]
+fn an_event_about_an_object_of_remediation_is_ignored() {
+    let about = |api_version: &str| {
+        let involved =
+            json!({"apiVersion": api_version, "kind": "RemediationRequest", "name": "rr-1", "namespace": "k"});
+        event::parse(core_warning_with("/involvedObject", involved).as_bytes(), now(), &Rules::default()).unwrap()
+    };
+    for api_version in ["kubernaut.ai/v1alpha1", "kubernaut.ai/v2"] {
+        assert!(matches!(about(api_version), Parsed::Ignored(Ignored::Own { name, .. }) if name == "rr-1"));
+    }
+    assert!(matches!(about("x.kubernaut.ai/v1"), Parsed::Signal(_)), "that group is not ours");
+}
+
 #[test]
 fn the_count_is_that_of_the_series_if_there_is_one() {
     assert_eq!(sent(event::parse(CORE_WARNING.as_bytes(), now(), &Rules::default())).provider_data["count"], 84);

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     config::{Scope, Signals, TargetKind},
     kubernetes::Error,
-    signal::ResolveError,
+    signal::{Parsed, ResolveError, Rules, event},
 };
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
@@ -288,6 +288,18 @@ async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too()
     let signals = Signals { targets: [("rack".to_owned(), rack)].into(), ..Signals::default() };
     let world = World::with(Scope::default(), &signals);
     let labels = [("alertname", "A"), ("rack", "r1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let error = world.resolve_labels(&labels.into()).await.unwrap_err().to_string();
-    assert!(error.contains("(hint: `kubectl label racks r1 kubernaut.ai/managed=true`)"), "{error}");
+    let involved = json!({"apiVersion": "example.com/v1beta1", "kind": "Rack", "name": "r1"});
+    let event = json!({"type": "Warning", "reason": "Hot", "involvedObject": involved}).to_string();
+    let Ok(Parsed::Signal(event)) = event::parse(event.as_bytes(), super::now(), &Rules::new(&signals)) else {
+        panic!("{event}")
+    };
+    let by_alert = world.resolve_labels(&labels.clone().into()).await.unwrap_err().to_string();
+    let by_event = world.resolve(*event.clone()).await.unwrap_err().to_string();
+    for error in [by_alert, by_event] {
+        assert!(error.contains("(hint: `kubectl label racks r1 kubernaut.ai/managed=true`)"), "{error}");
+    }
+    world.put("apis/example.com/v1/racks/r1", None, true);
+    world.context.sleep(TTL).await;
+    let of_alert = world.resolve_labels(&labels.into()).await.unwrap();
+    assert_eq!(world.resolve(*event).await.unwrap().fingerprint, of_alert.fingerprint);
 }

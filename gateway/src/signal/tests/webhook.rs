@@ -112,6 +112,8 @@ fn a_number_of_truncated_alerts_may_be_written_in_any_way(#[case] written: &str,
 #[case(json!("resolved"), Value::Null, true)]
 #[case(json!("firing"), Value::Null, false)]
 #[case(Value::Null, Value::Null, false)]
+#[case(json!("resolved"), json!(""), true)]
+#[case(json!(""), json!(""), false)]
 fn the_webhooks_status_counts_only_for_an_alert_without_one(
     #[case] webhooks: Value,
     #[case] alerts: Value,
