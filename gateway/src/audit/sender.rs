@@ -78,7 +78,7 @@ impl Sender {
             context,
             counts,
             max_retries: settings.buffer.max_retries,
-            first_backoff: settings.buffer.flush_interval,
+            first_backoff: settings.buffer.flush_interval.min(BACKOFF_MAX),
         })
     }
 

@@ -9,7 +9,7 @@ use axum::{
 };
 use futures::FutureExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tracing::{Instrument as _, Level};
+use tracing::{Instrument as _, Level, Span};
 
 use super::{
     app::App,
@@ -18,12 +18,15 @@ use super::{
     routes::{KUBERNETES_EVENT, PROMETHEUS},
 };
 use crate::{
-    context::Context,
+    context::{Context, Monotonic},
     trace::{Parent, Scope},
 };
 
 /// The header that carries the request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The label `status` of a request whose connection ended before its answer, as nginx calls it.
+const UNANSWERED: &str = "499";
 
 /// Enough for a UUID or a trace id; what is longer is not written to logs.
 const REQUEST_ID_LEN_MAX: usize = 64;
@@ -53,7 +56,10 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         user = tracing::field::Empty
     );
     let answering = answer(request, next, &info).instrument(span.clone());
+    let mut unanswered =
+        Unanswered { app: Some(Arc::clone(&app)), labels: [endpoint, method], received, span: span.clone() };
     let mut response = traced.scope().clone().within(answering).await;
+    unanswered.app = None;
     if let Ok(value) = HeaderValue::from_str(&info.id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
@@ -65,7 +71,10 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
     app.metrics.http_request_took([endpoint, method, status.as_str()], took.as_secs_f64(), exemplar);
     let _in_span = span.enter();
     let reason = match status.as_u16() {
+        404 => Some("answered_404"),
+        405 => Some("answered_405"),
         413 => Some("answered_413"),
+        415 => Some("answered_415"),
         503 => Some("answered_503"),
         504 => Some("answered_504"),
         500.. => Some("answered_500"),
@@ -80,6 +89,26 @@ pub(super) async fn observe(State(app): State<Arc<App>>, mut request: Request, n
         tracing::debug!(status = status.as_u16(), ?took, "answered");
     }
     response
+}
+
+/// A request until it is answered: its connection may end before, and this with it.
+struct Unanswered {
+    app: Option<Arc<App>>,
+    labels: [&'static str; 2],
+    received: Monotonic,
+    span: Span,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let Some(app) = &self.app else { return };
+        let ([endpoint, method], took) = (self.labels, app.context.monotonic().since(self.received));
+        app.metrics.http_request_took([endpoint, method, UNANSWERED], took.as_secs_f64(), None);
+        let _in_span = self.span.enter();
+        if app.log.admits("unanswered", Level::WARN) {
+            tracing::warn!(reason = "unanswered", ?took, "the sender gave up, or was too slow to be waited for");
+        }
+    }
 }
 
 /// By the semantic conventions: a method that is not known is `HTTP`.

@@ -77,7 +77,12 @@ async fn kubernetes_event(
     receive(&shared, Source::KubernetesEvents, &info, request).await
 }
 
-async fn not_found(Extension(info): Extension<RequestInfo>) -> Response {
+async fn not_found(
+    State(shared): State<Shared>,
+    Extension(info): Extension<RequestInfo>,
+    request: Request,
+) -> Response {
+    hold_back(&shared.app, request.extensions().get()).await;
     Problem::new(Kind::NotFound, format!("signals are received at {PROMETHEUS} and {KUBERNETES_EVENT}")).respond(&info)
 }
 
@@ -89,6 +94,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     let Shared { app, gate, .. } = shared;
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
+        hold_back(app, head.extensions.get()).await;
         let problem = Problem::new(Kind::MethodNotAllowed, "signals must be sent with POST");
         return Err(problem.header(header::ALLOW, HeaderValue::from_static("POST")));
     }
@@ -97,6 +103,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
         if problem.kind == Kind::BodyTooLarge && !head.headers.contains_key(header::EXPECT) {
             body::discard(body, app.server.max_body_bytes, &app.context).await;
         }
+        hold_back(app, head.extensions.get()).await;
         return Err(problem);
     }
     if app.readiness.is_draining() {
@@ -125,7 +132,7 @@ async fn process(shared: &Shared, source: Source, info: &RequestInfo, request: R
     Ok(keep(shared, head.extensions.get(), answer))
 }
 
-/// Delays the answer, or else a flood of unknown tokens would run as fast as it is refused and use up the CPUs.
+/// Delays the answer, or else a flood of what is refused unread would run as fast as it is refused and use up the CPUs.
 async fn hold_back(app: &App, phase: Option<&Phase>) {
     if let Some(phase) = phase {
         phase.refused();

@@ -1,6 +1,6 @@
 //! The signal listener's routes, called in process.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use ::http::{Method, Request, Response, StatusCode, header};
 use axum::body::Body;
@@ -73,6 +73,18 @@ async fn a_request_without_a_sane_id_gets_one(#[case] sent: Option<String>) {
     assert!(id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
 }
 
+/// hyper drops what it has not answered when a connection ends.
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_sender_gives_up_is_counted_with_how_long_it_took() {
+    let rig = plain(Behaviour::Hang);
+    let waits = Duration::from_secs(3);
+    assert!(rig.context.timeout(waits, rig.send(post(PROMETHEUS, "{}"))).await.is_err());
+    assert_eq!(rig.requests(PROMETHEUS, "POST", "499"), 1);
+    let took = rig.metrics.http_request_duration_seconds.with_label_values(&[PROMETHEUS, "POST", "499"]);
+    assert!((took.get_sample_sum() - 3.0).abs() < 0.01, "{}", took.get_sample_sum());
+    assert_eq!(rig.metrics.http_requests_in_flight.get(), 0);
+}
+
 #[rstest]
 #[case::path(Method::POST, "/api/v1/signals/other", Some("application/json"), 404)]
 #[case::root(Method::GET, "/", None, 404)]
@@ -84,7 +96,7 @@ async fn a_request_without_a_sane_id_gets_one(#[case] sent: Option<String>) {
 #[case::text(Method::POST, PROMETHEUS, Some("text/plain"), 415)]
 #[case::prefix(Method::POST, PROMETHEUS, Some("application/json5"), 415)]
 #[case::parameters(Method::POST, PROMETHEUS, Some("Application/JSON; charset=utf-8"), 200)]
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn only_json_posted_to_a_known_path_is_taken(
     #[case] method: Method,
     #[case] path: &str,
@@ -97,8 +109,12 @@ async fn only_json_posted_to_a_known_path_is_taken(
     if let Some(content_type) = content_type {
         request = request.header(header::CONTENT_TYPE, content_type);
     }
+    let began = rig.context.monotonic();
     let response = rig.send(request.body(Body::from("{}")).unwrap()).await;
     assert_eq!(response.status().as_u16(), status);
+    // So that a flood of these is not as fast as it is refused.
+    let is_held_back = rig.context.monotonic().since(began) >= Duration::from_millis(100);
+    assert_eq!(is_held_back, status != 200);
     assert_eq!(header_of(&response, "allow"), if status == 405 { "POST" } else { "" });
     if status != 200 && has_body {
         assert_eq!(header_of(&response, "content-type"), "application/problem+json");
@@ -108,7 +124,7 @@ async fn only_json_posted_to_a_known_path_is_taken(
     assert_eq!(rig.handler.finished.load(Ordering::SeqCst), usize::from(status == 200));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn labels_stay_bounded_whatever_is_asked_for() {
     let rig = plain(Behaviour::Ignore);
     for path in ["/a", "/b", "/c?d"] {
