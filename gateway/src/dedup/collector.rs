@@ -18,6 +18,9 @@ use crate::{
     remediation::{LeaseName, ResourceVersion},
 };
 
+/// Abandoned leases that may not be deleted before a sweep gives up.
+const REFUSED_MAX: u32 = 5;
+
 /// Sweeps until the instance ends.
 pub(super) async fn run(core: Arc<Core>) {
     let mut leases = Observed::default();
@@ -50,6 +53,7 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
     }
     let names: Vec<&str> = leases.iter().filter_map(|lease| lease.metadata.name.as_deref()).collect();
     observed.retain(&names);
+    let mut refused = 0;
     for lease in &leases {
         let Some(name) = lease.metadata.name.as_deref().filter(|name| LeaseName::is_one(name)) else { continue };
         let duration = lease_duration(lease, core.config.lock.duration);
@@ -68,6 +72,11 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
                 tracing::info!(lease = name, "abandoned lease deleted");
             }
             Err(Error::NotFound(_) | Error::Conflict(_)) => {}
+            // By a policy, perhaps, that holds for this one.
+            Err(error @ (Error::Forbidden(_) | Error::Invalid(_))) if refused < REFUSED_MAX => {
+                refused += 1;
+                tracing::warn!(lease = name, %error, "an abandoned lease could not be deleted");
+            }
             Err(error) => return Err(error),
         }
     }

@@ -2,7 +2,7 @@
 //! removes counters that nothing counts on any more.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -38,6 +38,8 @@ pub(super) struct Seen {
     ended: Unchanged<String, ResourceVersion>,
     /// Registers of crowded counters, and since when they have not changed.
     registers: Unchanged<(String, BootId), Register>,
+    /// The counters that there were, by what they count.
+    counters: BTreeSet<String>,
     /// Counters that are being projected.
     rescues: BTreeMap<String, Weak<()>>,
     /// The first counter that was left to the next sweep.
@@ -57,6 +59,8 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
     let has_ended = |uid: &str| view.by_uid(uid).is_none_or(|record| !record.counts_signals(context.now()));
     seen.ended.retain(|uid| counters.contains_key(uid) && has_ended(uid));
     seen.registers.retain(|(uid, _)| counters.contains_key(uid));
+    raised.retain(|uid, _| !seen.counters.contains(&**uid) || counters.contains_key(&**uid));
+    seen.counters = counters.keys().cloned().collect();
     judge_raised(core, &raised, &counters).await?;
     core.registers.retain(|uid| view.by_uid(uid).is_some() || counters.contains_key(uid));
     seen.rescues.retain(|_, under_way| under_way.strong_count() > 0);
@@ -92,7 +96,8 @@ pub(super) async fn sweep(core: &Arc<Core>, seen: &mut Seen) -> Result<(), Error
 }
 
 /// Looks whether counts were `raised` beyond what `counters`, which were listed afterwards, say: this version writes into a
-/// status no more than it has counted before, and takes nothing back while the remediation is active.
+/// status no more than it has counted before, and takes nothing back while the remediation is active. A counter that was there
+/// and is not any more was deleted by somebody, which tells nothing of versions.
 async fn judge_raised(
     core: &Core,
     raised: &BTreeMap<Box<str>, u64>,
@@ -102,6 +107,11 @@ async fn judge_raised(
     for (uid, said) in raised.iter().filter(|(uid, said)| too_much(uid, **said)).take(RAISED_MAX) {
         let Some(known) = core.view.by_uid(uid) else { continue };
         let deadline = core.context.monotonic() + REQUEST_TIMEOUT;
+        // The list goes by labels, which somebody may have taken from it.
+        let counter = core.store.counter(uid, deadline).await?;
+        if counter.is_some_and(|counter| counter.total() >= *said) {
+            continue;
+        }
         let found = core.store.object(&known.name, deadline).await?;
         let is_so = |now: &Record| now.uid == *uid && now.is_active() && now.occurrences() >= *said;
         if found.is_some_and(|now| is_so(&now)) {

@@ -49,8 +49,9 @@ impl Guard {
         let listed = list.items.into_iter().next().map(Projected::record).transpose()?;
         let listed = listed.as_ref().map(state);
         let caught_up = match version {
-            Some(version) => self.0.view.reached(&self.0.context, version, PAUSE).await,
-            None => false,
+            // While lists are in doubt it does not matter, and the object may be written meanwhile.
+            Some(version) if !self.0.view.is_doubtful() => self.0.view.reached(&self.0.context, version, PAUSE).await,
+            _ => false,
         };
         let of_it = self.0.view.of(fingerprint);
         let viewed = of_it.iter().find(|record| *record.name == *name);

@@ -130,12 +130,13 @@ impl LockManager {
         }
     }
 
-    /// Creates the lease `name`; false if there is one.
+    /// Creates the lease `name`; false if somebody else was faster.
     async fn create(&self, name: &LeaseName, deadline: Monotonic, in_doubt: &mut bool) -> Answer<bool> {
         let Shared { leases, context, .. } = &*self.shared;
         let desired = self.locks().desired(name, None, Now::of(context));
         match leases.create(&desired, deadline, in_doubt).await {
-            Err(Error::AlreadyExists(_)) => Ok(false),
+            // Or the quota is written by others at the same time.
+            Err(Error::AlreadyExists(_) | Error::Conflict(_)) => Ok(false),
             created => {
                 self.locks().hold(name, created?, Now::of(context));
                 Ok(true)

@@ -24,27 +24,39 @@ pub(super) async fn project(core: &Core, epoch: u64, due: Due) -> bool {
             return false;
         }
         let Some(steps) = patch(&record, counted, false) else { return false };
-        match write(core, &record, steps, known).await {
-            Ok(()) => return true,
-            // Somebody wrote the status meanwhile, or it is gone.
-            Err(Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_)) => {
-                metrics.projections.with_label_values(&["outrun"]).inc()
-            }
-            Err(error) => {
-                metrics.projections.with_label_values(&["failed"]).inc();
-                tracing::debug!(name = record.name, %error, "the count could not be written into the status");
-                context.sleep(context.jitter(DELAY.0, DELAY.1)).await;
-            }
+        let Err(error) = write(core, &record, steps, known).await else { return true };
+        // Somebody wrote the status meanwhile, or it is gone.
+        let refused = matches!(error, Error::Invalid(_) | Error::Conflict(_) | Error::NotFound(_));
+        if !refused {
+            failed(core, &record, &error).await;
         }
         let before = context.monotonic();
         match newest(core, &record, counted).await {
-            Ok(Some(newest)) => ((record, counted), known) = (newest, before),
-            Ok(None) => return false,
-            Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
+            Ok(Some((newest, _))) if refused && newest.version == record.version => {
+                // Nobody did: it is refused for another reason.
+                failed(core, &record, &error).await;
+            }
+            found => {
+                if refused {
+                    metrics.projections.with_label_values(&["outrun"]).inc();
+                }
+                match found {
+                    Ok(Some(newest)) => ((record, counted), known) = (newest, before),
+                    Ok(None) => return false,
+                    Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
+                }
+            }
         }
     }
     tracing::warn!(name = record.name, "the count could not be written into the status; the collector will try again");
     false
+}
+
+/// Counts and logs a failure, and lets some time pass.
+async fn failed(core: &Core, record: &Record, error: &Error) {
+    core.metrics.projections.with_label_values(&["failed"]).inc();
+    tracing::debug!(name = record.name, %error, "the count could not be written into the status");
+    core.context.sleep(core.context.jitter(DELAY.0, DELAY.1)).await;
 }
 
 /// The object of `record` and what is counted on it, as they are now: `counted` where that is said already, or nothing is

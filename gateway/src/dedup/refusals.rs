@@ -24,16 +24,17 @@ use crate::{
 
 /// A refusal is answered for so long without asking again.
 pub(super) const BELIEVED: Duration = Duration::from_secs(60);
-/// Fingerprints remembered at most; of further ones each signal asks.
+/// Refusals remembered at most; of further ones each signal asks.
 const REFUSALS_MAX: usize = 10_000;
 
-/// What was refused, by fingerprint.
+/// What was refused.
 pub(super) struct Refusals {
     context: Context,
     log: LogLimit,
-    /// For how long a fingerprint is remembered.
+    /// For how long a refusal is remembered.
     remembered: Duration,
-    entries: Mutex<BTreeMap<Fingerprint, Refusal>>,
+    /// By fingerprint, and by a digest of the signal that may have been refused for what it says.
+    entries: Mutex<BTreeMap<(Fingerprint, Option<u64>), Refusal>>,
 }
 
 #[derive(Clone, Copy)]
@@ -41,8 +42,6 @@ struct Refusal {
     reason: &'static str,
     is_final: bool,
     at: Monotonic,
-    /// A digest of the signal, if it may have been refused for what it says.
-    content: Option<u64>,
 }
 
 impl Refusals {
@@ -54,27 +53,29 @@ impl Refusals {
 
     /// What `signal` is answered without asking.
     pub(super) fn believed(&self, signal: &Signal) -> Option<Error> {
-        let now = self.context.monotonic();
-        let refusal = *self.entries.lock().get(&signal.fingerprint)?;
-        let age = now.since(refusal.at);
-        let is_it = refusal.content.is_none_or(|refused| refused == content(signal));
-        (is_it && age < BELIEVED).then(|| refusal.error(BELIEVED - age))
+        let (now, refusals) = (self.context.monotonic(), self.of(&signal.fingerprint));
+        let content = (!refusals.is_empty()).then(|| content(signal));
+        let about = |refused: &Option<u64>| refused.is_none() || *refused == content;
+        let ages = refusals.iter().filter(|(refused, _)| about(refused));
+        let (age, refusal) = ages.map(|(_, refusal)| (now.since(refusal.at), refusal)).min_by_key(|(age, _)| *age)?;
+        (age < BELIEVED).then(|| refusal.error(BELIEVED - age))
     }
 
     /// What `signal` is answered if the predecessor is claimed already: to renew a claim for a create that
     /// may be refused again would keep it from ever being cleared, where several replicas do so in turn.
     /// Of another signal than the one that was refused, that is not final: it was never tried.
     pub(super) fn remembered(&self, signal: &Signal) -> Option<Error> {
-        let now = self.context.monotonic();
-        let refusal = *self.entries.lock().get(&signal.fingerprint)?;
-        let is_final = refusal.is_final && refusal.content == Some(content(signal));
-        (now.since(refusal.at) < self.remembered).then(|| Refusal { is_final, ..refusal }.error(BELIEVED))
+        let (now, refusals) = (self.context.monotonic(), self.of(&signal.fingerprint));
+        let (_, newest) = refusals.iter().max_by_key(|(_, refusal)| refusal.at)?;
+        let content = Some(content(signal));
+        let own = refusals.iter().find(|(refused, _)| *refused == content).map(|(_, refusal)| refusal);
+        let is_final = own.is_some_and(|refusal| refusal.is_final && now.since(refusal.at) < self.remembered);
+        (now.since(newest.at) < self.remembered).then(|| Refusal { is_final, ..*own.unwrap_or(newest) }.error(BELIEVED))
     }
 
     /// Remembers that the create for `signal` failed by `error`, if that is a refusal; what the signal is answered then.
     pub(super) fn note(&self, signal: &Signal, error: &kubernetes::Error) -> Option<Error> {
         let ((reason, is_final), fingerprint) = (reason(error)?, &signal.fingerprint);
-        let content = is_final.then(|| content(signal));
         if self.log.admits("create_refused", Level::ERROR) {
             tracing::error!(
                 %fingerprint, %error, believed_secs = BELIEVED.as_secs(),
@@ -83,26 +84,36 @@ impl Refusals {
             );
         }
         let now = self.context.monotonic();
-        let refusal = Refusal { reason, is_final, at: now, content };
+        let refusal = Refusal { reason, is_final, at: now };
+        let key = (fingerprint.clone(), is_final.then(|| content(signal)));
         let mut entries = self.entries.lock();
         if entries.len() >= REFUSALS_MAX {
             entries.retain(|_, refusal| now.since(refusal.at) < self.remembered);
         }
-        if entries.len() < REFUSALS_MAX || entries.contains_key(fingerprint) {
-            entries.insert(fingerprint.clone(), refusal);
+        if entries.len() < REFUSALS_MAX || entries.contains_key(&key) {
+            entries.insert(key, refusal);
         }
         Some(refusal.error(BELIEVED))
     }
 
     /// Forgets what was refused of `fingerprint`: a create has succeeded.
     pub(super) fn forget(&self, fingerprint: &Fingerprint) {
-        self.entries.lock().remove(fingerprint);
+        for (content, _) in self.of(fingerprint) {
+            self.entries.lock().remove(&(fingerprint.clone(), content));
+        }
     }
 
     /// Forgets what is too old to matter.
     pub(super) fn sweep(&self) {
         let now = self.context.monotonic();
         self.entries.lock().retain(|_, refusal| now.since(refusal.at) < self.remembered);
+    }
+
+    /// What was refused of `fingerprint`, by digest.
+    fn of(&self, fingerprint: &Fingerprint) -> Vec<(Option<u64>, Refusal)> {
+        let entries = self.entries.lock();
+        let of_it = entries.range((fingerprint.clone(), None)..).take_while(|((of, _), _)| of == fingerprint);
+        of_it.map(|((_, content), refusal)| (*content, *refusal)).collect()
     }
 }
 
@@ -239,8 +250,13 @@ mod tests {
             };
             assert!(is_final(&large) && !is_final(&small), "that one was never tried");
         }
+        let long = Signal { name: "Long".to_owned(), ..signal(1) };
+        refusals.note(&long, &kubernetes::Error::Invalid(none()));
+        assert!(refusals.believed(&large).is_some() && refusals.believed(&long).is_some(), "each keeps its own");
         refusals.note(&large, &quota());
         assert!(refusals.believed(&small).is_some(), "a quota is about all of them");
+        refusals.forget(&large.fingerprint);
+        assert!(refusals.entries.lock().is_empty());
     }
 
     #[rstest::rstest]

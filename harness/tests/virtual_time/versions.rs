@@ -176,6 +176,33 @@ async fn a_raised_count_is_no_trace_if_it_is_found_no_longer_raised_or_no_longer
     assert_eq!(ours.readiness().await.status, 200);
 }
 
+/// By a janitor of leases, or by a policy that sets labels.
+#[rstest]
+#[case::deleted(true)]
+#[case::without_its_labels(false)]
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_somebody_has_touched_is_no_trace(#[case] is_deleted: bool) {
+    let fleet = Fleet::new(9);
+    let ours = start(&fleet, 1).await;
+    for _ in 0..3 {
+        assert!(send(&fleet, &ours, "touched").await.status.is_success());
+    }
+    wait_ms(30_000).await;
+    assert!(send(&fleet, &ours, "touched").await.status.is_success());
+    wait_ms(3_000).await;
+    let [counter] = &fleet.api.objects("leases")[..] else { panic!("{:#?}", fleet.api.objects("leases")) };
+    let mut counter = counter.clone();
+    fleet.api.unseed("leases", NAMESPACE, counter["metadata"]["name"].as_str().unwrap());
+    if !is_deleted {
+        counter["metadata"]["labels"] = json!({});
+        fleet.api.seed(counter);
+    }
+    wait_ms(60_000).await;
+    assert_eq!(seen_in_all(&ours), 0.0, "{}", ours.metrics());
+    assert_eq!(ours.readiness().await.status, 200);
+    assert_eq!(send(&fleet, &ours, "touched").await.status, 202);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_count_that_was_undone_and_is_projected_once_more_is_no_trace() {
     let fleet = Fleet::new(8);

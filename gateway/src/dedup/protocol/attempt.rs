@@ -147,9 +147,12 @@ impl Attempt {
                 self.decide(&records, now)
             }
             Event::Lock(acquisition) => self.tried_lock(acquisition, now),
-            // A collector may remove the claim that stands there.
-            Event::Claimed(Ok(predecessor)) if self.predecessor().is_some_and(|p| p.version == predecessor.version) => {
-                let message = format!("the claim of {} was answered, but changed nothing", predecessor.name);
+            // A collector may remove the claim that stands there; or somebody's policy takes finalizers away.
+            Event::Claimed(Ok(predecessor))
+                if !predecessor.is_claimed()
+                    || self.predecessor().is_some_and(|before| before.version == predecessor.version) =>
+            {
+                let message = format!("the claim of {} was answered, but not made", predecessor.name);
                 Effect::Done(Err(Failure::Failed(Error::Unexpected(message))))
             }
             Event::Claimed(Ok(predecessor)) => self.create_after(predecessor),
@@ -165,6 +168,8 @@ impl Attempt {
                 Some(plan) => Effect::Get(plan.name.clone()),
                 None => self.begin(),
             },
+            // Of the quota, which others write, too: it was not created.
+            Event::Created(Err(Error::Conflict(_))) => self.begin(),
             Event::Refused { error, in_doubt } => {
                 let claimed = self.claimed_first.take().filter(|_| !in_doubt);
                 Effect::Done(Err(Failure::Refused { error, claimed }))

@@ -174,7 +174,7 @@ fn a_predecessor_that_is_not_the_newest_suppresses_nothing() {
     run.step(Event::Claimed(Err(Error::Conflict(String::new()))));
     let reviewed = Record { manual_review: true, ..terminal("p") };
     assert_eq!(run.step(got(reviewed.clone())), Effect::Claim(Arc::new(reviewed.clone())));
-    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(later(&reviewed))))), create_after(Some(&reviewed)));
+    assert_eq!(run.step(Event::Claimed(Ok(Arc::new(later(&claimed("p")))))), create_after(Some(&reviewed)));
 }
 
 #[test]
@@ -186,11 +186,20 @@ fn a_predecessor_that_was_read_again_is_planned_for_again() {
     assert_eq!(run.step(Event::Claimed(Ok(Arc::new(later(&newer))))), create_after(Some(&newer)));
 }
 
-#[test]
-fn a_claim_that_stored_nothing_is_none() {
-    let (mut run, _) = Run::locked(&[claimed("p")]);
-    let effect = run.step(Event::Claimed(Ok(Arc::new(claimed("p")))));
+#[rstest]
+#[case::nothing_was_stored(claimed("p"), claimed("p"))]
+#[case::without_its_finalizer(terminal("p"), later(&terminal("p")))]
+fn a_claim_that_is_not_there_is_none(#[case] before: Record, #[case] answered: Record) {
+    let (mut run, _) = Run::locked(&[before]);
+    let effect = run.step(Event::Claimed(Ok(Arc::new(answered))));
     assert!(matches!(effect, Effect::Done(Err(Failure::Failed(Error::Unexpected(_))))), "{effect:?}");
+}
+
+#[test]
+fn a_create_beside_others_that_count_against_the_same_quota_is_decided_on_again() {
+    let (mut run, _) = Run::locked(&[]);
+    assert_eq!(run.step(Event::Created(Err(Error::Conflict(String::new())))), read());
+    assert_eq!(run.see(&[]), create_after(None));
 }
 
 #[rstest]

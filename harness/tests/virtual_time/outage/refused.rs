@@ -1,14 +1,16 @@
 //! Creates that the API server refuses for good.
 
+use std::time::Duration;
+
 use embedded_apiserver::{Effect, Fault};
 use harness::{
     load::webhook,
-    testing::{Exchange, Logs, STARTS_AT, count_of, post, rest, spent, wait_ms},
+    testing::{Exchange, Logs, STARTS_AT, assert_quiet, count_of, post, rest, send, spent, wait_ms},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::one_replica;
+use super::{Log, one_replica};
 
 fn refused(code: u16, message: &str) -> Fault {
     Fault::refused(Effect::Status { code, reason: "", message: message.to_owned(), retry_after_s: None })
@@ -65,6 +67,41 @@ async fn a_create_that_is_refused_for_good_is_final_and_costs_its_neighbours_not
     assert_eq!(alone.body["type"], "https://kubernaut.ai/problems/not-stored");
     assert_eq!(spent(&fleet).len(), 0);
     assert!(fleet.requests().iter().all(|request| count_of(request) == 1), "nothing was counted again");
+}
+
+/// As quota admission answers where others use the same quota at once (kubernetes/kubernetes#67761).
+#[rstest]
+#[case::of_the_lock("leases")]
+#[case::of_the_object("remediationrequests")]
+#[tokio::test(start_paused = true)]
+async fn a_create_that_conflicts_with_others_on_a_quota_is_tried_again(#[case] resource: &'static str) {
+    let (fleet, script, replica) = one_replica(6).await;
+    let message = "Operation cannot be fulfilled on resourcequotas \"small\": the object has been modified".to_owned();
+    let conflict = Effect::Status { code: 409, reason: "Conflict", message, retry_after_s: None };
+    script.on(1, "create", resource, Fault::refused(conflict));
+    assert_eq!(send(&fleet, &replica, "shared").await.status, 201);
+    rest().await;
+    assert_quiet(&fleet);
+}
+
+/// A policy, for example. Whoever writes the status meanwhile would be another matter.
+#[tokio::test(start_paused = true)]
+async fn a_status_that_may_not_be_written_is_not_tried_at_once_again() {
+    let (fleet, script, replica) = one_replica(7).await;
+    let log = Log::default();
+    log.on(&script, refused(422, "no"), |what| what == "patch remediationrequests/status");
+    for _ in 0..3 {
+        assert!(post(&replica, alerts(&[("refused", "A")])).await.status.is_success());
+    }
+    wait_ms(60_000).await;
+    let tries = log.all();
+    assert!(
+        tries.len() >= 3 && tries.windows(2).all(|pair| pair[1].at - pair[0].at >= Duration::from_secs(1)),
+        "{tries:#?}"
+    );
+    script.clear();
+    wait_ms(120_000).await;
+    assert_eq!(fleet.requests().iter().map(count_of).collect::<Vec<_>>(), [3]);
 }
 
 /// The alert says nothing wrong: it must not be lost for it.
