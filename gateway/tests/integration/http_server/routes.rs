@@ -82,7 +82,6 @@ async fn a_request_whose_sender_gives_up_is_counted_with_how_long_it_took() {
     assert_eq!(rig.requests(PROMETHEUS, "POST", "499"), 1);
     let took = rig.metrics.http_request_duration_seconds.with_label_values(&[PROMETHEUS, "POST", "499"]);
     assert!((took.get_sample_sum() - 3.0).abs() < 0.01, "{}", took.get_sample_sum());
-    assert_eq!(rig.metrics.http_requests_in_flight.get(), 0);
 }
 
 #[rstest]
