@@ -31,21 +31,19 @@ pub(super) async fn project(core: &Core, epoch: u64, due: Due) -> bool {
             failed(core, &record, &error).await;
         }
         let before = context.monotonic();
-        match newest(core, &record, counted).await {
-            Ok(Some((newest, _))) if refused && newest.version == record.version => {
-                // Nobody did: it is refused for another reason.
+        let found = newest(core, &record, counted).await;
+        if refused {
+            // Nobody has: it is refused for another reason.
+            if matches!(&found, Ok(Some((newest, _))) if newest.version == record.version) {
                 failed(core, &record, &error).await;
+                continue;
             }
-            found => {
-                if refused {
-                    metrics.projections.with_label_values(&["outrun"]).inc();
-                }
-                match found {
-                    Ok(Some(newest)) => ((record, counted), known) = (newest, before),
-                    Ok(None) => return false,
-                    Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
-                }
-            }
+            metrics.projections.with_label_values(&["outrun"]).inc();
+        }
+        match found {
+            Ok(Some(newest)) => ((record, counted), known) = (newest, before),
+            Ok(None) => return false,
+            Err(_) => context.sleep(context.jitter(DELAY.0, DELAY.1)).await,
         }
     }
     tracing::warn!(name = record.name, "the count could not be written into the status; the collector will try again");
