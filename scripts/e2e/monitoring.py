@@ -2,11 +2,10 @@
 
 import json
 import pathlib
-import random
 import re
 import shutil
-import socket
 import subprocess
+import sys
 import time
 import urllib.parse
 import urllib.request
@@ -14,21 +13,13 @@ import urllib.request
 import kube
 from checks import Failed, eventually
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "performance"))
+
+from fleet import free_port
+
 # Alerts that fire all the time, each about a resource of its own.
 ALERTS = 10
 PREFIX = "monitored"
-
-
-def free_port():
-    """A port of loopback, below those that the system gives to connections, one of which might take it before its server does."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", random.randrange(20000, 32000)))
-                return probe.getsockname()[1]
-            except OSError:
-                continue
-    raise OSError("no free port between 20000 and 32000")
 
 
 def fetch(url):

@@ -10,9 +10,6 @@ use kube::{CustomResource, CustomResourceExt, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The group of RemediationRequests and of all else that takes part in remediation.
-pub const GROUP: &str = "kubernaut.ai";
-
 /// The CRD as YAML: what `deploy/crd` holds.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub use counter::{
     BootId, Counter, Folded, Register, counted_by, counter_name, fold_patch, new_counter, register_patch,
 };
 pub use crd::{
-    CompletionStatus, DeduplicationStatus, GROUP, OverallPhase, RemediationRequest, RemediationRequestSpec,
+    CompletionStatus, DeduplicationStatus, OverallPhase, RemediationRequest, RemediationRequestSpec,
     RemediationRequestStatus, RoutingStatus, TargetResource, TargetType, crd_yaml,
 };
 pub use fingerprint::Fingerprint;

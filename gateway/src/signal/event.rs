@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource as _;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
 use super::{
     candidates::Candidates,
     controller::Controller,
-    kind::Kind,
+    kind::{Kind, group_of},
     limits::{self, Entries, MAX_NAME_BYTES, check_line, invalid_name, provider_text},
     rejection::{Rejection, echo, reason},
     rules::Rules,
@@ -23,7 +24,7 @@ use super::{
     unresolved::{Ignored, Parsed, UnresolvedSignal},
 };
 use crate::{
-    remediation::{Fingerprint, GROUP, Signal, Source, TargetResource},
+    remediation::{Fingerprint, RemediationRequest, Signal, Source, TargetResource},
     rfc1123::{is_kind, is_label, is_subdomain},
 };
 
@@ -124,7 +125,8 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
         return Err(Rejection::new(reason::MISSING_FIELD, "missing field `involvedObject`"));
     };
     let target = target(&object, event.metadata.namespace.as_deref())?;
-    if is_own(&target.api_version) {
+    // A remediation of that would be followed by its own, and so on.
+    if group_of(&target.api_version) == RemediationRequest::group(&()) {
         return Ok(Parsed::Ignored(Ignored::Own { kind: target.kind, name: target.name }));
     }
     let candidates = Candidates::of_event("involvedObject", target, controller(&object), rules);
@@ -146,11 +148,6 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
         original_payload: limits::payload(text, rules.max_payload_bytes()),
     };
     Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
-}
-
-/// Whether an object of this version is one of remediation itself: a remediation of that would be followed by its own, and so on.
-fn is_own(api_version: &str) -> bool {
-    api_version.split_once('/').is_some_and(|(group, _)| group == GROUP)
 }
 
 /// The controller that a forwarder names, for an object that is gone; none if the name is not valid.

@@ -123,6 +123,11 @@ pub(crate) static KINDS: [Kind; 24] = [
     )),
 ];
 
+/// The group of `api_version`; empty for the core group.
+pub(crate) fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
+}
+
 impl Kind {
     /// The built-in kind called `name`, if this gateway knows it.
     pub(crate) fn named(name: &str) -> Option<&'static Self> {
@@ -131,8 +136,7 @@ impl Kind {
 
     /// The built-in kind that `api_version` (of any version) and `name` mean; an empty `api_version` means the built-in one.
     pub(crate) fn of(api_version: &str, name: &str) -> Option<&'static Self> {
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        Self::named(name).filter(|kind| api_version.is_empty() || kind.group == group)
+        Self::named(name).filter(|kind| api_version.is_empty() || kind.group == group_of(api_version))
     }
 
     /// Whether a controller of this kind stands for its pods: the kinds that Kubernetes itself runs workloads with.

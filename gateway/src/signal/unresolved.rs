@@ -1,12 +1,14 @@
 //! What a body is parsed into.
 
+use kube::Resource as _;
+
 use super::{
     candidates::Candidates,
     choice::Decision,
     explanation::{Explanation, Looked},
     rules::Place,
 };
-use crate::remediation::{GROUP, Signal};
+use crate::remediation::{RemediationRequest, Signal};
 
 /// A signal as its sender put it, checked but without any look at the cluster: its target is the first resource that it may
 /// be about, whoever owns that, and its fingerprint that resource's. The [`Resolver`](super::resolve::Resolver) makes a
@@ -50,7 +52,7 @@ pub enum Ignored {
     #[error("the event is of type Normal")]
     NormalEvent,
     /// The event is about an object of remediation itself.
-    #[error("the event is about {kind} {name}, which is of the group {GROUP}")]
+    #[error("the event is about {kind} {name}, which is of the group {}", RemediationRequest::group(&()))]
     Own {
         /// The object's kind.
         kind: String,

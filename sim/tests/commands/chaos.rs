@@ -1,24 +1,24 @@
 //! `sim chaos` as its users run it, for as short as it goes.
 
-use std::{env, path::Path, process::Command};
+use std::{env, path::Path};
 
 use harness::control_plane::{REQUIRED, available_for_tests};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use super::common::{json_of, sim};
 
 #[test]
 fn whatever_is_killed_and_paused_within_the_bounds_every_acknowledged_signal_counts_once() {
     if !available_for_tests() {
         return;
     }
-    let sim = Path::new(env!("CARGO_BIN_EXE_sim"));
-    if !sim.with_file_name("gateway").is_file() {
+    if !Path::new(env!("CARGO_BIN_EXE_sim")).with_file_name("gateway").is_file() {
         assert!(env::var_os(REQUIRED).is_none(), "{REQUIRED} is set, but `cargo build -p gateway` was not run");
         eprintln!("skipped: no gateway binary; build it with `cargo build -p gateway`");
         return;
     }
-    let output = Command::new(sim).args(["chaos", "--json", "--seed", "1", "--seconds", "45"]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let output = sim(&["chaos", "--json", "--seed", "1", "--seconds", "45"]);
+    let report = json_of(&output);
     assert_eq!(output.status.code(), Some(0), "{report:#}");
     assert_eq!((&report["violations"], &report["unacknowledged"]), (&json!([]), &json!(0)), "{report:#}");
     let number = |field: &str| report[field].as_u64().unwrap_or_default();
@@ -32,7 +32,7 @@ fn whatever_is_killed_and_paused_within_the_bounds_every_acknowledged_signal_cou
 
 #[test]
 fn a_run_without_a_gateway_binary_says_how_to_build_it() {
-    let output = Command::new(env!("CARGO_BIN_EXE_sim")).args(["chaos", "--gateway", "/nowhere"]).output().unwrap();
+    let output = sim(&["chaos", "--gateway", "/nowhere"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cargo build -p gateway"), "{output:?}");
 }

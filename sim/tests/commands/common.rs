@@ -17,9 +17,9 @@ pub(crate) fn text_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+#[track_caller]
 pub(crate) fn json_of(output: &Output) -> Value {
-    let text = text_of(output);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
 /// Gateways of `sim serve` and their embedded Kubernetes API, ended with the test; with what it said when it was ready.

@@ -11,6 +11,8 @@ use rstest::rstest;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use super::common::json_of;
+
 #[rstest]
 #[case::one_resource(&[], &[100])]
 #[case::many_resources(&["--fingerprints", "4", "--signals", "60"], &[15, 15, 15, 15])]
@@ -30,8 +32,7 @@ fn storm(kubeconfig: &Path, options: &[&str]) -> Value {
     let mut storm = Command::new(env!("CARGO_BIN_EXE_sim"));
     storm.args(["storm", "--json", "--kubeconfig"]).arg(kubeconfig).args(options);
     let output = storm.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    let result: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let result = json_of(&output);
     assert_eq!(output.status.code(), Some(0), "{result}");
     result
 }

@@ -1,15 +1,14 @@
 //! What `sim` says of a command line that cannot be carried out: at once, and with what to do.
 
-use std::{
-    net::TcpListener,
-    process::{Command, Output},
-};
+use std::{net::TcpListener, process::Output};
 
 use rstest::rstest;
 
+use super::common;
+
 /// Exit code, standard output and standard error.
 fn sim(arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_sim")).args(arguments).output().unwrap();
+    let Output { status, stdout, stderr } = common::sim(arguments);
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
