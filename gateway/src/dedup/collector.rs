@@ -31,7 +31,7 @@ pub(super) async fn run(core: Arc<Core>) {
     loop {
         core.context.sleep(core.context.jitter(interval / 2, interval)).await;
         if let Err(error) = collect_leases(&core, &mut leases, &mut others).await {
-            tracing::warn!(%error, "could not list abandoned leases");
+            tracing::warn!(%error, "could not collect abandoned leases");
         }
         clear_claims(&core, &mut claims).await;
         core.refusals.sweep();
@@ -72,8 +72,8 @@ async fn collect_leases(core: &Core, observed: &mut Observed, others: &mut Locks
                 tracing::info!(lease = name, "abandoned lease deleted");
             }
             Err(Error::NotFound(_) | Error::Conflict(_)) => {}
-            // By a policy, perhaps, that holds for this one.
-            Err(error @ (Error::Forbidden(_) | Error::Invalid(_))) if refused < REFUSED_MAX => {
+            // By a policy or a webhook, perhaps, that refuses this one.
+            Err(error @ (Error::Forbidden(_) | Error::Invalid(_) | Error::BadRequest(_))) if refused < REFUSED_MAX => {
                 refused += 1;
                 tracing::warn!(lease = name, %error, "an abandoned lease could not be deleted");
             }

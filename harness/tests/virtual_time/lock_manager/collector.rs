@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use embedded_apiserver::Script;
+use embedded_apiserver::{Effect, Fault, Script};
 use gateway::dedup::lock::Acquisition::Acquired;
 use harness::{fleet::Fleet, replica::NAMESPACE, testing::wait_ms};
 use jiff::SignedDuration;
@@ -85,7 +85,7 @@ async fn a_lease_that_is_renewed_under_the_collectors_hands_survives() {
     fleet.api.set_faults(script.clone());
     seed(&fleet, "gw-lock-test-fingerpri", ours(), SignedDuration::from_secs(3_600));
     // When the collector's delete is on its way, a pod takes the lease over.
-    let slow = embedded_apiserver::Fault { delay_before: std::time::Duration::from_secs(1), ..Default::default() };
+    let slow = Fault { delay_before: std::time::Duration::from_secs(1), ..Default::default() };
     script.on(1, "delete", "leases", slow);
     let replica = fleet.start(1).await;
     let world = World { api: fleet.api.clone(), namespace: NAMESPACE.to_owned(), began: tokio::time::Instant::now() };
@@ -98,6 +98,34 @@ async fn a_lease_that_is_renewed_under_the_collectors_hands_survives() {
     assert!(world.requests().iter().any(|request| request == "delete 409"), "{:?}", world.requests());
     assert_eq!(world.lease()["spec"]["holderIdentity"], "gateway-pod-2");
     assert_eq!(replica.metric("gateway_leases_collected_total"), Some(0.0));
+}
+
+#[rstest]
+#[case::by_a_right(403, "Forbidden")]
+#[case::by_a_policy(422, "Invalid")]
+#[case::by_a_webhook(400, "BadRequest")]
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_lease_whose_delete_is_refused_keeps_none_behind_it(
+    #[case] code: u16,
+    #[case] reason: &'static str,
+) {
+    let fleet = Fleet::new(1);
+    let script = Arc::new(Script::new());
+    fleet.api.set_faults(script.clone());
+    let refusal = Effect::Status { code, reason, message: "refused".to_owned(), retry_after_s: None };
+    script.add(usize::MAX, Fault::refused(refusal), |request| {
+        (request.verb, request.name.as_str()) == ("delete", "gw-lock-00000000000000")
+    });
+    for name in ["gw-lock-00000000000000", "gw-lock-00000000000001"] {
+        seed(&fleet, name, ours(), SignedDuration::from_secs(3_600));
+    }
+    let replica = fleet.start(1).await;
+    wait_ms(180_000).await;
+    let left: Vec<Value> = fleet.leases().iter().map(|lease| lease["metadata"]["name"].clone()).collect();
+    assert_eq!(left, ["gw-lock-00000000000000"]);
+    assert_eq!(replica.metric("gateway_leases_collected_total"), Some(1.0));
+    let tries = fleet.api.requests().iter().filter(|r| r.verb == "delete" && r.code == code.to_string()).count();
+    assert!((1..=6).contains(&tries), "once in a sweep: {tries}");
 }
 
 #[rstest]
