@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    kind::{Kind, KindRef},
+    kind::{Kind, KindRef, group_of},
     rules::Rules,
 };
 use crate::remediation::TargetResource;
@@ -61,7 +61,7 @@ impl ObjectKey {
     /// The object that `target` is, if it is of a kind that the operator has added, in whatever version.
     fn of_added(target: &TargetResource, rules: &Rules) -> Option<Self> {
         let TargetResource { api_version, kind: name, namespace, .. } = target;
-        let (group, _) = api_version.split_once('/')?;
+        let group = group_of(api_version);
         let kind = rules.kinds().find(|kind| kind.group == group && kind.name == **name)?.clone();
         (kind.namespaced != namespace.is_empty()).then(|| Self {
             kind,

@@ -276,10 +276,17 @@ async fn what_was_managed_when_last_seen_is_accepted_while_its_namespace_cannot_
     assert!(world.resolve(unresolved_of(&[("deployment", "checkout")])).await.is_ok());
 }
 
+#[rstest]
+#[case::in_another_version("example.com", "example.com/v1beta1", "apis/example.com/v1/racks/r1")]
+#[case::of_the_core_group("", "v1", "api/v1/racks/r1")]
 #[tokio::test(start_paused = true)]
-async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too() {
+async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too(
+    #[case] group: &str,
+    #[case] api_version: &str,
+    #[case] path: &str,
+) {
     let rack = TargetKind {
-        group: "example.com".to_owned(),
+        group: group.to_owned(),
         version: "v1".to_owned(),
         kind: "Rack".to_owned(),
         plural: "racks".to_owned(),
@@ -288,7 +295,7 @@ async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too()
     let signals = Signals { targets: [("rack".to_owned(), rack)].into(), ..Signals::default() };
     let world = World::with(Scope::default(), &signals);
     let labels = [("alertname", "A"), ("rack", "r1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let involved = json!({"apiVersion": "example.com/v1beta1", "kind": "Rack", "name": "r1"});
+    let involved = json!({"apiVersion": api_version, "kind": "Rack", "name": "r1"});
     let event = json!({"type": "Warning", "reason": "Hot", "involvedObject": involved}).to_string();
     let Ok(Parsed::Signal(event)) = event::parse(event.as_bytes(), super::now(), &Rules::new(&signals)) else {
         panic!("{event}")
@@ -298,7 +305,7 @@ async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too()
     for error in [by_alert, by_event] {
         assert!(error.contains("(hint: `kubectl label racks r1 kubernaut.ai/managed=true`)"), "{error}");
     }
-    world.put("apis/example.com/v1/racks/r1", None, true);
+    world.put(path, None, true);
     world.context.sleep(TTL).await;
     let of_alert = world.resolve_labels(&labels.into()).await.unwrap();
     assert_eq!(world.resolve(*event).await.unwrap().fingerprint, of_alert.fingerprint);
