@@ -151,7 +151,7 @@ impl Received<'_> {
         if let Some(cluster) = cluster {
             check_line(&format!("label {}", echo(label)), cluster, MAX_NAME_BYTES)?;
         }
-        let (cluster_id, place) = rules.cluster(cluster);
+        let cluster_id = rules.cluster(cluster);
         let severity = limits::line(labels.get("severity").map(String::as_str), MAX_SEVERITY_BYTES, UNKNOWN);
         let mut provider_data = self.provider.clone();
         provider_data.append(&mut provider([("generatorURL", generator_url), ("fingerprint", fingerprint)]));
@@ -169,7 +169,7 @@ impl Received<'_> {
             provider_data,
             original_payload: limits::payload(text, rules.max_payload_bytes()),
         };
-        Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
+        Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, rules: rules.clone() })))
     }
 }
 

@@ -117,7 +117,7 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
     if let Some(cluster) = &cluster {
         check_line("clusterName", cluster, MAX_NAME_BYTES)?;
     }
-    let (cluster_id, place) = rules.cluster(cluster.as_deref());
+    let cluster_id = rules.cluster(cluster.as_deref());
     let labels = event.metadata.labels.take().unwrap_or_default();
     let annotations = event.metadata.annotations.take().unwrap_or_default();
     let firing_time = firing_time(&event, now)?;
@@ -147,7 +147,7 @@ fn read(text: &str, mut event: Event, now: Timestamp, rules: &Rules) -> Result<P
         provider_data,
         original_payload: limits::payload(text, rules.max_payload_bytes()),
     };
-    Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, place })))
+    Ok(Parsed::Signal(Box::new(UnresolvedSignal { signal, candidates, rules: rules.clone() })))
 }
 
 /// The controller that a forwarder names, for an object that is gone; none if the name is not valid.

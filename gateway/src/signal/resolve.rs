@@ -111,9 +111,9 @@ impl Resolver {
         deadline: Monotonic,
     ) -> Result<Decision, ResolveError> {
         let Inner { cache, revisions, nodes, .. } = &*self.inner;
-        let UnresolvedSignal { signal, candidates, place } = unresolved;
+        let UnresolvedSignal { signal, candidates, .. } = unresolved;
         let now = signal.received_time;
-        if *place == Place::OtherCluster {
+        if unresolved.place() == Place::OtherCluster {
             return Ok(Decision::unseen(candidates, now));
         }
         let choice = choice::choose(candidates, cache, nodes.as_ref(), deadline).await?;
@@ -152,13 +152,14 @@ impl Resolver {
             return Ok(());
         }
         let target = decision.target().unwrap_or(&unresolved.signal.target);
-        if unresolved.place == Place::OtherCluster {
+        if unresolved.place() == Place::OtherCluster {
             return Err(elsewhere(target, unresolved.signal.cluster_id.as_deref().unwrap_or_default()));
         }
         let (cache, named) = (&self.inner.cache, decision.named.as_ref());
         let namespace = Some(&target.namespace).filter(|name| !name.is_empty());
-        let owner = ObjectKey::of(target).filter(|owner| Some(owner) != named);
-        let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner];
+        let about = Object::of(target.clone(), &unresolved.rules);
+        let owner = about.key().filter(|owner| Some(*owner) != named);
+        let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner.cloned()];
         let mut failed = None;
         for key in carriers.into_iter().flatten() {
             let known = match failed {
@@ -179,9 +180,7 @@ impl Resolver {
         if let Some(error) = failed {
             return Err(error);
         }
-        // A kind of the operator's is known by what its sender has named.
-        let key = ObjectKey::of(target).or_else(|| named.filter(|key| key.resource() == *target).cloned());
-        Err(unmanaged(target, key.as_ref()))
+        Err(unmanaged(target, about.key()))
     }
 
     #[cfg(test)]

@@ -8,12 +8,12 @@ use super::kind::KindRef;
 use crate::config::{Matchers, Signals};
 
 /// How signals are read; cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Inner {
     settings: Signals,
     kinds: BTreeMap<String, KindRef>,
@@ -56,18 +56,24 @@ impl Rules {
         &self.inner.settings.cluster.label
     }
 
-    /// The cluster of a signal that says it comes from `told`, and where that is.
+    /// The cluster of a signal that says it comes from `told`.
     ///
     /// Where this cluster has a name, signals that do not say theirs belong to it too: events never do, and alerts only
     /// where Prometheus has an external label.
-    pub(super) fn cluster(&self, told: Option<&str>) -> (Option<String>, Place) {
-        let own = Some(self.inner.settings.cluster.name.as_str()).filter(|name| !name.is_empty());
-        let told = told.filter(|name| !name.is_empty());
-        let place = match (own, told) {
-            (Some(own), Some(told)) if own != told => Place::OtherCluster,
+    pub(super) fn cluster(&self, told: Option<&str>) -> Option<String> {
+        told.filter(|name| !name.is_empty()).or(self.own_cluster()).map(str::to_owned)
+    }
+
+    /// Where a signal of `cluster` has its resource.
+    pub(super) fn place(&self, cluster: Option<&str>) -> Place {
+        match (self.own_cluster(), cluster) {
+            (Some(own), Some(cluster)) if own != cluster => Place::OtherCluster,
             _ => Place::Here,
-        };
-        (told.or(own).map(str::to_owned), place)
+        }
+    }
+
+    fn own_cluster(&self) -> Option<&str> {
+        Some(self.inner.settings.cluster.name.as_str()).filter(|name| !name.is_empty())
     }
 
     /// The condition that makes an alert with these labels no incident.

@@ -6,7 +6,7 @@ use super::{
     candidates::Candidates,
     choice::Decision,
     explanation::{Explanation, Looked},
-    rules::Place,
+    rules::{Place, Rules},
 };
 use crate::remediation::{RemediationRequest, Signal};
 
@@ -17,13 +17,19 @@ use crate::remediation::{RemediationRequest, Signal};
 pub struct UnresolvedSignal {
     pub(super) signal: Signal,
     pub(super) candidates: Candidates,
-    pub(super) place: Place,
+    /// By which it was read.
+    pub(super) rules: Rules,
 }
 
 impl UnresolvedSignal {
     /// What the sender said.
     pub const fn as_sent(&self) -> &Signal {
         &self.signal
+    }
+
+    /// Where its resource is.
+    pub(super) fn place(&self) -> Place {
+        self.rules.place(self.signal.cluster_id.as_deref())
     }
 
     /// What it is about as far as its names tell, without a look at any cluster.

@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{
-    alert, parse, unresolved, unresolved_of, webhook,
+    alert, parse, shown, unresolved, unresolved_of, webhook,
     world::{DEADLINE, Mood, World},
 };
 use crate::{
@@ -274,6 +274,34 @@ async fn what_was_managed_when_last_seen_is_accepted_while_its_namespace_cannot_
     world.context.sleep(TTL).await;
     world.set_mood(Mood::Fails(500));
     assert!(world.resolve(unresolved_of(&[("deployment", "checkout")])).await.is_ok());
+}
+
+#[rstest]
+#[case::an_owner_that_is_labelled(true)]
+#[case::an_owner_that_is_not(false)]
+#[tokio::test(start_paused = true)]
+async fn an_owner_of_the_operators_own_kind_has_its_label_looked_at(#[case] managed: bool) {
+    let rollout = TargetKind {
+        group: "argoproj.io".to_owned(),
+        version: "v1alpha1".to_owned(),
+        kind: "Rollout".to_owned(),
+        plural: "rollouts".to_owned(),
+        namespaced: true,
+    };
+    let signals = Signals { targets: [("rollout".to_owned(), rollout)].into(), ..Signals::default() };
+    let world = World::with(Scope::default(), &signals);
+    world.put("api/v1/namespaces/shop", None, false);
+    world.put("api/v1/namespaces/shop/pods/a", Some(("argoproj.io/v1alpha1", "Rollout", "canary")), false);
+    world.put("apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/canary", None, managed);
+    let labels = [("alertname", "A"), ("namespace", "shop"), ("pod", "a")];
+    let resolved = world.resolve_labels(&labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()).await;
+    match resolved {
+        Ok(signal) => assert_eq!((managed, shown(&signal.target).as_str()), (true, "Rollout shop/canary")),
+        Err(error) => {
+            let hint = "`kubectl label rollouts canary --namespace shop kubernaut.ai/managed=true`";
+            assert!(!managed && error.to_string().contains(hint), "{error}");
+        }
+    }
 }
 
 #[rstest]
