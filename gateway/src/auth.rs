@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     config::Auth,
     context::{Context, Monotonic},
-    kubernetes::{self, Api, Kubernetes, Operation},
+    kubernetes::{self, Api, Kubernetes, Operation, excerpt},
     metrics::Metrics,
     ttl_cache::TtlCache,
 };
@@ -212,5 +212,13 @@ async fn review_access(
     };
     let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
     let review = kubernetes.call(REVIEW_ACCESS, deadline, || api.create(&review)).await?;
-    Ok(review.status.is_some_and(|status| status.allowed && status.denied != Some(true)))
+    let status = review.status.unwrap_or_default();
+    let denied = status.denied == Some(true);
+    match status.evaluation_error.filter(|error| !error.is_empty()) {
+        // An authorizer that could not be asked, such as a webhook, has no opinion. What RBAC lacks is no such error.
+        Some(error) if !status.allowed && !denied => {
+            Err(kubernetes::Error::Unexpected(format!("the access review says: {}", excerpt(&error))))
+        }
+        _ => Ok(status.allowed && !denied),
+    }
 }

@@ -26,7 +26,8 @@ use crate::{
 
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
-/// Token `good` is alice's, who may post; `poor` is bob's, who may not; others are nobody's.
+/// Token `good` is alice's, who may post; `poor` is bob's, who may not; `open` is carol's, on whom an authorizer that is down
+/// would have to decide, and `bound` dave's, whom another allows; others are nobody's.
 #[derive(Clone)]
 struct Cluster {
     context: Context,
@@ -62,6 +63,8 @@ fn token_review(sent: &Value) -> Value {
     let user = match sent["spec"]["token"].as_str() {
         Some("good") => "alice",
         Some("poor") => "bob",
+        Some("open") => "carol",
+        Some("bound") => "dave",
         _ => return json!({ "spec": {"token": ""}, "status": { "authenticated": false, "error": "unknown token" } }),
     };
     let user = json!({ "username": user, "uid": "u", "groups": ["g"], "extra": {"k": ["v"]} });
@@ -72,7 +75,12 @@ fn access_review(sent: &Value) -> Value {
     let spec = &sent["spec"];
     assert_eq!(spec["nonResourceAttributes"], json!({ "path": PROMETHEUS, "verb": "post" }));
     assert_eq!((&spec["uid"], &spec["groups"], &spec["extra"]), (&json!("u"), &json!(["g"]), &json!({"k": ["v"]})));
-    json!({ "spec": spec, "status": { "allowed": spec["user"] == "alice" } })
+    let is_one_of = |names: [&str; 2]| names.contains(&spec["user"].as_str().unwrap());
+    let mut status = json!({ "allowed": is_one_of(["alice", "dave"]) });
+    if is_one_of(["carol", "dave"]) {
+        status["evaluationError"] = json!("Post \"https://authorizer/\": connection refused");
+    }
+    json!({ "spec": spec, "status": status })
 }
 
 struct Rig {
@@ -236,6 +244,14 @@ async fn a_failure_to_ask_is_told_and_not_remembered(
     assert_eq!((rig.requests(), rig.counted("error")), (requests, 1));
     rig.cluster.failure.store(0, Ordering::SeqCst);
     assert_eq!(rig.status("Bearer good").await, 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_no_authorizer_could_decide_is_told_and_not_remembered() {
+    let rig = rig();
+    assert_eq!((rig.status("Bearer open").await, rig.status("Bearer open").await), (500, 500));
+    assert_eq!((rig.requests(), rig.counted("error")), (4, 2));
+    assert_eq!(rig.status("Bearer bound").await, 200, "one of them could");
 }
 
 /// So many made-up tokens at once, all different from those of other calls with another `name`; how many were refused and how many
