@@ -1,7 +1,7 @@
 //! Several replicas over one embedded Kubernetes API, watched by the oracles.
 
 use std::sync::{
-    Arc, LazyLock, Mutex, PoisonError,
+    Arc, LazyLock,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -13,6 +13,7 @@ use gateway::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{Client, CustomResourceExt};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -214,7 +215,7 @@ impl Fleet {
     }
 
     fn with_sent<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
-        act(&mut self.sent.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.sent.lock())
     }
 
     /// Every RemediationRequest in the store, as JSON.

@@ -4,12 +4,9 @@
 //! quotas refuse, before it is seen that a name is taken: a create that would be 409 AlreadyExists is 403 when the quota is
 //! used up. An update of what is not there is 404 first. After a deletion there was room again in 0.08 s.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::{
@@ -123,8 +120,8 @@ impl Admission {
         self.rules().remove(&(verb.to_owned(), resource.to_owned()));
     }
 
-    fn rules(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Refusal>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rules(&self) -> parking_lot::MutexGuard<'_, BTreeMap<(String, String), Refusal>> {
+        self.refused.lock()
     }
 }
 

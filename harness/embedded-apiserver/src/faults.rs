@@ -4,13 +4,14 @@ use std::{
     collections::{BTreeSet, VecDeque},
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 
 use super::{
     refusal::Refusal,
@@ -214,7 +215,7 @@ impl Script {
     /// The next `times` requests for which `matches` holds get `fault`. Rules may be added while requests are served.
     pub fn add(&self, times: usize, fault: Fault, matches: impl FnMut(&RequestInfo) -> bool + Send + 'static) {
         let rule = Rule { matches: Box::new(matches), fault, times };
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).push_back(rule);
+        self.rules.lock().push_back(rule);
     }
 
     /// As [`Script::add`], by verb and resource (with subresource, such as `remediationrequests/status`).
@@ -224,7 +225,7 @@ impl Script {
 
     /// Drops all rules.
     pub fn clear(&self) {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.rules.lock().clear();
     }
 }
 
@@ -236,7 +237,7 @@ impl Default for Script {
 
 impl Faults for Script {
     fn decide(&self, request: &RequestInfo) -> Fault {
-        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.rules.lock();
         for rule in rules.iter_mut() {
             if rule.times > 0 && (rule.matches)(request) {
                 rule.times -= 1;
@@ -284,7 +285,7 @@ impl Down {
 
     /// While `cut_off`, no request of `user` reaches the server.
     pub fn cut_off(&self, user: &str, cut_off: bool) {
-        let mut users = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut users = self.cut_off.lock();
         if cut_off {
             users.insert(user.to_owned());
         } else {
@@ -295,7 +296,7 @@ impl Down {
 
 impl Faults for Down {
     fn decide(&self, request: &RequestInfo) -> Fault {
-        let cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner).contains(&request.caller.user);
+        let cut_off = self.cut_off.lock().contains(&request.caller.user);
         if cut_off || self.down.load(Ordering::SeqCst) { Fault::lost() } else { self.base.decide(request) }
     }
 

@@ -17,8 +17,9 @@ mod rules;
 mod shape;
 mod value;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 pub(super) use error::{FieldError, aggregate};
@@ -55,7 +56,7 @@ impl Schema {
     /// thousand do.
     pub(super) fn shared(version: &Value) -> Arc<Self> {
         static LAST: Mutex<Option<(Value, Arc<Schema>)>> = Mutex::new(None);
-        let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = LAST.lock();
         match &*last {
             Some((read, schema)) if read == version => Arc::clone(schema),
             _ => {

@@ -3,11 +3,12 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use serde_json::Value;
 
 use super::{
@@ -86,10 +87,6 @@ struct Access {
     lag: Duration,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Server {
     pub(super) fn new(mut options: Options) -> Self {
         let clock = Clock::new(options.epoch);
@@ -128,7 +125,7 @@ impl Server {
     }
 
     pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.store)
+        self.store.lock()
     }
 
     /// Writes under the lock, and lets the garbage collector look after a while if the write gave reason to.
@@ -150,48 +147,48 @@ impl Server {
     }
 
     pub(super) fn faults(&self) -> Arc<dyn Faults> {
-        Arc::clone(&self.faults.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.faults.read())
     }
 
     pub(super) fn set_faults(&self, faults: Arc<dyn Faults>) {
-        *self.faults.write().unwrap_or_else(PoisonError::into_inner) = faults;
+        *self.faults.write() = faults;
     }
 
     pub(super) fn tracer(&self) -> Option<Arc<dyn Tracer>> {
-        self.tracer.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.tracer.read().clone()
     }
 
     pub(super) fn set_tracer(&self, tracer: Arc<dyn Tracer>) {
-        *self.tracer.write().unwrap_or_else(PoisonError::into_inner) = Some(tracer);
+        *self.tracer.write() = Some(tracer);
     }
 
     pub(super) fn lag(&self) -> Duration {
-        lock(&self.access).lag
+        self.access.lock().lag
     }
 
     pub(super) fn set_lag(&self, lag: Duration) {
-        lock(&self.access).lag = lag;
+        self.access.lock().lag = lag;
         self.control.bump();
     }
 
     /// What `user` sees in the cache of its server, which lags `more` than others.
     pub(super) fn horizon(&self, user: &str, more: Duration) -> Horizon {
-        let access = lock(&self.access);
+        let access = self.access.lock();
         Horizon { now: self.clock.elapsed(), lag: access.lag + more, held_at: access.held.get(user).copied() }
     }
 
     pub(super) fn is_held(&self, user: &str) -> bool {
-        lock(&self.access).held.contains_key(user)
+        self.access.lock().held.contains_key(user)
     }
 
     pub(super) fn hold(&self, user: &str) {
         let sequence = self.store().sequence;
-        lock(&self.access).held.entry(user.to_owned()).or_insert(sequence);
+        self.access.lock().held.entry(user.to_owned()).or_insert(sequence);
         self.control.bump();
     }
 
     pub(super) fn release(&self, user: &str) {
-        lock(&self.access).held.remove(user);
+        self.access.lock().held.remove(user);
         self.control.bump();
     }
 
@@ -200,11 +197,11 @@ impl Server {
     }
 
     pub(super) fn link(&self, user: &str) -> Link {
-        lock(&self.access).links.entry(user.to_owned()).or_default().clone()
+        self.access.lock().links.entry(user.to_owned()).or_default().clone()
     }
 
     pub(super) fn disconnect(&self, user: &str, lands: bool) {
-        let Some(link) = lock(&self.access).links.remove(user) else { return };
+        let Some(link) = self.access.lock().links.remove(user) else { return };
         if !lands {
             link.lands.cancel();
         }
@@ -212,7 +209,7 @@ impl Server {
     }
 
     pub(super) fn break_watches(&self, user: &str) {
-        let mut access = lock(&self.access);
+        let mut access = self.access.lock();
         if let Some(link) = access.links.get_mut(user) {
             std::mem::take(&mut link.watches).cancel();
         }
@@ -220,7 +217,7 @@ impl Server {
 
     /// Breaks all watches, and lets go what is held: whoever connects again is served from new caches.
     pub(super) fn break_all(&self) {
-        let mut access = lock(&self.access);
+        let mut access = self.access.lock();
         access.held.clear();
         access.links.values_mut().for_each(|link| std::mem::take(&mut link.watches).cancel());
         drop(access);
@@ -228,17 +225,17 @@ impl Server {
     }
 
     pub(super) fn add_token(&self, text: String, token: Token) {
-        lock(&self.access).tokens.add(text, token);
+        self.access.lock().tokens.add(text, token);
     }
 
     pub(super) fn remove_token(&self, token: &str) {
-        lock(&self.access).tokens.remove(token);
+        self.access.lock().tokens.remove(token);
     }
 
     /// What the token is good for, if it is a good one.
     pub(super) fn authenticate(&self, token: &str) -> Option<Token> {
         let store = self.store();
-        lock(&self.access).tokens.find(token, &store)
+        self.access.lock().tokens.find(token, &store)
     }
 
     pub(super) fn bootstrap(self: &Arc<Self>) {
@@ -248,12 +245,12 @@ impl Server {
 
     pub(super) fn enforce_rbac(self: &Arc<Self>) {
         rbac::bootstrap().into_iter().for_each(|object| self.seed(object));
-        lock(&self.access).rbac = true;
+        self.access.lock().rbac = true;
     }
 
     /// Whether `caller` may do what `asked` says; everybody may do everything while RBAC is not enforced.
     pub(super) fn decide(&self, caller: &Caller, asked: &Attributes<'_>) -> Decision {
-        if !lock(&self.access).rbac {
+        if !self.access.lock().rbac {
             return Decision { allowed: true, reason: String::new() };
         }
         rbac::decide(&self.store(), caller, asked)
@@ -261,7 +258,7 @@ impl Server {
 
     /// The rules that let `caller` do what it may do in `namespace`.
     pub(super) fn rules(&self, caller: &Caller, namespace: &str) -> Vec<Value> {
-        if !lock(&self.access).rbac {
+        if !self.access.lock().rbac {
             return vec![
                 serde_json::json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
                 serde_json::json!({"verbs": ["*"], "nonResourceURLs": ["*"]}),
@@ -275,7 +272,7 @@ impl Server {
         let elapsed = self.clock.elapsed();
         let resource = if info.resource.is_empty() { info.path.clone() } else { info.label() };
         let RequestInfo { caller, verb, namespace, name, .. } = info;
-        let mut log = lock(&self.log);
+        let mut log = self.log.lock();
         if log.len() == LOG_CAPACITY {
             log.pop_front();
         }
@@ -283,11 +280,11 @@ impl Server {
     }
 
     pub(super) fn requests(&self) -> Vec<RequestRecord> {
-        lock(&self.log).iter().cloned().collect()
+        self.log.lock().iter().cloned().collect()
     }
 
     pub(super) fn clear_requests(&self) {
-        lock(&self.log).clear();
+        self.log.lock().clear();
     }
 
     /// The wall time now.

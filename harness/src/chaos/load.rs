@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use gateway::remediation::Fingerprint;
+use parking_lot::Mutex;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use super::options::Options;
@@ -55,7 +55,7 @@ impl Load {
     pub(super) async fn send(&self, stage: &Stage, bases: &[&str], began: Instant) -> Sent {
         let sent = Mutex::new(Sent::default());
         let note = |status| {
-            *sent.lock().unwrap_or_else(PoisonError::into_inner).statuses.entry(status).or_default() += 1;
+            *sent.lock().statuses.entry(status).or_default() += 1;
         };
         let signal = async |number: usize| {
             let mut rng = StdRng::seed_from_u64(self.seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -81,7 +81,7 @@ impl Load {
             false
         };
         let acknowledged = futures::future::join_all((0..self.signals).map(signal)).await;
-        let mut sent = sent.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut sent = sent.into_inner();
         sent.unacknowledged = acknowledged.into_iter().filter(|acknowledged| !acknowledged).count();
         sent
     }

@@ -1,6 +1,6 @@
 //! A namespace of a control plane in which gateways work, and what judges them.
 
-use std::{sync::Mutex, time::Duration};
+use std::time::Duration;
 
 use gateway::{config::Config, context::Context, dedup::bounds, http::PROMETHEUS, remediation::RemediationRequest};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -13,6 +13,9 @@ use super::{
     permissions::{Permissions, permit},
     witness::Witness,
 };
+
+use parking_lot::Mutex;
+
 use crate::{
     control_plane::{self, ControlPlane, USERS},
     load::Ledger,
@@ -109,7 +112,7 @@ impl Stage {
 
     /// Reads or changes the account of the senders.
     pub fn with_ledger<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
-        act(&mut self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+        act(&mut self.ledger.lock())
     }
 
     /// Waits until no lock is left, every counter is projected and every RemediationRequest has a status and no finalizer, at

@@ -7,11 +7,7 @@
 //! events from before (410): then a list is compared with what was known. Versions in between are missed, which hides no
 //! RemediationRequest unless it is deleted meanwhile; that is an error, because its last count is not known.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -19,6 +15,7 @@ use kube::{
     Api, Client,
     api::{DynamicObject, ListParams, WatchEvent, WatchParams},
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
@@ -83,17 +80,17 @@ impl Witness {
 
     /// What was seen of `resource`, in order.
     pub fn seen(&self, resource: &str) -> Vec<Seen> {
-        lock(&self.state).seen.iter().filter(|seen| seen.resource == resource).cloned().collect()
+        self.state.lock().seen.iter().filter(|seen| seen.resource == resource).cloned().collect()
     }
 
     /// The newest version of an object that is as `wanted`.
     pub fn find(&self, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
-        lock(&self.state).objects.values().find(|object| wanted(object)).cloned()
+        self.state.lock().objects.values().find(|object| wanted(object)).cloned()
     }
 
     /// Writes seen so far.
     pub fn writes(&self) -> usize {
-        lock(&self.state).seen.len()
+        self.state.lock().seen.len()
     }
 
     /// Waits until the watches have come to what a list says now: RemediationRequests and leases.
@@ -112,7 +109,7 @@ impl Witness {
                 versions
             };
             {
-                let state = lock(&self.state);
+                let state = self.state.lock();
                 if let Some(gap) = &state.gap {
                     return Err(gap.clone());
                 }
@@ -125,10 +122,6 @@ impl Witness {
         }
         Err(format!("the watches did not reach what a list says within {} s", CATCH_UP_TIMEOUT.as_secs()))
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One resource, watched from a version on.
@@ -194,7 +187,7 @@ impl Watch {
         let mut listed: Vec<Value> = listed.collect();
         listed.sort_by_key(version);
         let known: Vec<Value> = {
-            let state = lock(&self.state);
+            let state = self.state.lock();
             let of_this = state.objects.iter().filter(|((resource, _), _)| *resource == self.resource);
             of_this.map(|(_, object)| object.clone()).collect()
         };
@@ -202,7 +195,7 @@ impl Watch {
         for object in known.iter().filter(|object| !listed.iter().any(|other| same(object, other))) {
             show(&self.state, &self.oracles, &self.resource, "delete", object.clone());
             if self.resource == REMEDIATION_REQUESTS {
-                lock(&self.state).gap = Some(format!("{} was deleted unseen", name(object)));
+                self.state.lock().gap = Some(format!("{} was deleted unseen", name(object)));
             }
         }
         for object in listed {
@@ -223,7 +216,7 @@ fn version(object: &Value) -> u64 {
 
 /// Shows one event to the oracles.
 fn show(state: &Mutex<State>, oracles: &Oracles, resource: &str, verb: &'static str, object: Value) {
-    let mut state = lock(state);
+    let mut state = state.lock();
     let name = name(&object).to_owned();
     let key = (resource.to_owned(), name.clone());
     let holder = object["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();

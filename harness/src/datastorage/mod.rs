@@ -1,10 +1,7 @@
 //! A stand-in for the DataStorage service: accepts audit events that match their schema, refuses the others, and reports
 //! what it received.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
@@ -14,6 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -77,18 +75,14 @@ pub async fn serve(listener: TcpListener) -> std::io::Result<()> {
 
 type Shared = Arc<Mutex<Report>>;
 
-fn lock(shared: &Shared) -> MutexGuard<'_, Report> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn accept(State(shared): State<Shared>, body: Bytes) -> StatusCode {
     // What is no list of events is refused like an event that is none.
     let batch = serde_json::from_slice(&body).unwrap_or_else(|error| vec![Value::from(error.to_string())]);
-    if lock(&shared).note(&batch) { StatusCode::CREATED } else { StatusCode::BAD_REQUEST }
+    if shared.lock().note(&batch) { StatusCode::CREATED } else { StatusCode::BAD_REQUEST }
 }
 
 async fn report(State(shared): State<Shared>) -> impl IntoResponse {
-    let report = serde_json::to_string(&*lock(&shared));
+    let report = serde_json::to_string(&*shared.lock());
     ([(header::CONTENT_TYPE, "application/json")], report.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR))
 }
 

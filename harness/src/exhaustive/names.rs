@@ -5,11 +5,9 @@
 //! each other. So whether a lease was written before or after a RemediationRequest makes no difference, and the two
 //! orders lead to one state.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 
 use super::digest::Digest;
@@ -32,7 +30,7 @@ struct State {
 
 impl Names {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Names what `commit` hands out.

@@ -4,11 +4,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     time::Instant,
 };
+
+use parking_lot::{Condvar, Mutex};
 
 use super::{
     bounds::Bounds,
@@ -74,10 +76,6 @@ struct Search<'a> {
     found: Mutex<Option<Counterexample>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Tries all schedules of `case` within `bounds`, until one violates something.
 pub fn explore(case: &Case, bounds: Bounds, progress: &Progress) -> Report {
     let search = Search {
@@ -123,13 +121,13 @@ impl Search<'_> {
             } else {
                 block_on(self.run(branch));
             }
-            lock(&self.frontier).busy -= 1;
+            self.frontier.lock().busy -= 1;
             self.more.notify_all();
         }
     }
 
     fn next(&self) -> Option<Branch> {
-        let mut frontier = lock(&self.frontier);
+        let mut frontier = self.frontier.lock();
         loop {
             if self.stop.load(Ordering::Relaxed) {
                 return None;
@@ -141,7 +139,7 @@ impl Search<'_> {
             if frontier.busy == 0 {
                 return None;
             }
-            frontier = self.more.wait(frontier).unwrap_or_else(PoisonError::into_inner);
+            self.more.wait(&mut frontier);
         }
     }
 
@@ -217,21 +215,21 @@ impl Search<'_> {
             schedule.push(branch.choice);
             deferred.push(Branch { schedule, sleep: branch.sleep, left: branch.left, from });
         }
-        lock(&self.frontier).branches.extend(deferred.into_iter().rev());
+        self.frontier.lock().branches.extend(deferred.into_iter().rev());
         self.more.notify_all();
     }
 
     fn count(&self, choice: Choice) {
-        *lock(&self.choices).entry(choice.kind()).or_default() += 1;
+        *self.choices.lock().entry(choice.kind()).or_default() += 1;
     }
 
     fn convict(&self, schedule: Vec<Choice>, violations: Vec<Violation>) {
-        lock(&self.found).get_or_insert(Counterexample { schedule, violations });
+        self.found.lock().get_or_insert(Counterexample { schedule, violations });
         self.halt();
     }
 
     fn report(self) -> Report {
-        let counterexample = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let counterexample = self.found.into_inner();
         let truncated = self.truncated.into_inner();
         Report {
             case: Case::clone(&self.case),
@@ -243,7 +241,7 @@ impl Search<'_> {
             states: self.states.into_inner(),
             ends: self.ends.into_inner(),
             longest: self.longest.into_inner(),
-            choices: self.choices.into_inner().unwrap_or_else(PoisonError::into_inner),
+            choices: self.choices.into_inner(),
             counterexample,
         }
     }

@@ -1,9 +1,8 @@
 //! Which states have been seen, and what is left to be tried from them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 
 use super::choice::{Candidate, Choice};
 
@@ -60,7 +59,7 @@ impl Visited {
     /// What is to be tried from the state `digest`.
     pub(super) fn admit(&self, digest: u128, options: &Options<'_>, left: Option<u32>) -> Admission {
         let shard = &self.shards[usize::try_from(digest % SHARDS as u128).unwrap_or(0)];
-        let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shard = shard.lock();
         match left {
             Some(left) => within(&mut shard, digest, options.candidates, left),
             None => self.except(&mut shard, digest, options),

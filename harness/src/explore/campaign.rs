@@ -3,12 +3,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{draw::draw, fault_profile::FaultProfile, run::run};
 use crate::{baselines::Protocol, oracles::Violation, trace::Mode};
@@ -64,7 +63,7 @@ impl Progress {
 
     /// What was found so far.
     pub fn found(&self) -> Found {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.found.lock().clone()
     }
 
     /// Ends the campaign after the seeds under way.
@@ -88,7 +87,7 @@ impl Progress {
     }
 
     fn lock_under_way(&self) -> MutexGuard<'_, BTreeSet<u64>> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock()
     }
 
     /// Takes the next seed, unless the campaign is to end.
@@ -116,7 +115,7 @@ impl Progress {
     fn note(&self, seed: u64, violations: &[Violation]) {
         let Some(violation) = violations.first() else { return };
         self.failed.fetch_add(1, Ordering::Relaxed);
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = self.found.lock();
         found.seeds.insert(seed, violation.clone());
         if found.seeds.len() > LISTED_MAX {
             found.seeds.pop_last();

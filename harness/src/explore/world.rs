@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use gateway::remediation::Fingerprint;
 use jiff::SignedDuration;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{
@@ -89,7 +90,7 @@ impl World {
     }
 
     fn slots<T>(&self, act: impl FnOnce(&mut Vec<Slot>) -> T) -> T {
-        act(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.slots.lock())
     }
 
     /// How many places for replicas there are.

@@ -1,8 +1,9 @@
 //! All oracles together.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use embedded_apiserver::RequestRecord;
+use parking_lot::Mutex;
 
 use super::{
     budget::Budget,
@@ -70,7 +71,7 @@ impl Oracles {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock())
     }
 
     /// Tells all by how much the replicas' wall clocks differ at most.

@@ -4,7 +4,7 @@
 use std::{
     future::{self, Future},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use kube::{Client, client::Body};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use tower::{BoxError, Service};
 
@@ -150,7 +151,7 @@ impl Proxy {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

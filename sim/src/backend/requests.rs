@@ -1,11 +1,9 @@
 //! Counts the requests that leave for a real cluster.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{Method, Uri};
+use parking_lot::Mutex;
 
 /// Requests by verb and resource; cheap to clone.
 #[derive(Clone, Default)]
@@ -16,17 +14,17 @@ pub(crate) struct Requests {
 impl Requests {
     /// Counts one request.
     pub(super) fn note(&self, method: &Method, uri: &Uri) {
-        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by = self.by.lock();
         *by.entry(describe(method, uri)).or_default() += 1;
     }
 
     /// Begins at zero.
     pub(super) fn clear(&self) {
-        self.by.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.by.lock().clear();
     }
 
     pub(super) fn by(&self) -> BTreeMap<String, usize> {
-        self.by.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.by.lock().clone()
     }
 }
 

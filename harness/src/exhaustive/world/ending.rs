@@ -1,7 +1,7 @@
 //! The end of a schedule.
 #![allow(clippy::disallowed_methods, reason = "the scheduler owns the clock")]
 
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 use gateway::{dedup::bounds::left_behind_for, http::PROMETHEUS};
 
@@ -18,7 +18,7 @@ impl World {
         let mut violated = |oracle, message| violations.push(Violation { oracle, version: None, message });
         let calm =
             self.left.faults == u8::from(!self.case.faults.is_empty()) && self.left.early == self.case.early_timers;
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answers = self.answers.lock().clone();
         for status in answers.into_iter().flatten().filter(|status| calm && !matches!(status, 201 | 202)) {
             violated("liveness", format!("a signal is answered {status} although nothing went wrong"));
         }

@@ -2,12 +2,13 @@
 #![allow(clippy::disallowed_methods, reason = "the scheduler owns the clock and starts the senders")]
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use gateway::http::PROMETHEUS;
 use kube::Client;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -152,7 +153,7 @@ impl World {
         *sender = Some(tokio::spawn(async move {
             let (body, fingerprint) = seed::signal();
             let answer = fleet.send(&replica, PROMETHEUS, body, fingerprint).await;
-            answers.lock().unwrap_or_else(PoisonError::into_inner)[signal] = Some(answer.status.as_u16());
+            answers.lock()[signal] = Some(answer.status.as_u16());
             scheduler.act();
         }));
     }
@@ -187,7 +188,7 @@ impl World {
     }
 
     fn has_finished(&self, number: u8) -> bool {
-        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = self.answers.lock();
         let place = &self.places[usize::from(number) - 1];
         let mut own = self.signals.iter().zip(answers.iter()).filter(|(signal, _)| signal.replica == number);
         place.replica.is_some() && own.all(|(_, answer)| answer.is_some()) && self.scheduler.rests(number)
@@ -214,7 +215,7 @@ impl World {
     }
 
     fn all_answered(&self) -> bool {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).iter().all(Option::is_some)
+        self.answers.lock().iter().all(Option::is_some)
     }
 }
 

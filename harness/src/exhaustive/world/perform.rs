@@ -1,8 +1,6 @@
 //! Making a choice.
 #![allow(clippy::disallowed_methods, reason = "the scheduler owns the clock and starts the actors")]
 
-use std::sync::PoisonError;
-
 use gateway::remediation::RemediationRequest;
 use kube::{
     Api,
@@ -111,7 +109,7 @@ impl World {
         self.start(number).await;
         self.scheduler.restart(number, Digest::of(&("restart", self.elapsed(), self.store_digest())));
         for index in 0..self.signals.len() {
-            let unanswered = self.answers.lock().unwrap_or_else(PoisonError::into_inner)[index].is_none();
+            let unanswered = self.answers.lock()[index].is_none();
             if self.signals[index].replica == number && unanswered && self.signals[index].sender.is_some() {
                 self.send(index);
             }

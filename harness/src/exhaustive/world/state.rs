@@ -1,7 +1,5 @@
 //! What identifies a state: the future depends on nothing else.
 
-use std::sync::PoisonError;
-
 use super::{World, replica_number};
 use crate::exhaustive::digest::Digest;
 
@@ -14,7 +12,7 @@ impl World {
             let history = if place.resting { 0 } else { self.scheduler.history(replica_number(index)) };
             digest.add(&(place.replica.is_some(), place.resting, history));
         }
-        digest.add(&*self.answers.lock().unwrap_or_else(PoisonError::into_inner));
+        digest.add(&*self.answers.lock());
         self.scheduler.each(|kind, item, parked| digest.add(&(kind, item, parked.content, parked.orphan)));
         digest.value()
     }
@@ -25,7 +23,7 @@ impl World {
     }
 
     pub(super) fn store_digest(&self) -> u128 {
-        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = self.store.lock();
         Digest::of(&(store.others, &store.leases, self.names.counts()))
     }
 }

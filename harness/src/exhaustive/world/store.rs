@@ -1,11 +1,9 @@
 //! What the store holds, kept as a digest while it changes.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use embedded_apiserver::EmbeddedApi;
+use parking_lot::Mutex;
 
 use crate::exhaustive::{digest::Digest, names::Names};
 
@@ -22,7 +20,7 @@ pub(super) fn digest_commits(api: &EmbeddedApi, store: &Arc<Mutex<StoreDigest>>,
     let (store, names) = (Arc::clone(store), names.clone());
     api.on_commit(move |commit| {
         names.learn(commit);
-        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut store = store.lock();
         let content = commit.new.as_ref().map(|object| names.digest(object));
         match (commit.resource.as_str(), content) {
             ("leases", Some(content)) => drop(store.leases.insert(commit.name.clone(), content)),

@@ -3,13 +3,14 @@
 use std::{
     cell::Cell,
     collections::BTreeMap,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock},
 };
 
 use kube_cel::{
     KubeCelExt,
     cel::{Context, ExecutionError, FunctionContext, Value, extractors::This, functions},
 };
+use parking_lot::Mutex;
 use regex::Regex;
 
 use crate::schema::format;
@@ -55,7 +56,7 @@ fn step() -> Result<bool, ExecutionError> {
 /// `text.matches(pattern)`, with the meaning of RE2.
 fn matches(This(text): This<Arc<String>>, pattern: Arc<String>) -> Result<bool, ExecutionError> {
     static PATTERNS: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
-    let mut patterns = PATTERNS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut patterns = PATTERNS.lock();
     if let Some(regex) = patterns.get(pattern.as_str()) {
         return Ok(regex.is_match(&text));
     }
