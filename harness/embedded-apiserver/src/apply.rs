@@ -51,8 +51,9 @@ pub(super) fn conflict_message(conflicts: &[Conflict]) -> String {
     format!("Apply failed with {} {unit}: {}", conflicts.len(), texts.join("\n"))
 }
 
-/// Applies the configuration `patch` in the name of `manager` to `existing` (`None` creates) and returns the object
-/// to store, managedFields included.
+/// Applies the configuration `patch` in the name of `manager`, at the endpoint of `subresource` (empty for the object's own),
+/// to `existing` (`None` creates) and returns the object to store, managedFields included. At another endpoint the same
+/// manager is another owner.
 ///
 /// Fields that the manager applied before and no longer states are removed unless somebody else owns them. Applying
 /// the same again changes nothing, managedFields' times included.
@@ -62,7 +63,7 @@ pub(super) fn conflict_message(conflicts: &[Conflict]) -> String {
 pub(super) fn server_side_apply(
     existing: Option<&Value>,
     patch: &Value,
-    manager: &str,
+    (manager, subresource): (&str, &str),
     force: bool,
     now: Timestamp,
 ) -> Result<Value, Vec<Conflict>> {
@@ -70,7 +71,7 @@ pub(super) fn server_side_apply(
     let stated = FieldSet::of(&config);
     let mut live = existing.cloned().unwrap_or_else(|| json!({}));
     let mut managed = Managed::take_from(&mut live, now);
-    let mine = managed.take_applier(manager);
+    let mine = managed.take_applier(manager, subresource);
 
     let mut merged = live.clone();
     merge(&mut merged, &config, "");
@@ -87,7 +88,7 @@ pub(super) fn server_side_apply(
     let is_same = merged == live && mine.as_ref().is_some_and(|mine| mine.fields == stated);
     let time = mine.filter(|_| is_same).map_or_else(|| managed::seconds(now), |mine| mine.time);
     let api_version = config.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    managed.add(Owner::applier(manager, api_version, time, stated));
+    managed.add(Owner::applier(manager, subresource, api_version, time, stated));
     managed.write_into(&mut merged);
     Ok(merged)
 }

@@ -75,36 +75,31 @@ fn waits(object: &Value, finalizer: &str) -> bool {
     object::is_terminating(object) && object::finalizers(object).any(|own| own == finalizer)
 }
 
-/// Deletes dependents none of whose owners stays, and drops references to owners that are gone.
+/// Deletes dependents none of whose owners stays, and drops the references of others to owners that are gone, or that wait for
+/// their dependents: they would for ever.
 fn collect_dependents(store: &mut Store) {
     let dependents: Vec<Key> = store.owners().flat_map(|(_, keys)| keys).cloned().collect();
     for key in dependents {
         let Some(object) = store.at(&key).cloned() else { continue };
-        let (mut kept, mut stays, mut waited_for, mut unknown) = (Vec::new(), false, false, false);
+        let (mut staying, mut waited_for, mut unknown) = (Vec::new(), false, false);
         for reference in object::owner_references(&object) {
             match owner(store, &key, reference) {
                 Owner::Gone => {}
-                Owner::WaitsForDependents => {
-                    waited_for = true;
-                    kept.push(reference.clone());
-                }
-                Owner::Stays => {
-                    stays = true;
-                    kept.push(reference.clone());
-                }
+                Owner::WaitsForDependents => waited_for = true,
+                Owner::Stays => staying.push(reference.clone()),
                 Owner::Unknown => unknown = true,
             }
         }
         if unknown {
             continue;
         }
-        if !stays {
+        if staying.is_empty() {
             // An owner that waits, waits for the dependents of its dependents too.
             let nested = waited_for && store.dependents(object::uid(&object)).next().is_some();
             let propagation = if nested { Propagation::Foreground } else { Propagation::Background };
             delete_key(store, &key, propagation, COLLECTOR);
-        } else if kept.len() < object::owner_references(&object).len() {
-            rewrite(store, &key, |object| object::set(object, "ownerReferences", Some(kept.into())));
+        } else if staying.len() < object::owner_references(&object).len() {
+            rewrite(store, &key, |object| object::set(object, "ownerReferences", Some(staying.into())));
         }
     }
 }
@@ -141,13 +136,13 @@ fn blocks(store: &Store, dependent: &Key, owner: &str) -> bool {
     })
 }
 
-/// Removes one finalizer, and the object if it was the last.
+/// Removes one finalizer, and the object if it was the last and nothing else holds it.
 fn release(store: &mut Store, key: &Key, finalizer: &str) {
+    let Some(resource) = store.registry.of_collection(key.collection).cloned() else { return };
     let Some(object) = store.at(key) else { return };
     let finalizers: Vec<String> =
         object::finalizers(object).filter(|own| *own != finalizer).map(str::to_owned).collect();
-    if finalizers.is_empty() {
-        let Some(resource) = store.registry.of_collection(key.collection).cloned() else { return };
+    if finalizers.is_empty() && !delete::is_held(&resource, object) {
         delete::remove(store, &resource, &key.namespace, &key.name, COLLECTOR);
     } else {
         rewrite(store, key, |object| object::set_finalizers(object, finalizers));

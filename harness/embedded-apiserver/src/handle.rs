@@ -108,7 +108,7 @@ async fn route(server: &Arc<Server>, request: Request) -> Result<Reply> {
         verb if renderer.resource.kept == Kept::ReadOnly && !matches!(verb, "get" | "list") => {
             Err(Failure::method_not_allowed())
         }
-        "get" => get(server, &renderer, &request),
+        "get" => get(server, &renderer, &request).await,
         "list" => list(server, &renderer, &request).await,
         "watch" => watch(server, renderer, request),
         "create" if request.info.name.is_empty() => write(server, &renderer, &request),
@@ -198,22 +198,24 @@ fn namespace<'a>(resource: &Resource, info: &'a RequestInfo) -> &'a str {
     if resource.namespaced { &info.namespace } else { "" }
 }
 
-fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {
+async fn get(server: &Server, renderer: &Renderer, request: &Request) -> Result<Reply> {
     let (info, resource) = (&request.info, &renderer.resource);
     let namespace = namespace(resource, info);
     let version = request.query.get("resourceVersion");
-    if !version.is_empty() && version.parse::<u64>().is_err() {
+    let not_before = version.parse::<u64>().ok();
+    if !version.is_empty() && not_before.is_none() {
         return Err(Failure::bad_version(version));
     }
-    let store = server.store();
-    let object = if version.is_empty() {
-        store.get(resource, namespace, &info.name).cloned()
-    } else {
+    let object = if not_before == Some(0) {
         // From the cache, which may lag.
-        drop(store);
         let horizon = server.horizon(&info.caller.user, request.cache_lag);
         let objects = server.store().collection(resource).rewound(|event| horizon.hides(event));
         objects.get(namespace).and_then(|names| names.get(&info.name)).cloned()
+    } else {
+        if let Some(version) = not_before {
+            list::wait_for_version(server, resource, version).await?;
+        }
+        server.store().get(resource, namespace, &info.name).cloned()
     };
     match object {
         Some(object) => Ok(Reply::bytes(200, renderer.object(&object))),

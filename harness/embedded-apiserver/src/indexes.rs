@@ -55,6 +55,8 @@ impl Store {
         }
         let references = |object| Option::map_or(object, &[] as &[Value], object::owner_references);
         if references(old) != references(new) {
+            // An owner that is terminating may have waited for that.
+            self.collectable |= !references(old).is_empty() && !self.terminating.is_empty();
             for uid in references(old).iter().filter_map(owner_uid) {
                 if let Some(keys) = self.dependents.get_mut(uid) {
                     keys.remove(key);

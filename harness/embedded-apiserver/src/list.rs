@@ -171,7 +171,8 @@ fn floor(elapsed: Duration, period: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(periods * period.as_nanos()).unwrap_or(u64::MAX))
 }
 
-async fn wait_for_version(server: &Server, resource: &Resource, version: u64) -> Result<()> {
+/// Waits until the cache has come to `version`, for so long as a server does.
+pub(super) async fn wait_for_version(server: &Server, resource: &Resource, version: u64) -> Result<()> {
     let current = || server.store().etcd(resource).cached();
     if current() >= version {
         return Ok(());

@@ -100,8 +100,24 @@ fn server_side(
             target.info.name
         )));
     }
-    apply::server_side_apply(existing, applied, manager, force, now)
+    let subresource = target.info.subresource.as_str();
+    apply::server_side_apply(existing, &written_here(target, applied), (manager, subresource), force, now)
         .map_err(|conflicts| Failure::apply_conflict(&conflicts))
+}
+
+/// What of `applied` this endpoint may write, and its applier comes to own.
+fn written_here(target: Target<'_>, applied: &Value) -> Value {
+    let mut written = applied.clone();
+    let is_status = target.is_status();
+    let identifies = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata");
+    object::map_mut(&mut written).retain(|key, _| match key.as_str() {
+        "status" => is_status || !target.resource.status,
+        key => !is_status || identifies(key),
+    });
+    if is_status && let Some(metadata) = written.get_mut("metadata").filter(|_| target.resource.custom) {
+        *metadata = serde_json::json!({});
+    }
+    written
 }
 
 /// Does what a JSON patch says. As in kube-apiserver's library (`gopkg.in/evanphx/json-patch.v4`), `replace` sets a member
@@ -112,7 +128,7 @@ fn do_steps(object: &mut Value, steps: &json_patch::Patch, escaped: bool) -> Res
         let step = match step {
             PatchOperation::Test(it) if !escaped && !compares(&it.value) => return Err(Failure::rejected()),
             PatchOperation::Test(it) if it.value.is_null() && lacks(object, &it.path) => continue,
-            PatchOperation::Replace(it) if object.pointer(it.path.as_str()).is_none() => {
+            PatchOperation::Replace(it) if lacks(object, &it.path) => {
                 PatchOperation::Add(AddOperation { path: it.path.clone(), value: it.value.clone() })
             }
             other => other.clone(),

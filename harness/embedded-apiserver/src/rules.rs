@@ -206,11 +206,14 @@ pub(super) fn refuse_invalid(resource: &Resource, object: &Value, errors: Vec<Fi
     Err(Failure::invalid(&resource.group, &resource.kind, object::name(object), &errors))
 }
 
-/// Whether the desired state differs: the spec, or for custom resources all but metadata and (with its subresource)
-/// status.
-pub(super) fn content_changed(resource: &Resource, old: &Value, new: &Value) -> bool {
+/// Whether the desired state differs: the spec (of a Deployment the annotations too, but for a write of the status), or for
+/// custom resources all but metadata and (with its subresource) status.
+pub(super) fn content_changed(target: Target<'_>, old: &Value, new: &Value) -> bool {
+    let resource = target.resource;
     if !resource.custom {
-        return old.get("spec") != new.get("spec");
+        let annotations = |object: &Value| object.pointer("/metadata/annotations").cloned();
+        let are_counted = (&*resource.group, &*resource.plural) == ("apps", "deployments") && !target.is_status();
+        return old.get("spec") != new.get("spec") || are_counted && annotations(old) != annotations(new);
     }
     let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return true };
     let counted = |key: &str| !(key == "metadata" || (key == "status" && resource.status));

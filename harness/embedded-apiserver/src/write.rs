@@ -175,7 +175,7 @@ pub(super) fn store_update(
     shape(resource, &mut object);
     refuse_invalid(resource, &object, validate(target, &object, Some(existing)))?;
     admission::update(target)?;
-    if resource.generation && content_changed(resource, existing, &object) {
+    if resource.generation && content_changed(target, existing, &object) {
         object::set(&mut object, "generation", Some((object::generation(existing) + 1).into()));
     }
     if object == **existing && !store.is_pruned(resource, target.namespace(), name) {

@@ -26,10 +26,11 @@ pub(super) fn seconds(time: Timestamp) -> String {
 }
 
 impl Owner {
-    pub(super) fn applier(manager: &str, api_version: &str, time: String, fields: FieldSet) -> Self {
+    pub(super) fn applier(manager: &str, subresource: &str, api_version: &str, time: String, fields: FieldSet) -> Self {
         let operation = "Apply".to_owned();
         let (manager, api_version) = (manager.to_owned(), api_version.to_owned());
-        Self { manager, operation, api_version, time, subresource: None, fields }
+        let subresource = Some(subresource.to_owned()).filter(|subresource| !subresource.is_empty());
+        Self { manager, operation, api_version, time, subresource, fields }
     }
 
     fn from_entry(entry: &Value) -> Self {
@@ -78,13 +79,15 @@ impl Managed {
         }
         let api_version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
         let operation = "Update".to_owned();
-        Self(vec![Owner { operation, ..Owner::applier("before-first-apply", api_version, seconds(now), fields) }])
+        Self(vec![Owner { operation, ..Owner::applier("before-first-apply", "", api_version, seconds(now), fields) }])
     }
 
-    /// Takes out what `manager` applied before.
-    pub(super) fn take_applier(&mut self, manager: &str) -> Option<Owner> {
-        let is_applier =
-            |owner: &Owner| owner.manager == manager && owner.operation == "Apply" && owner.subresource.is_none();
+    /// Takes out what `manager` applied to `subresource` before.
+    pub(super) fn take_applier(&mut self, manager: &str, subresource: &str) -> Option<Owner> {
+        let is_applier = |owner: &Owner| {
+            (&*owner.manager, &*owner.operation) == (manager, "Apply")
+                && owner.subresource.as_deref().unwrap_or_default() == subresource
+        };
         let at = self.0.iter().position(is_applier)?;
         Some(self.0.remove(at))
     }
@@ -104,11 +107,13 @@ impl Managed {
         self.0.push(owner);
     }
 
-    /// Writes managedFields into `object`: appliers first, then by time and name; who owns nothing is left out.
+    /// Writes managedFields into `object`: appliers first, then by time, name and subresource; who owns nothing is left out.
     pub(super) fn write_into(mut self, object: &mut Value) {
         self.0.retain(|owner| !owner.fields.is_empty());
         self.0.sort_by(|one, other| {
-            (&one.operation, &one.time, &one.manager).cmp(&(&other.operation, &other.time, &other.manager))
+            let Owner { operation, time, manager, subresource, .. } = one;
+            let other = (&other.operation, &other.time, &other.manager, &other.subresource);
+            (operation, time, manager, subresource).cmp(&other)
         });
         let entries: Vec<Value> = self.0.iter().map(Owner::to_entry).collect();
         if let (false, Some(map)) = (entries.is_empty(), object.as_object_mut()) {

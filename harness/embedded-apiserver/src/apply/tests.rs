@@ -13,11 +13,11 @@ fn deployment(spec: Value) -> Value {
 }
 
 fn apply(existing: &Value, spec: Value, manager: &str) -> Result<Value, Vec<Conflict>> {
-    server_side_apply(Some(existing), &deployment(spec), manager, false, at(60))
+    server_side_apply(Some(existing), &deployment(spec), (manager, ""), false, at(60))
 }
 
 fn created(spec: Value) -> Value {
-    server_side_apply(None, &deployment(spec), "a", false, at(0)).expect("nobody else is there")
+    server_side_apply(None, &deployment(spec), ("a", ""), false, at(0)).expect("nobody else is there")
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn another_value_for_an_owned_field_is_a_conflict_until_it_is_forced() {
     assert_eq!(conflicts, [Conflict { manager: "a".to_owned(), field: ".spec.replicas".to_owned() }]);
     assert_eq!(conflict_message(&conflicts), "Apply failed with 1 conflict: conflict with \"a\": .spec.replicas");
 
-    let forced = server_side_apply(Some(&object), &deployment(json!({"replicas": 2})), "b", true, at(60));
+    let forced = server_side_apply(Some(&object), &deployment(json!({"replicas": 2})), ("b", ""), true, at(60));
     let forced = forced.expect("forced");
     assert_eq!(forced["spec"], json!({"replicas": 2, "paused": true}));
     let back = apply(&forced, json!({"replicas": 1, "paused": true}), "a").expect_err("b owns it now");
@@ -93,8 +93,8 @@ fn an_element_stays_with_its_key_while_another_manager_owns_a_field_of_it() {
 #[case::finalizers(json!({"finalizers": ["a/x", "a/y"]}), json!({"finalizers": ["a/y"]}), json!({"finalizers": ["a/y"]}))]
 fn metadata_that_is_no_longer_stated_goes(#[case] first: Value, #[case] second: Value, #[case] left: Value) {
     let object = |metadata| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata});
-    let before = server_side_apply(None, &object(first), "a", false, at(0)).expect("created");
-    let mut after = server_side_apply(Some(&before), &object(second), "a", false, at(0)).expect("its own");
+    let before = server_side_apply(None, &object(first), ("a", ""), false, at(0)).expect("created");
+    let mut after = server_side_apply(Some(&before), &object(second), ("a", ""), false, at(0)).expect("its own");
     let metadata = after["metadata"].as_object_mut().expect("an object");
     metadata.remove("managedFields");
     assert_eq!(after["metadata"], left);
@@ -117,7 +117,7 @@ fn an_object_that_nobody_applied_is_owned_by_before_first_apply() {
 fn a_null_and_what_the_server_sets_are_not_stated() {
     let mut patch = deployment(json!({"replicas": null, "paused": true}));
     patch["metadata"]["creationTimestamp"] = Value::Null;
-    let object = server_side_apply(None, &patch, "a", false, at(0)).expect("created");
+    let object = server_side_apply(None, &patch, ("a", ""), false, at(0)).expect("created");
     assert_eq!(object["spec"], json!({"paused": true}));
     assert_eq!(object["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:spec": {"f:paused": {}}}));
 }

@@ -1,8 +1,11 @@
-//! Leases that custom resources own: when the garbage collector takes them.
+//! What the garbage collector takes, and when: leases that custom resources own, and what is deleted in the foreground.
 
 use crate::support::{api, incident, incidents, lease, leases, owned_lease, wait_ms};
 use embedded_apiserver::EmbeddedApi;
-use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::{
+    coordination::v1::Lease,
+    core::v1::{Namespace, Pod},
+};
 use kube::{
     Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -85,6 +88,51 @@ async fn a_new_lease_stays_only_with(
     assert!(is_there(&leases).await);
     wait_ms(1000).await;
     assert_eq!(is_there(&leases).await, stays);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_owner_keeps_lets_go_of_the_one_that_waits_for_it() {
+    let api = api();
+    let (incidents, leases) = (incidents(api.client("one", "test")), leases(api.client("one", "test")));
+    let other = incidents.create(&post(), &incident("b", "k")).await.unwrap();
+    let mut count = owned_lease("count", "a", &owner(&api, &[]).await);
+    let references = count.metadata.owner_references.as_mut().unwrap();
+    references[0].block_owner_deletion = Some(true);
+    references.extend(owned_lease("", "b", &other.metadata.uid.unwrap()).metadata.owner_references.unwrap());
+    leases.create(&post(), &count).await.unwrap();
+    incidents.delete("a", &DeleteParams::foreground()).await.unwrap();
+    wait_ms(1000).await;
+    assert!(incidents.get_opt("a").await.unwrap().is_none());
+    let owners = leases.get("count").await.unwrap().metadata.owner_references.unwrap();
+    assert_eq!(owners.into_iter().map(|owner| owner.name).collect::<Vec<_>>(), ["b"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_deleted_in_the_foreground_goes_after_its_content() {
+    let api = api();
+    let (incidents, namespaces) = (incidents(api.client("one", "test")), Api::<Namespace>::all(api.client("one", "")));
+    owner(&api, &["example.org/keep"]).await;
+    namespaces.delete("test", &DeleteParams::foreground()).await.unwrap();
+    wait_ms(1000).await;
+    assert!(namespaces.get_opt("test").await.unwrap().is_some());
+    let release = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    incidents.patch("a", &PatchParams::default(), &release).await.unwrap();
+    wait_ms(1000).await;
+    assert!(namespaces.get_opt("test").await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_on_a_node_that_is_deleted_in_the_foreground_stays_until_it_has_stopped() {
+    let api = api();
+    let spec = json!({"nodeName": "node-1", "containers": [{"name": "main", "image": "busybox"}]});
+    let metadata = json!({"name": "a", "namespace": "test"});
+    api.seed(json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}));
+    let pods: Api<Pod> = Api::namespaced(api.client("one", "test"), "test");
+    pods.delete("a", &DeleteParams::foreground()).await.unwrap();
+    wait_ms(1000).await;
+    assert!(pods.get_opt("a").await.unwrap().is_some());
+    pods.delete("a", &DeleteParams::default().grace_period(0)).await.unwrap();
+    assert!(pods.get_opt("a").await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]

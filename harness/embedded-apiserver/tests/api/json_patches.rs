@@ -65,6 +65,26 @@ async fn an_add_below_annotations_that_are_missing_is_rejected() {
     assert_eq!(refusal(send(&client, LEASE, &add).await).message, REJECTED);
 }
 
+#[rstest]
+#[case::a_missing_member("/metadata/annotations/one", true)]
+#[case::a_member_of_a_missing_map("/metadata/labels/one", false)]
+#[case::behind_the_last_item("/metadata/finalizers/1", false)]
+#[case::the_end_of_a_list("/metadata/finalizers/-", false)]
+#[case::an_item("/metadata/finalizers/0", true)]
+#[tokio::test(start_paused = true)]
+async fn replace_adds_a_member_but_no_item(#[case] path: &str, #[case] passes: bool) {
+    let client = annotated().await;
+    send(&client, LEASE, &json!([{"op": "add", "path": "/metadata/finalizers", "value": ["example.org/a"]}]))
+        .await
+        .unwrap();
+    let answer = send(&client, LEASE, &json!([{"op": "replace", "path": path, "value": "example.org/b"}])).await;
+    if passes {
+        answer.unwrap();
+    } else {
+        assert_eq!(refusal(answer).message, REJECTED);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_test_for_a_text_that_go_escapes_fails_as_a_real_server_fails_it() {
     let client = annotated().await;

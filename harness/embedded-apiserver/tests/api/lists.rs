@@ -176,7 +176,11 @@ async fn a_lagging_cache_serves_old_lists_but_only_to_those_who_take_them() {
     assert!(old.metadata.resource_version < created.metadata.resource_version);
     assert_eq!(code_and_reason(leases.get_with("a", &GetParams::any()).await).0, 404);
     leases.get("a").await.unwrap();
+    let version = created.metadata.resource_version.unwrap();
+    leases.get_with("a", &GetParams::at(&version)).await.unwrap();
     assert_eq!(elapsed_ms(leases.list(&ListParams::default())).await, 20, "a consistent list waits for the cache");
+    let future = refusal(leases.get_with("a", &GetParams::at("99999999")).await);
+    assert_eq!((future.code, future.reason.as_str()), (504, "Timeout"));
     assert_eq!(leases.list(&any).await.unwrap().items.len(), 1);
 }
 

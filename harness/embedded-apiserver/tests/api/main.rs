@@ -3,6 +3,7 @@
 
 mod access;
 mod admission;
+mod applies;
 mod backups;
 mod collector;
 mod definitions;

@@ -181,19 +181,6 @@ async fn json_patches_apply_in_order_and_fail_as_a_whole() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn server_side_apply_creates_updates_and_reports_conflicts() {
-    let api = api();
-    let incidents = incidents(api.client("one", "test"));
-    let apply =
-        |key: &str| Patch::Apply(json!({"apiVersion": "example.org/v1", "kind": "Incident", "spec": {"key": key}}));
-    incidents.patch("a", &PatchParams::apply("one"), &apply("k")).await.unwrap();
-    let status = refusal(incidents.patch("a", &PatchParams::apply("two"), &apply("l")).await);
-    assert_eq!((status.code, status.reason.as_str()), (409, "Conflict"));
-    let forced = incidents.patch("a", &PatchParams::apply("two").force(), &apply("l")).await.unwrap();
-    assert_eq!(forced.data["spec"]["key"], "l");
-}
-
-#[tokio::test(start_paused = true)]
 async fn an_unknown_patch_type_is_415() {
     let api = api();
     let incidents = incidents(api.client("one", "test"));
@@ -320,7 +307,9 @@ async fn bodies_may_be_yaml_but_not_protobuf() {
 #[tokio::test(start_paused = true)]
 async fn workloads_are_scaled_through_their_subresource() {
     let api = api();
-    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}}});
+    let pod =
+        json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "main", "image": "web"}]}});
+    let spec = json!({"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": pod});
     let metadata = json!({"name": "web", "namespace": "test"});
     api.seed(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}));
     let deployments: Api<Deployment> = Api::namespaced(api.client("one", "test"), "test");
@@ -330,6 +319,11 @@ async fn workloads_are_scaled_through_their_subresource() {
     deployments.patch_scale("web", &PatchParams::default(), &patch).await.unwrap();
     let scaled = deployments.get("web").await.unwrap();
     assert_eq!((scaled.spec.unwrap().replicas, scaled.metadata.generation), (Some(5), Some(2)));
+    for (metadata, generation) in [(json!({"annotations": {"a": "1"}}), 3), (json!({"labels": {"a": "1"}}), 3)] {
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        let changed = deployments.patch("web", &PatchParams::default(), &patch).await.unwrap();
+        assert_eq!(changed.metadata.generation, Some(generation), "annotations count, labels do not");
+    }
 }
 
 #[rstest]
