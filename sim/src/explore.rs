@@ -10,6 +10,7 @@ use harness::{
 };
 
 use crate::{
+    apart::PATIENCE,
     exhaustive::{
         self,
         options::{CaseArgs, Departures},
@@ -113,7 +114,7 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     if !json {
         eprintln!("exploring {share} of {faults} faults under {protocol}, {jobs} at once");
     }
-    let watched = watch::run(&campaign, json, watch::PATIENCE);
+    let watched = watch::run(&campaign, json, PATIENCE);
     let found = watched.progress.found();
     let outcome = outcome(&campaign, whole, &watched, &found);
     let text = serde_json::to_string(&outcome)?;
@@ -123,7 +124,8 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
     if json {
         println!("{text}");
     } else {
-        outcome.print(shares.is_some());
+        // What did not end is not looked into below.
+        outcome.print(shares.is_some() || !watched.given_up.is_empty());
     }
     let Some((seed, violation)) = found.seeds.first_key_value() else { return Ok(exit::OK) };
     // Whoever explores shares, in pods that end, replays what was found elsewhere. What does not end cannot be made small.

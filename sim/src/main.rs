@@ -5,6 +5,7 @@ use std::{io::Write as _, process::ExitCode};
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 mod accounts;
+mod apart;
 mod backend;
 mod chaos;
 mod datastorage;

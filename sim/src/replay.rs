@@ -14,6 +14,7 @@ use harness::{
 };
 
 use crate::{
+    apart::{PATIENCE, not_ended},
     exhaustive::options::CaseArgs,
     exit,
     fault_profile::{self, options},
@@ -71,6 +72,10 @@ pub(crate) enum Error {
     Schedule(#[from] schedule::Error),
 }
 
+/// What is said of a scenario that does not end.
+const ENDLESS: &str = "There is no timeline of it: see with a debugger where it turns, or take signals and faults out of it, as a \
+    file for --scenario, until it ends.";
+
 /// Replays; returns the exit code.
 pub(crate) fn run(args: Args) -> Result<u8, Error> {
     let Args { seed, scenario, schedule, exhaustive: _, case, faults, protocol, report: page, json } = args;
@@ -89,7 +94,11 @@ pub(crate) fn run(args: Args) -> Result<u8, Error> {
         }
     };
     let replay = Replay { seed, faults: seed.map(|_| faults), protocol, command, quiet: json };
-    let report = replay.trace(&scenario);
+    let Some(report) = replay.trace(&scenario) else {
+        let endless = [Violation { oracle: "liveness", version: None, message: not_ended(PATIENCE) }];
+        let text = if json { serde_json::to_string(&endless)? } else { format!("FAIL  {}\n\n{ENDLESS}", endless[0]) };
+        return Ok(show(&text, &endless));
+    };
     if let Some(path) = page {
         verdict::write(&path, &replay.html(&scenario, &report))?;
     }

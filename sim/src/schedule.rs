@@ -9,6 +9,7 @@ use harness::{
 };
 
 use crate::{
+    apart::apart,
     exhaustive::options,
     origin::{self, Origin},
     timeline, verdict,
@@ -37,7 +38,7 @@ impl Told {
     /// Runs `schedule` of `case` again.
     pub(crate) fn new(case: &Case, schedule: &[Choice]) -> Result<Self, Error> {
         // A simulation has a runtime of its own.
-        let (replayed, trace) = verdict::apart(|| trace(case, schedule)).map_err(Error::Schedule)?;
+        let (replayed, trace) = apart(|| trace(case, schedule)).map_err(Error::Schedule)?;
         let profile = vec![("case".to_owned(), case.describe())];
         let (protocol, seed) = (case.protocol, case.seed);
         Ok(Self { command: command(case, schedule), profile, protocol, seed, replayed, trace })

@@ -1,6 +1,14 @@
 //! What is told of a run: its trace as text and as a page, and the smallest scenario that fails alike.
 
-use std::{fs, io, path::Path, thread, time::Duration};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use harness::{
     baselines::Protocol,
@@ -10,6 +18,7 @@ use harness::{
 };
 
 use crate::{
+    apart::{PATIENCE, within},
     origin::{self, Origin},
     progress::Ticker,
     timeline,
@@ -39,15 +48,19 @@ pub(crate) enum Error {
 }
 
 impl Replay {
-    /// Runs `scenario` and keeps all that happens.
-    pub(crate) fn trace(&self, scenario: &Scenario) -> Report {
-        apart(|| run(scenario, self.protocol, Mode::Full))
+    /// Runs `scenario` and keeps all that happens; none if it does not end.
+    pub(crate) fn trace(&self, scenario: &Scenario) -> Option<Report> {
+        let (scenario, protocol) = (scenario.clone(), self.protocol);
+        within(PATIENCE, &AtomicUsize::new(0), move || run(&scenario, protocol, Mode::Full))
     }
 
     /// Makes `scenario` small, writes it and its timeline into `out`, and says where.
     pub(crate) fn report_smallest(&self, scenario: &Scenario, violation: &Violation, out: &Path) -> Result<(), Error> {
-        let smallest = self.minimise(scenario, violation.oracle);
-        let traced = self.trace(&smallest);
+        let smallest = self.minimise(scenario, violation.oracle).unwrap_or_else(|| scenario.clone());
+        let Some(traced) = self.trace(&smallest) else {
+            println!("  replay     {}", self.command);
+            return Ok(());
+        };
         let out = out.join(self.name());
         let path = out.join("scenario.json");
         write(&path, &(serde_json::to_string_pretty(&smallest)? + "\n"))?;
@@ -82,17 +95,18 @@ impl Replay {
         format!("{}-{faults}-{seed}", self.protocol)
     }
 
-    fn minimise(&self, scenario: &Scenario, oracle: &str) -> Scenario {
-        let mut line = Ticker::new(self.quiet, Duration::from_secs(5));
-        let mut runs = 0;
-        let smallest = apart(|| {
-            minimise(scenario, self.protocol, oracle, RUNS_MAX, |_| {
-                runs += 1;
-                line.show(&format!("minimising: {runs} runs"));
-            })
-        });
-        line.end();
-        smallest
+    /// None if a smaller one does not end.
+    fn minimise(&self, scenario: &Scenario, oracle: &'static str) -> Option<Scenario> {
+        let (scenario, protocol, quiet) = (scenario.clone(), self.protocol, self.quiet);
+        let runs = Arc::new(AtomicUsize::new(0));
+        within(PATIENCE, &runs.clone(), move || {
+            let mut line = Ticker::new(quiet, Duration::from_secs(5));
+            let smallest = minimise(&scenario, protocol, oracle, RUNS_MAX, |_| {
+                line.show(&format!("minimising: {} runs", runs.fetch_add(1, Ordering::Relaxed) + 1));
+            });
+            line.end();
+            smallest
+        })
     }
 
     /// The timeline as text.
@@ -139,19 +153,26 @@ pub(crate) fn expect_folder(path: &Path) -> Result<(), Error> {
     Err(Error::Write { path: path.display().to_string(), source: io::ErrorKind::NotADirectory.into() })
 }
 
-/// Whether [`write()`] could write the file `path`; leaves an empty one behind if there was none.
+/// Whether [`write()`] could write the file `path`; leaves an empty one: what an earlier run wrote is no result of this one.
 pub(crate) fn expect_file(path: &Path) -> Result<(), Error> {
     let failed = |source| Error::Write { path: path.display().to_string(), source };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    fs::OpenOptions::new().create(true).append(true).open(path).map(drop).map_err(failed)
+    fs::File::create(path).map(drop).map_err(failed)
 }
 
-/// Runs `work` on a thread of its own: a simulation has its own runtime.
-pub(crate) fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_for_a_result_holds_none_of_an_earlier_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("results").join("r.json");
+        expect_file(&path).unwrap();
+        fs::write(&path, "{}").unwrap();
+        expect_file(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+    }
 }

@@ -24,6 +24,7 @@ pub mod faults;
 pub mod minimise;
 pub mod neighbours;
 pub mod network;
+mod panics;
 pub mod probes;
 pub mod run;
 pub mod scenario;

@@ -272,7 +272,7 @@ impl Fate<'_> {
     fn latency(&mut self) -> Duration {
         let Network { latency_min_ms, latency_max_ms, latency_step_ms, .. } = *self.network;
         let far = latency_step_ms * self.index as u64;
-        Duration::from_millis(far + self.rng.random_range(latency_min_ms..=latency_max_ms))
+        Duration::from_millis(far + self.rng.random_range(latency_min_ms..=latency_max_ms.max(latency_min_ms)))
     }
 }
 

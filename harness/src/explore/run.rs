@@ -9,7 +9,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use super::{
     actors, faults, neighbours,
     network::Wire,
-    probes,
+    panics, probes,
     scenario::{Promise, Scenario},
     world::World,
 };
@@ -43,14 +43,16 @@ pub struct Report {
     pub trace: Option<Arc<Trace>>,
 }
 
-/// Runs `scenario` with replicas that follow `protocol`, and keeps a trace as `mode` says.
-///
-/// # Panics
-/// If no runtime can be built.
+/// Runs `scenario` with replicas that follow `protocol`, and keeps a trace as `mode` says. A panic is a violation.
 pub fn run(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the simulation: {error}"));
-    runtime.block_on(simulate(scenario, protocol, mode))
+    let (report, panics) = panics::watched(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.unwrap_or_else(|error| panic!("no runtime for the simulation: {error}"));
+        runtime.block_on(simulate(scenario, protocol, mode))
+    });
+    let mut report = report.unwrap_or_default();
+    report.violations.splice(..0, panics);
+    report
 }
 
 async fn simulate(scenario: &Scenario, protocol: Protocol, mode: Mode) -> Report {

@@ -10,11 +10,11 @@ use std::{
 
 use harness::explore::{Campaign, Progress};
 
-use crate::progress::Ticker;
+use crate::{
+    apart::{TICK, not_ended},
+    progress::Ticker,
+};
 
-/// How long a seed may take, which takes some hundredths of a second: longer on a slow machine that is busy.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
-const TICK: Duration = Duration::from_millis(200);
 /// On standard errors that are no terminals, a line every so often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
@@ -59,7 +59,7 @@ pub(super) fn run(campaign: &Campaign, quiet: bool, patience: Duration) -> Watch
 #[derive(Default)]
 struct Seeds {
     patience: Duration,
-    /// In ticks, so that the time for which all of this process was stopped does not count.
+    /// In ticks.
     running: BTreeMap<u64, Duration>,
     given_up: BTreeSet<u64>,
 }
@@ -71,8 +71,7 @@ impl Seeds {
         for seed in under_way {
             let running = self.running.entry(seed).or_default();
             *running += TICK;
-            let message = || format!("the scenario had not ended after {} s of real time", self.patience.as_secs());
-            if *running > self.patience && progress.give_up(seed, message()) {
+            if *running > self.patience && progress.give_up(seed, not_ended(self.patience)) {
                 self.given_up.insert(seed);
             }
         }
