@@ -1,7 +1,8 @@
 //! Shows the oracles what a real cluster's watch tells.
 //!
-//! A watch does not say who wrote, nor by which verb: the verb is that of the event, and whoever writes a lease is its
-//! holder. So of the rule on leases only take-overs are judged, not deletions; all other oracles see what they need.
+//! A watch does not say who wrote, nor by which verb: the verb is that of the event, and whoever writes a lock's lease is its
+//! holder. So of the rule on leases only take-overs are judged, not deletions, and nothing is that depends on a replica having
+//! written: `ownership`, and of `counters` the single writes. What counters and statuses say at rest is.
 //!
 //! A watch that goes on from the version it has come to misses nothing. But an API server that was started again knows no
 //! events from before (410): then a list is compared with what was known. Versions in between are missed, which hides no
