@@ -152,10 +152,12 @@ async fn https(
     shutdown: CancellationToken,
 ) {
     let handshake = Box::pin(TlsAcceptor::from(tls.current()).accept(stream));
-    match server.context.timeout(server.settings.read_timeout, handshake).await {
-        Ok(Ok(stream)) => Box::pin(http(server, stream, peer, phase, shutdown)).await,
-        Ok(Err(error)) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
-        Err(_) => tracing::debug!(%peer, "a TLS handshake timed out"),
+    // No request is under way yet that a shutdown would have to wait for.
+    match shutdown.run_until_cancelled(server.context.timeout(server.settings.read_timeout, handshake)).await {
+        Some(Ok(Ok(stream))) => Box::pin(http(server, stream, peer, phase, shutdown)).await,
+        Some(Ok(Err(error))) => tracing::debug!(%error, %peer, "a TLS handshake failed"),
+        Some(Err(_)) => tracing::debug!(%peer, "a TLS handshake timed out"),
+        None => tracing::debug!(%peer, "a TLS handshake was cut off by the shutdown"),
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Rig {
     address: SocketAddr,
     pub(super) context: Context,
     pub(super) metrics: Metrics,
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     /// Cancelled when `serve` has returned.
     ended: CancellationToken,
     /// Lets the requests to `/slow` finish.
@@ -100,7 +100,7 @@ impl Rig {
         socket.connect(self.address).await.unwrap()
     }
 
-    async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         self.context.timeout(LONG, self.ended.cancelled()).await.unwrap();
     }
 }

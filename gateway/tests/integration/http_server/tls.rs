@@ -111,6 +111,19 @@ async fn a_handshake_that_does_not_come_is_cut_off() {
     assert_eq!(end.as_deref(), Ok(""));
 }
 
+#[tokio::test]
+async fn a_handshake_that_does_not_come_holds_up_no_shutdown() {
+    let certificate = Certificate::new();
+    let settings = config::Server { read_timeout: 2 * LONG, drain_timeout: 2 * LONG, ..settings() };
+    let rig = serve_with(settings, Some(tls(&certificate, None))).await;
+    let mut silent = rig.connect().await;
+    // Connections are accepted in turn.
+    drop(certificate.client(None, rig.connect().await).await);
+    rig.shutdown.cancel();
+    rig.ended().await;
+    assert_eq!(rest(&mut silent).await, "");
+}
+
 #[tokio::test(start_paused = true)]
 async fn renewed_certificates_are_used_and_broken_ones_are_not() {
     let (old, new) = (Certificate::new(), Certificate::new());
