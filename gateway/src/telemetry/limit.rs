@@ -72,7 +72,7 @@ impl Limit {
             now.since(window.began) < WINDOW
         });
         for ((target, file, line), more) in told {
-            tracing::info!(
+            tracing::warn!(
                 of = target,
                 at = format!("{file}:{line}"),
                 more,
@@ -112,7 +112,7 @@ impl<S: Subscriber> Layer<S> for Limit {
 
 #[cfg(test)]
 mod tests {
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt as _};
 
     use super::*;
 
@@ -159,5 +159,18 @@ mod tests {
         limit.sum_up();
         assert_eq!(written("flood"), 61);
         assert_eq!(lines.0.lock().iter().filter(|line| line.contains("left out")).count(), 1, "told once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_left_out_is_told_to_those_who_see_warnings_only() {
+        let (limit, lines) = (Limit::new(Context::system()), Lines::default());
+        let subscriber = tracing_subscriber::registry().with(LevelFilter::WARN).with(limit.clone()).with(lines.clone());
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let flood = || tracing::warn!("flood");
+        for _ in 0..=LINES {
+            flood();
+        }
+        limit.sum_up();
+        assert_eq!(lines.0.lock().last().map(String::as_str), Some("1 more warnings like this were left out"));
     }
 }
