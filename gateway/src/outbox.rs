@@ -9,7 +9,7 @@ use std::{
 };
 
 use prometheus::IntCounterVec;
-use reqwest::{Client, ClientBuilder, redirect};
+use reqwest::{Client, ClientBuilder, Response, redirect};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -18,6 +18,11 @@ use crate::{
     context::{Context, Monotonic},
     crypto,
 };
+
+/// Bytes of an answer that are read: more than any collector has to say.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Pauses between tries, once the outbox is shut down.
+const HASTE: Duration = Duration::from_millis(500);
 
 /// The values of the label `outcome` of [`Counts`].
 const OUTCOMES: [&str; 4] = ["sent", "rejected", "failed", "dropped"];
@@ -105,6 +110,13 @@ impl<T> Queue<T> {
         self.stop.run_until_cancelled(self.context.sleep(duration)).await;
     }
 
+    /// Waits before another try; half a second at most once the outbox is shut down: its end does not wait for long.
+    pub async fn back_off(&self, duration: Duration) {
+        if self.stop.run_until_cancelled(self.context.sleep(duration)).await.is_none() {
+            self.context.sleep(duration.min(HASTE)).await;
+        }
+    }
+
     /// How many items wait.
     pub fn waiting(&self) -> usize {
         self.items.len()
@@ -145,6 +157,21 @@ impl Counts {
         self.settled.with_label_values(&["dropped"]).inc_by(left as u64);
         left
     }
+}
+
+/// The beginning of an answer.
+///
+/// # Errors
+/// If the connection breaks.
+pub async fn beginning(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut text = Vec::new();
+    while let Some(part) = response.chunk().await? {
+        text.extend_from_slice(part.get(..ANSWER_BYTES_MAX - text.len()).unwrap_or(&part));
+        if text.len() >= ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(text)
 }
 
 /// A client for `url` that follows no redirects.

@@ -5,7 +5,7 @@
 pub enum Error {
     /// The HTTP client cannot be built.
     #[error(
-        "no HTTP client for datastorage.url: {0}; https needs trusted CA certificates: set SSL_CERT_FILE to a PEM file"
+        "datastorage.url: no HTTP client: {0}; https needs trusted CA certificates: set SSL_CERT_FILE to a PEM file"
     )]
     Client(#[from] reqwest::Error),
     /// The address cannot carry a path.

@@ -20,3 +20,4 @@ mod sender;
 pub use error::Error;
 pub use event::{Event, Outcome};
 pub use pipeline::{Pipeline, Recorder, start};
+pub(crate) use sender::client;

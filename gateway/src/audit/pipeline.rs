@@ -75,7 +75,7 @@ pub fn start(settings: &DataStorage, context: &Context, metrics: &Metrics) -> Re
     outbox.start(async move {
         while let Some(batch) = queue.batch(batch_size, flush_interval).await {
             counts.taken(batch.len());
-            sender.send(batch).await;
+            sender.send(batch, &queue).await;
         }
     });
     Ok(Pipeline { recorder, outbox: Some(outbox) })

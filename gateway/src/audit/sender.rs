@@ -17,12 +17,13 @@ use super::{
 use crate::{
     config::{DataStorage, masked_text},
     context::Context,
-    kubernetes::with_causes,
-    outbox,
+    kubernetes::{refusal, with_causes},
+    outbox::{self, Queue},
     retry_after::{pause, retry_after},
     trace::{self, Kind},
 };
 
+const PATH: [&str; 5] = ["api", "v1", "audit", "events", "batch"];
 /// The longest pause before a batch is sent again, `Retry-After` included: the queue fills meanwhile.
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A service in the same cluster answers a connect within this, or is not there.
@@ -61,17 +62,23 @@ enum Delivery {
     Failed(String),
 }
 
+/// A client for DataStorage at `base`, and where it sends to.
+///
+/// # Errors
+/// If there can be none, as a start would find.
+pub(crate) fn client(base: &Url, settings: &DataStorage) -> Result<(Client, Url), Error> {
+    let mut url = base.clone();
+    url.path_segments_mut().map_err(|()| Error::Url(base.clone()))?.pop_if_empty().extend(PATH);
+    let client = outbox::client(&url)
+        .timeout(settings.timeout)
+        .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))
+        .build()?;
+    Ok((client, url))
+}
+
 impl Sender {
     pub(super) fn new(base: &Url, settings: &DataStorage, context: Context, counts: Counts) -> Result<Self, Error> {
-        let mut url = base.clone();
-        url.path_segments_mut()
-            .map_err(|()| Error::Url(base.clone()))?
-            .pop_if_empty()
-            .extend(["api", "v1", "audit", "events", "batch"]);
-        let client = outbox::client(&url)
-            .timeout(settings.timeout)
-            .connect_timeout(settings.timeout.min(CONNECT_TIMEOUT_MAX))
-            .build()?;
+        let (client, url) = client(base, settings)?;
         Ok(Self {
             client,
             url,
@@ -84,11 +91,11 @@ impl Sender {
 
     /// Sends `batch`; every event of it is settled in the end. A batch that is refused is halved, so that an event that
     /// DataStorage does not want costs none of its neighbours.
-    pub(super) async fn send(&self, batch: Vec<Encoded>) {
+    pub(super) async fn send(&self, batch: Vec<Encoded>, queue: &Queue<Encoded>) {
         let mut todo = vec![(batch, 0)];
         while let Some((mut batch, splits)) = todo.pop() {
             let count = batch.len();
-            match self.deliver(&batch).await {
+            match self.deliver(&batch, queue).await {
                 Delivery::Sent => self.counts.settled("sent", count),
                 Delivery::Refused(_) if count > 1 && splits < SPLITS_MAX => {
                     let second = batch.split_off(count / 2);
@@ -112,7 +119,7 @@ impl Sender {
         }
     }
 
-    async fn deliver(&self, events: &[Encoded]) -> Delivery {
+    async fn deliver(&self, events: &[Encoded], queue: &Queue<Encoded>) -> Delivery {
         let batch = Bytes::from(Encoded::array(events));
         let mut backoff = self.first_backoff;
         for tries_left in (0..=self.max_retries).rev() {
@@ -128,7 +135,7 @@ impl Sender {
             let asked = retry_after.map(|asked| asked.min(BACKOFF_MAX));
             let pause = pause(&self.context, backoff, asked, BACKOFF_MAX);
             tracing::debug!(reason, ?pause, tries_left, "DataStorage is unavailable");
-            self.context.sleep(pause).await;
+            queue.back_off(pause).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
         Delivery::Failed("no retry was left".to_owned())
@@ -168,20 +175,19 @@ impl Sender {
     async fn once(&self, batch: Bytes, headers: HeaderMap) -> (Answer, Option<StatusCode>) {
         let request = self.client.post(self.url.clone()).headers(headers).header(CONTENT_TYPE, "application/json");
         let request = request.body(batch);
-        let response = match request.send().await {
+        let mut response = match request.send().await {
             Ok(response) => response,
             Err(error) => return (Answer::Unavailable { reason: with_causes(&error), retry_after: None }, None),
         };
         let status = response.status();
-        let reason = format!("status {}", status.as_u16());
+        if status.is_success() {
+            return (Answer::Accepted, Some(status));
+        }
+        let retry_after = retry_after(response.headers());
+        let reason = refusal(status, &outbox::beginning(&mut response).await.unwrap_or_default());
         let answer = match status {
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Answer::Unavailable { reason, retry_after: retry_after(response.headers()) }
-            }
-            _ if status.is_success() => Answer::Accepted,
-            _ if status.is_server_error() => {
-                Answer::Unavailable { reason, retry_after: retry_after(response.headers()) }
-            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Answer::Unavailable { reason, retry_after },
+            _ if status.is_server_error() => Answer::Unavailable { reason, retry_after },
             // These are about who asks and where, never about an event: halving would only multiply the requests.
             StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN

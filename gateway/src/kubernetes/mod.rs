@@ -35,7 +35,7 @@ pub use answers::{SafeAnswers, SafeBody};
 pub use api::Api;
 pub use error::{Error, classify};
 pub use operation::Operation;
-pub(crate) use text::{excerpt, with_causes};
+pub(crate) use text::{excerpt, refusal, with_causes};
 
 /// Tries of one call that may be answered 429: beyond any sound course of events, with the backoff between them.
 const THROTTLED_MAX: u32 = 10;

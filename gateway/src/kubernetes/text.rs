@@ -2,6 +2,8 @@
 
 use std::{error::Error, io, iter};
 
+use http::StatusCode;
+
 /// Bytes of a text of others that are kept: enough for a reason with its causes, too few for a page.
 pub(crate) const EXCERPT_BYTES: usize = 1024;
 /// Causes of an error that are looked at.
@@ -24,6 +26,14 @@ pub(crate) fn excerpt(text: &str) -> String {
         }
     }
     kept
+}
+
+/// What is told of an answer with `status`, which is no success, that begins with `text`.
+pub(crate) fn refusal(status: StatusCode, text: &[u8]) -> String {
+    match excerpt(&String::from_utf8_lossy(text)).as_str() {
+        "" => format!("status {}", status.as_u16()),
+        said => format!("status {}: {said}", status.as_u16()),
+    }
 }
 
 /// `error` with its causes, those that it tells itself only once.
@@ -60,6 +70,13 @@ mod tests {
         let page = format!("<html>{}", "ü".repeat(5000));
         let kept = excerpt(&page);
         assert!(kept.len() < EXCERPT_BYTES + 40 && kept.ends_with("… (10006 bytes in all)"), "{kept}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason_if_there_is_one() {
+        let told = |text: &str| refusal(StatusCode::BAD_REQUEST, text.as_bytes());
+        assert_eq!(told("unknown event_category\n"), "status 400: unknown event_category");
+        assert_eq!(told(" "), "status 400");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use prost::Message as _;
-use reqwest::{Certificate, Client, Response};
+use reqwest::{Certificate, Client};
 use tracing::Level;
 use url::Url;
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::{self, Tracing},
     context::{Context, Monotonic},
-    kubernetes::{excerpt, with_causes},
+    kubernetes::{excerpt, refusal, with_causes},
     log_limit::LogLimit,
     outbox::{self, Counts},
     retry_after::{pause, retry_after},
@@ -26,8 +26,6 @@ use crate::{
 const PAUSE: Duration = Duration::from_millis(250);
 /// For the last try, of the time that a batch has.
 const MARGIN: Duration = Duration::from_millis(100);
-/// Bytes of an answer that are read: more than any collector has to say.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
 const PATH: [&str; 2] = ["v1", "traces"];
 
 /// The client for `endpoint` with what `settings` say of it.
@@ -141,7 +139,7 @@ impl Sender {
     async fn once(&self, batch: Bytes, deadline: Monotonic) -> Answer {
         let tried = self.context.timeout_at(deadline, async {
             let mut response = self.client.post(self.url.clone()).body(batch).send().await?;
-            let text = read(&mut response).await?;
+            let text = outbox::beginning(&mut response).await?;
             Ok::<_, reqwest::Error>((response, text))
         });
         let (response, text) = match tried.await {
@@ -157,9 +155,9 @@ impl Sender {
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::GATEWAY_TIMEOUT => {
-                Answer::Unavailable { why: format!("status {status}"), retry_after: retry_after(response.headers()) }
+                Answer::Unavailable { why: refusal(status, &text), retry_after: retry_after(response.headers()) }
             }
-            _ if !status.is_success() => Answer::Refused(format!("status {status}")),
+            _ if !status.is_success() => Answer::Refused(refusal(status, &text)),
             _ => match ExportTraceServiceResponse::decode(text.as_slice()) {
                 Ok(ExportTraceServiceResponse { partial_success }) => {
                     let PartialSuccess { rejected_spans, error_message } = partial_success.unwrap_or_default();
@@ -170,18 +168,6 @@ impl Sender {
             },
         }
     }
-}
-
-/// The beginning of an answer.
-async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut text = Vec::new();
-    while let Some(part) = response.chunk().await? {
-        text.extend_from_slice(part.get(..ANSWER_BYTES_MAX - text.len()).unwrap_or(&part));
-        if text.len() >= ANSWER_BYTES_MAX {
-            break;
-        }
-    }
-    Ok(text)
 }
 
 /// `endpoint` is the base address, as everywhere in OpenTelemetry, or already that of traces.

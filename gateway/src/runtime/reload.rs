@@ -12,7 +12,7 @@ use std::{
 use futures::future::{Either, select};
 use tokio::sync::mpsc;
 
-use super::start::named;
+use super::{certificates::unusable_files, start::named};
 use crate::{
     audit::{Event, Recorder},
     config::{Change, Config, Identity, Update, read_text},
@@ -103,10 +103,18 @@ impl Reload {
             Ok(text) => text,
             Err(error) => return self.failed(&file, &error.clone()),
         };
-        let update = match Config::parse(self.file.as_deref(), text, self.env.iter().cloned()) {
-            Ok(new) => Update::between(&self.running, &new),
+        let new = match Config::parse(self.file.as_deref(), text, self.env.iter().cloned()) {
+            Ok(new) => new,
             Err(error) => return self.failed(&file, &error.to_string()),
         };
+        let update = Update::between(&self.running, &new);
+        if !update.needs_restart.is_empty() {
+            // Whoever restarts it then should find it start.
+            let unusable = unusable_files(&new);
+            if !unusable.is_empty() {
+                return self.failed(&file, &unusable.join("\n"));
+            }
+        }
         // The line must be seen whether the new level hides it or the old one did.
         let before = tracing::enabled!(tracing::Level::INFO);
         if before {

@@ -279,6 +279,20 @@ async fn a_shutdown_sends_what_is_left_without_waiting_for_a_full_batch() {
 }
 
 #[tokio::test]
+async fn a_shutdown_does_not_wait_for_so_long_as_datastorage_asks() {
+    let rig = Rig::new(quick(1)).await;
+    let later = ResponseTemplate::new(503).insert_header("retry-after", "30");
+    Mock::given(method("POST")).respond_with(later).up_to_n_times(1).mount(&rig.server).await;
+    rig.answers(200, 10).await;
+    rig.record(0..3);
+    while rig.batches().await.is_empty() {
+        rig.context.sleep(Duration::from_millis(1)).await;
+    }
+    rig.pipeline.shutdown(rig.context.monotonic() + SOON / 3).await;
+    assert_eq!((rig.count("sent"), rig.count("dropped")), (3, 0));
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
     let rig = Rig::new(patient(2)).await;
     let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(10));

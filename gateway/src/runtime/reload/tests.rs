@@ -129,8 +129,13 @@ async fn what_failed_for_want_of_another_file_is_in_effect_once_that_is_there() 
     rig.write(&format!("{DEBUG}\nserver: {{tls: {tls}}}"));
     rig.pass(IN_TIME).await;
     assert!(!rig.successful() && rig.levels().is_empty());
-    fs::write(cert, "").unwrap();
-    fs::write(key, "").unwrap();
+    fs::write(&cert, "").unwrap();
+    fs::write(&key, "").unwrap();
+    rig.pass(IN_TIME).await;
+    assert!(!rig.successful() && rig.levels().is_empty(), "nothing is in them with which it would start");
+    let made = rcgen::generate_simple_self_signed(["gateway".to_owned()]).unwrap();
+    fs::write(cert, made.cert.pem()).unwrap();
+    fs::write(key, made.signing_key.serialize_pem()).unwrap();
     rig.pass(IN_TIME).await;
     assert!(rig.successful());
     assert_eq!(rig.levels(), ["debug"]);

@@ -9,6 +9,14 @@ use rstest::rstest;
 
 use crate::process::on_any_ports;
 
+/// The binary, with nothing but its own environment and no authorities.
+fn binary(datastorage: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.env_clear().env("GATEWAY__DATASTORAGE__URL", datastorage).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.envs(["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|variable| (variable, "/nowhere")));
+    command
+}
+
 /// A gateway that sends its audit trail to `datastorage`, before a Kubernetes API that is not there.
 fn start(datastorage: &str, folder: &std::path::Path) -> Child {
     // As in a pod, the API's own authority is known.
@@ -19,11 +27,10 @@ fn start(datastorage: &str, folder: &std::path::Path) -> Child {
         clusters: [{name: a, cluster: {server: 'https://127.0.0.1:9', certificate-authority: ca.crt}}], \
         contexts: [{name: a, context: {cluster: a, user: a}}]}";
     std::fs::write(&kubeconfig, nowhere).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command.env_clear().env("KUBECONFIG", kubeconfig).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = binary(datastorage);
+    command.env("KUBECONFIG", kubeconfig);
     command.envs([("POD_NAME", "gateway-0"), ("POD_NAMESPACE", "kubernaut-system")]);
-    command.envs(["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|variable| (variable, "/nowhere")));
-    on_any_ports(&mut command).env("GATEWAY__DATASTORAGE__URL", datastorage).spawn().unwrap()
+    on_any_ports(&mut command).spawn().unwrap()
 }
 
 #[rstest]
@@ -42,5 +49,10 @@ fn only_an_encrypted_audit_trail_needs_authorities(#[case] datastorage: &str, #[
     let mut said = String::new();
     gateway.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!(started, complaint.is_none(), "{said}");
+    assert!(said.contains(complaint.unwrap_or_default()), "{said}");
+    // Who is asked before knows it, too.
+    let checked = binary(datastorage).args(["config", "check"]).output().unwrap();
+    let said = String::from_utf8(checked.stderr).unwrap();
+    assert_eq!(checked.status.success(), complaint.is_none(), "{said}");
     assert!(said.contains(complaint.unwrap_or_default()), "{said}");
 }
