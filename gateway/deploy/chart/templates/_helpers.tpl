@@ -162,6 +162,15 @@ and a dot, which namespaces have not: `a-b` and `c` are not `a` and `b-c`.
       "GATEWAY__SERVER__TLS" "by tls and certificate"
       "GATEWAY__SIGNAL__NODE_BY_INSTANCE" $config
       "GATEWAY__SIGNAL__TARGETS" $config }}
+{{- $egress := .Values.networkPolicy.egress }}
+{{- if and .Values.networkPolicy.enabled $egress.enabled }}
+  {{- if not $egress.datastoragePorts }}
+    {{- $_ := set $owned "GATEWAY__DATASTORAGE__URL" "with networkPolicy.egress.datastoragePorts, which open the way to it" }}
+  {{- end }}
+  {{- if not $egress.extra }}
+    {{- $_ := set $owned "GATEWAY__TRACING__ENDPOINT" "with a rule in networkPolicy.egress.extra, which opens the way to it" }}
+  {{- end }}
+{{- end }}
 {{- range $variable := .Values.extraEnv }}
   {{- range $name, $instead := $owned }}
     {{- if or (eq $variable.name $name) (hasPrefix (printf "%s__" $name) $variable.name) }}

@@ -45,12 +45,15 @@ fn nodes_may_be_drained_one_pod_at_a_time() {
     Value::Null
 )]
 #[case::egress(
-    "{networkPolicy: {egress: {enabled: true, apiServerPorts: [16444], extra: [{to: []}]}},
-      config: {datastorage: {url: 'http://ds:8443'}}}",
+    "{networkPolicy: {egress: {enabled: true, dnsPorts: [53, 5353], apiServerPorts: [16444], extra: [{to: []}]}},
+      config: {datastorage: {url: 'http://ds:8443'}}, extraEnv: [{name: GATEWAY__TRACING__ENDPOINT, value: 'http://x'}]}",
     json!([
         { "ports": [{ "port": "api" }] }, { "ports": [{ "port": "metrics" }] }, { "ports": [{ "port": "health" }] }]),
     json!([
-        { "ports": [{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" }] },
+        { "ports": [
+            { "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" },
+            { "port": 5353, "protocol": "UDP" }, { "port": 5353, "protocol": "TCP" },
+        ] },
         { "ports": [{ "port": 16444 }] },
         { "ports": [{ "port": 8443 }] },
         { "to": [] },

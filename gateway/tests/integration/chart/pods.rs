@@ -152,7 +152,7 @@ fn a_release_that_reuses_the_values_of_the_first_version_gets_what_it_had() {
 podDisruptionBudget: {minAvailable: null, unhealthyPodEvictionPolicy: null, annotations: null}
 service: {metrics: null, labels: null, ipFamilies: null}
 runbookUrl: null
-networkPolicy: {egress: {enabled: true, datastoragePorts: null}}
+networkPolicy: {egress: {enabled: true, dnsPorts: null, apiServerPorts: null, datastoragePorts: null}}
 prometheusRule: {enabled: true, absentSelector: null, disabled: null, silence: null, certificateExpiryDays: null, additionalRuleLabels: null}
 dashboard: {enabled: true, annotations: null, folder: null, folderAnnotation: null, namespace: null}
 serviceMonitor: {enabled: true, annotations: null, relabelings: null, namespace: null, scrapeTimeout: null}";
@@ -160,6 +160,9 @@ serviceMonitor: {enabled: true, annotations: null, relabelings: null, namespace:
     assert_eq!(release.named("PodDisruptionBudget", "gateway")["spec"]["maxUnavailable"], 1);
     assert_eq!(release.pod()["spec"]["containers"][0]["image"], concat!("signal-gateway:", env!("CARGO_PKG_VERSION")));
     assert_eq!(release.all("Pod").count(), 0);
+    // A rule without ports would open all of them.
+    let rules = release.named("NetworkPolicy", "gateway")["spec"]["egress"].as_array().unwrap().clone();
+    assert!(rules.iter().all(|rule| rule["ports"].is_array()), "{rules:?}");
 }
 
 #[test]

@@ -108,6 +108,14 @@ fn sections_of_the_schema_are_closed() {
 #[case::tls_by_environment("extraEnv: [{name: GATEWAY__SERVER__TLS__KEY_FILE, value: x}]", "set it by tls")]
 #[case::file_by_environment("extraEnv: [{name: GATEWAY_CONFIG_FILE, value: x}]", "set it by extraArgs")]
 #[case::rights_by_environment("extraEnv: [{name: GATEWAY__AUTH__MODE, value: none}]", "set it in config")]
+#[case::datastorage_that_the_policy_does_not_know(
+    "networkPolicy: {egress: {enabled: true}}\nextraEnv: [{name: GATEWAY__DATASTORAGE__URL, value: 'http://x'}]",
+    "set it with networkPolicy.egress.datastoragePorts"
+)]
+#[case::collector_that_the_policy_does_not_know(
+    "networkPolicy: {egress: {enabled: true}}\nextraEnv: [{name: GATEWAY__TRACING__ENDPOINT, value: 'http://x'}]",
+    "set it with a rule in networkPolicy.egress.extra"
+)]
 #[case::no_such_alert(
     "prometheusRule: {enabled: true, disabled: [GatewaySlo]}",
     "disabled names GatewaySlo, but there are only GatewayAbsent"
