@@ -55,6 +55,7 @@ struct Created {
 pub struct Announcer {
     queue: mpsc::Sender<Created>,
     metrics: Metrics,
+    log: LogLimit,
     outbox: Outbox,
 }
 
@@ -78,10 +79,11 @@ pub fn start(
         instance: pod.chars().take(INSTANCE_CHARS_MAX).collect(),
         context: context.clone(),
         metrics: metrics.clone(),
-        log,
+        log: log.clone(),
+        under_way: false,
     };
     outbox.start(worker.run());
-    Announcer { queue: sender, metrics: metrics.clone(), outbox }
+    Announcer { queue: sender, metrics: metrics.clone(), log, outbox }
 }
 
 impl Announcer {
@@ -90,13 +92,21 @@ impl Announcer {
         Subject { alert: signal.name.clone(), severity: signal.severity.clone(), target: signal.target.clone() }
     }
 
-    /// Has an event written if a RemediationRequest was created; if there is no room for it, it is dropped and counted.
-    /// Never waits.
+    /// Has an event written if a RemediationRequest was created; if there is no room for it, it is dropped, counted and
+    /// logged. Never waits.
     pub fn accepted(&self, subject: Subject, accepted: &Accepted) {
         let (Outcome::Created, Some(uid)) = (accepted.outcome, &accepted.uid) else { return };
         let created = Created { subject, accepted: accepted.clone(), uid: uid.clone() };
         if self.queue.try_send(created).is_err() {
             self.metrics.remediation_events.with_label_values(&["dropped"]).inc();
+            if self.log.admits("event_dropped", Level::WARN) {
+                let name = &accepted.name;
+                tracing::warn!(
+                    reason = "event_dropped",
+                    name,
+                    "no Event is written on a RemediationRequest: {QUEUE} others wait for the Kubernetes API"
+                );
+            }
         }
     }
 
@@ -115,12 +125,16 @@ struct Worker {
     context: Context,
     metrics: Metrics,
     log: LogLimit,
+    /// Whether one that was taken out of the queue has come to no end yet.
+    under_way: bool,
 }
 
 impl Worker {
     async fn run(mut self) {
         while let Some(created) = self.queue.next().await {
+            self.under_way = true;
             self.write(&created).await;
+            self.under_way = false;
             self.queue.pause(PAUSE).await;
         }
     }
@@ -148,7 +162,11 @@ impl Worker {
 impl Drop for Worker {
     /// Nothing is left but where it was given up.
     fn drop(&mut self) {
-        self.metrics.remediation_events.with_label_values(&["dropped"]).inc_by(self.queue.waiting() as u64);
+        let left = self.queue.waiting() as u64 + u64::from(self.under_way);
+        self.metrics.remediation_events.with_label_values(&["dropped"]).inc_by(left);
+        if left > 0 {
+            tracing::warn!(left, "Events on RemediationRequests were not written before the shutdown");
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -40,6 +41,12 @@ struct Window {
     written: u32,
     /// Suppressed lines, counted without a lock and without reading the clock: there may be a million per second.
     left_out: AtomicU64,
+}
+
+impl fmt::Debug for LogLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLimit").finish_non_exhaustive()
+    }
 }
 
 impl LogLimit {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
+use tracing::Level;
 
 use super::{counts::Counts, encoded::Encoded, error::Error, event::Event, sender::Sender};
 use crate::{
     config::{Buffer, DataStorage},
     context::{Context, Monotonic},
+    log_limit::LogLimit,
     metrics::Metrics,
     outbox::{self, Outbox},
 };
@@ -27,6 +29,7 @@ struct Way {
     /// One permit for each byte.
     room: Arc<Semaphore>,
     counts: Counts,
+    log: LogLimit,
 }
 
 impl Recorder {
@@ -40,7 +43,7 @@ impl Recorder {
         self.way.is_some()
     }
 
-    /// Takes `event` over; if there is no room for it, it is dropped and counted. Never waits.
+    /// Takes `event` over; if there is no room for it, it is dropped, counted and logged. Never waits.
     pub fn record(&self, event: Event) {
         let Some(way) = &self.way else { return };
         // Counted before it can be taken out, so that the gauge never goes below zero.
@@ -49,6 +52,12 @@ impl Recorder {
         if encoded.is_none_or(|encoded| way.events.try_send(encoded).is_err()) {
             way.counts.taken(1);
             way.counts.settled("dropped", 1);
+            if way.log.admits("audit_dropped", Level::WARN) {
+                tracing::warn!(
+                    reason = "audit_dropped",
+                    "an audit event was dropped: as many as datastorage.buffer.bufferSize, or 16 MiB of them, wait for DataStorage"
+                );
+            }
         }
     }
 }
@@ -64,14 +73,14 @@ pub struct Pipeline {
 ///
 /// # Errors
 /// If there can be no client for that address.
-pub fn start(settings: &DataStorage, context: &Context, metrics: &Metrics) -> Result<Pipeline, Error> {
+pub fn start(settings: &DataStorage, context: &Context, metrics: &Metrics, log: LogLimit) -> Result<Pipeline, Error> {
     let Some(url) = &settings.url else { return Ok(Pipeline::default()) };
     let counts = Counts::new(metrics);
     let sender = Sender::new(url, settings, context.clone(), counts.clone())?;
     let Buffer { buffer_size, batch_size, flush_interval, .. } = settings.buffer;
     let (events, mut queue, outbox) = outbox::queue(buffer_size, context);
     let room = Arc::new(Semaphore::new(BYTES_MAX));
-    let recorder = Recorder { way: Some(Way { events, room, counts: counts.clone() }) };
+    let recorder = Recorder { way: Some(Way { events, room, counts: counts.clone(), log }) };
     outbox.start(async move {
         while let Some(batch) = queue.batch(batch_size, flush_interval).await {
             counts.taken(batch.len());

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::Level;
 use url::Url;
 
 use super::{batch::Origin, error::Error, sender::Sender};
@@ -42,7 +43,7 @@ pub fn start(
     log: LogLimit,
 ) -> Result<(Sink, Pipeline), Error> {
     let counts = Counts::new(&metrics.trace_spans);
-    let sender = Sender::new(endpoint, settings, context.clone(), counts.clone(), log)?;
+    let sender = Sender::new(endpoint, settings, context.clone(), counts.clone(), log.clone())?;
     let (spans, mut queue, outbox) = outbox::queue(settings.queue_size, context);
     outbox.start(async move {
         while let Some(batch) = queue.batch(BATCH, LINGER).await {
@@ -60,6 +61,12 @@ pub fn start(
         let permit = Arc::clone(&room).try_acquire_many_owned(bytes);
         if permit.is_err() || permit.is_ok_and(|permit| spans.try_send((span, permit)).is_err()) {
             counts.settled("dropped", 1);
+            if log.admits("spans_dropped", Level::WARN) {
+                tracing::warn!(
+                    reason = "spans_dropped",
+                    "a span was dropped: as many as tracing.queueSize, or 8 MiB of them, wait for tracing.endpoint"
+                );
+            }
         }
     });
     Ok((sink, pipeline))

@@ -103,7 +103,7 @@ impl Builder {
             kubernetes: kubernetes.clone(),
         });
         let audit = match config.datastorage.url {
-            Some(_) => Some(audit::start(&config.datastorage, &context, &metrics)?),
+            Some(_) => Some(audit::start(&config.datastorage, &context, &metrics, log.clone())?),
             None => None,
         };
         let recorder = audit.as_ref().map_or_else(Recorder::disabled, Pipeline::recorder);

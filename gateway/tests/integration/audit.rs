@@ -7,6 +7,7 @@ use gateway::{
     config::{Buffer, DataStorage},
     context::Context,
     dedup::{Accepted, Error, Outcome},
+    log_limit::LogLimit,
     metrics::Metrics,
     remediation::{Fingerprint, Signal, Source, TargetResource},
 };
@@ -39,7 +40,7 @@ impl Rig {
         let (context, metrics) = (Context::system(), Metrics::new().unwrap());
         let url = format!("{}/storage/", server.uri()).parse().unwrap();
         let settings = DataStorage { url: Some(url), timeout: Duration::from_secs(1), buffer };
-        let pipeline = start(&settings, &context, &metrics).unwrap();
+        let pipeline = start(&settings, &context, &metrics, LogLimit::new(context.clone())).unwrap();
         Self { server, context, metrics, pipeline }
     }
 
@@ -226,7 +227,7 @@ async fn events_survive_a_service_that_is_down_and_comes_back() {
     let buffer = Buffer { flush_interval: Duration::from_millis(10), max_retries: 8, ..quick(10) };
     let url = format!("http://127.0.0.1:{port}").parse().unwrap();
     let settings = DataStorage { url: Some(url), timeout: Duration::from_secs(1), buffer };
-    let pipeline = start(&settings, &context, &metrics).unwrap();
+    let pipeline = start(&settings, &context, &metrics, LogLimit::new(context.clone())).unwrap();
     pipeline.recorder().record(event(1));
     context.sleep(Duration::from_millis(30)).await;
     let listener = down.listen(16).unwrap().into_std().unwrap();
@@ -305,7 +306,7 @@ async fn a_shutdown_ends_at_its_deadline_and_counts_what_is_left() {
 #[tokio::test]
 async fn without_an_address_events_are_forgotten() {
     let (context, metrics) = (Context::system(), Metrics::new().unwrap());
-    let pipeline = start(&DataStorage::default(), &context, &metrics).unwrap();
+    let pipeline = start(&DataStorage::default(), &context, &metrics, LogLimit::new(context.clone())).unwrap();
     pipeline.recorder().record(event(1));
     Recorder::disabled().record(event(2));
     pipeline.shutdown(context.monotonic()).await;
