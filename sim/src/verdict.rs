@@ -58,7 +58,9 @@ impl Replay {
     pub(crate) fn report_smallest(&self, scenario: &Scenario, violation: &Violation, out: &Path) -> Result<(), Error> {
         let smallest = self.minimise(scenario, violation.oracle).unwrap_or_else(|| scenario.clone());
         let Some(traced) = self.trace(&smallest) else {
-            println!("  replay     {}", self.command);
+            if !self.quiet {
+                println!("  replay     {}", self.command);
+            }
             return Ok(());
         };
         let out = out.join(self.name());

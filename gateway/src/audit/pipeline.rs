@@ -55,7 +55,8 @@ impl Recorder {
             if way.log.admits("audit_dropped", Level::WARN) {
                 tracing::warn!(
                     reason = "audit_dropped",
-                    "an audit event was dropped: as many as datastorage.buffer.bufferSize, or 16 MiB of them, wait for DataStorage"
+                    "an audit event was dropped: as many as datastorage.buffer.bufferSize, or {} MiB of them, wait for DataStorage",
+                    BYTES_MAX >> 20
                 );
             }
         }

@@ -64,7 +64,8 @@ pub fn start(
             if log.admits("spans_dropped", Level::WARN) {
                 tracing::warn!(
                     reason = "spans_dropped",
-                    "a span was dropped: as many as tracing.queueSize, or 8 MiB of them, wait for tracing.endpoint"
+                    "a span was dropped: as many as tracing.queueSize, or {} MiB of them, wait for tracing.endpoint",
+                    BYTES_MAX >> 20
                 );
             }
         }

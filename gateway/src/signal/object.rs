@@ -20,8 +20,7 @@ pub(crate) enum Object {
 impl Object {
     /// The object that `resource` names, of a built-in kind or of one that the operator has added.
     pub(crate) fn of(resource: TargetResource, rules: &Rules) -> Self {
-        let key = ObjectKey::of(&resource).or_else(|| ObjectKey::of_added(&resource, rules));
-        key.map_or_else(|| Self::Unknown(resource), Self::Known)
+        ObjectKey::known(&resource, rules).map_or_else(|| Self::Unknown(resource), Self::Known)
     }
 
     /// As a RemediationRequest names it.
@@ -51,8 +50,13 @@ pub(crate) struct ObjectKey {
 }
 
 impl ObjectKey {
+    /// The object that `target` is, if it is of a built-in kind or of one that the operator has added.
+    pub(crate) fn known(target: &TargetResource, rules: &Rules) -> Option<Self> {
+        Self::of(target).or_else(|| Self::of_added(target, rules))
+    }
+
     /// The object that `target` is, if it is of a built-in kind.
-    pub(crate) fn of(target: &TargetResource) -> Option<Self> {
+    fn of(target: &TargetResource) -> Option<Self> {
         let TargetResource { api_version, kind, name, namespace } = target;
         let kind = Kind::of(api_version, kind)?.into();
         Some(Self { kind, namespace: namespace.clone(), name: name.clone() })

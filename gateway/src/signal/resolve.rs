@@ -157,8 +157,8 @@ impl Resolver {
         }
         let (cache, named) = (&self.inner.cache, decision.named.as_ref());
         let namespace = Some(&target.namespace).filter(|name| !name.is_empty());
-        let about = Object::of(target.clone(), &unresolved.rules);
-        let owner = about.key().filter(|owner| Some(*owner) != named);
+        let about = ObjectKey::known(target, &unresolved.rules);
+        let owner = about.as_ref().filter(|owner| Some(*owner) != named);
         let carriers = [namespace.and_then(|name| ObjectKey::of_namespace(name)), named.cloned(), owner.cloned()];
         let mut failed = None;
         for key in carriers.into_iter().flatten() {
@@ -180,7 +180,7 @@ impl Resolver {
         if let Some(error) = failed {
             return Err(error);
         }
-        Err(unmanaged(target, about.key()))
+        Err(unmanaged(target, about.as_ref()))
     }
 
     #[cfg(test)]

@@ -211,7 +211,7 @@ pub(super) fn refuse_invalid(resource: &Resource, object: &Value, errors: Vec<Fi
 pub(super) fn content_changed(target: Target<'_>, old: &Value, new: &Value) -> bool {
     let resource = target.resource;
     if !resource.custom {
-        let annotations = |object: &Value| object.pointer("/metadata/annotations").cloned();
+        let annotations = |object| Value::pointer(object, "/metadata/annotations");
         let are_counted = (&*resource.group, &*resource.plural) == ("apps", "deployments") && !target.is_status();
         return old.get("spec") != new.get("spec") || are_counted && annotations(old) != annotations(new);
     }

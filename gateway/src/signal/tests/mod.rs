@@ -101,14 +101,15 @@ fn in_virtual_time<T>(test: impl Future<Output = T>) -> T {
 
 /// The configuration of an operator who has VirtualMachines and lets nodes be listed.
 fn signals() -> Signals {
-    let vm = TargetKind {
-        group: "kubevirt.io".to_owned(),
-        version: "v1".to_owned(),
-        kind: "VirtualMachine".to_owned(),
-        plural: "virtualmachines".to_owned(),
-        namespaced: true,
-    };
-    Signals { targets: [("vm".to_owned(), vm)].into(), node_by_instance: true, ..Signals::default() }
+    let adding = adding("vm", ["kubevirt.io", "v1", "VirtualMachine", "virtualmachines"], true);
+    Signals { node_by_instance: true, ..adding }
+}
+
+/// Where `label` names a kind of the operator's: its group, version, kind and plural.
+fn adding(label: &str, kind: [&str; 4], namespaced: bool) -> Signals {
+    let [group, version, kind, plural] = kind.map(str::to_owned);
+    let target = TargetKind { group, version, kind, plural, namespaced };
+    Signals { targets: [(label.to_owned(), target)].into(), ..Signals::default() }
 }
 
 fn labels(pairs: &[(&str, &str)]) -> Labels {

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use super::{now, unresolved_of, world::World};
-use crate::{
-    config::{Signals, TargetKind},
-    signal::{kind::Kind, naming},
-};
+use super::{adding, now, unresolved_of, world::World};
+use crate::signal::{kind::Kind, naming};
 
 const POD: &str = "checkout-7d9f8b6c5d-x2k4q";
 const POD_PATH: &str = "api/v1/namespaces/shop/pods/checkout-7d9f8b6c5d-x2k4q";
@@ -102,15 +99,7 @@ async fn a_pod_that_was_seen_before_its_deletion_keeps_its_owner_beyond_the_ttl(
 
 #[tokio::test(start_paused = true)]
 async fn a_pod_that_the_operators_own_label_names_belongs_to_its_workload_too() {
-    let target = TargetKind {
-        group: String::new(),
-        version: "v1".to_owned(),
-        kind: "Pod".to_owned(),
-        plural: "pods".to_owned(),
-        namespaced: true,
-    };
-    let world =
-        World::unscoped_with(&Signals { targets: [("podref".to_owned(), target)].into(), ..Signals::default() });
+    let world = World::unscoped_with(&adding("podref", ["", "v1", "Pod", "pods"], true));
     world.put_checkout();
     assert_eq!(world.target_of(&[("namespace", "shop"), ("podref", POD)]).await, "Deployment shop/checkout");
     let both = [("namespace", "shop"), ("podref", POD), ("statefulset", "db")];

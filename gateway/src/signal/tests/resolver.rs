@@ -7,11 +7,11 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::{
-    alert, parse, shown, unresolved, unresolved_of, webhook,
+    adding, alert, parse, shown, unresolved, unresolved_of, webhook,
     world::{DEADLINE, Mood, World},
 };
 use crate::{
-    config::{Scope, Signals, TargetKind},
+    config::Scope,
     kubernetes::Error,
     signal::{Parsed, ResolveError, Rules, event},
 };
@@ -281,14 +281,7 @@ async fn what_was_managed_when_last_seen_is_accepted_while_its_namespace_cannot_
 #[case::an_owner_that_is_not(false)]
 #[tokio::test(start_paused = true)]
 async fn an_owner_of_the_operators_own_kind_has_its_label_looked_at(#[case] managed: bool) {
-    let rollout = TargetKind {
-        group: "argoproj.io".to_owned(),
-        version: "v1alpha1".to_owned(),
-        kind: "Rollout".to_owned(),
-        plural: "rollouts".to_owned(),
-        namespaced: true,
-    };
-    let signals = Signals { targets: [("rollout".to_owned(), rollout)].into(), ..Signals::default() };
+    let signals = adding("rollout", ["argoproj.io", "v1alpha1", "Rollout", "rollouts"], true);
     let world = World::with(Scope::default(), &signals);
     world.put("api/v1/namespaces/shop", None, false);
     world.put("api/v1/namespaces/shop/pods/a", Some(("argoproj.io/v1alpha1", "Rollout", "canary")), false);
@@ -313,14 +306,7 @@ async fn a_resource_of_the_operators_own_kind_is_rejected_with_its_command_too(
     #[case] api_version: &str,
     #[case] path: &str,
 ) {
-    let rack = TargetKind {
-        group: group.to_owned(),
-        version: "v1".to_owned(),
-        kind: "Rack".to_owned(),
-        plural: "racks".to_owned(),
-        namespaced: false,
-    };
-    let signals = Signals { targets: [("rack".to_owned(), rack)].into(), ..Signals::default() };
+    let signals = adding("rack", [group, "v1", "Rack", "racks"], false);
     let world = World::with(Scope::default(), &signals);
     let labels = [("alertname", "A"), ("rack", "r1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
     let involved = json!({"apiVersion": api_version, "kind": "Rack", "name": "r1"});
